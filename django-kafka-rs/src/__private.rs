@@ -1,0 +1,36 @@
+//! What generated code names. Not part of the public interface: it changes without notice, and the macros' version
+//! is pinned to this crate's.
+
+pub use diesel;
+pub use linkme;
+pub use serde;
+pub use serde_json;
+
+pub use crate::consumer::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};
+pub use crate::context::Context;
+pub use crate::db::DbConn;
+pub use crate::error::{ConsumeError, DecodeError, TransformError};
+pub use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Seq, Serde, dbz};
+pub use crate::registry::{DECLARATIONS, Declaration};
+pub use crate::sync::decode::{Decoded, ReadPlan, decode_message};
+pub use crate::sync::probe;
+pub use crate::sync::*;
+pub use crate::topic::{
+    Bytes, ConsumedTopic, Decode, Encode, ErrorType, HandlerSource, Json, Location, ProducedTopic, RetryMode,
+    RetrySettings, Text, Topic, TopicDeclaration,
+};
+
+/// Expands to its content where the runtime has SQLite: generated code follows the runtime's features, not the
+/// user's crate's.
+#[cfg(feature = "sqlite")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __sqlite { ($($item:tt)*) => { $($item)* } }
+/// Expands to nothing: this runtime has no SQLite.
+#[cfg(not(feature = "sqlite"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __sqlite {
+    ($($item:tt)*) => {};
+}
+pub use crate::__sqlite as sqlite;

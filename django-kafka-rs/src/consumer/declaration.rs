@@ -1,0 +1,139 @@
+//! What `#[consumer]` says, as constants.
+
+use crate::topic::{ConsumedTopic, HandlerSource, Location, TopicDeclaration};
+
+/// A declared consumer. Written by `#[consumer(…)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a consumer",
+    note = "write `#[consumer(group = \"…\", topics(…))]` above `struct {Self};`"
+)]
+pub trait Consumer: Send + Sync + 'static {
+    /// What was declared.
+    const DECLARATION: ConsumerDeclaration;
+}
+
+/// A consumer as declared.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ConsumerDeclaration {
+    /// The Rust type's name; `consume NAME` takes it.
+    pub type_name: &'static str,
+    /// The group as written, with `${variables}`.
+    pub group: &'static str,
+    /// Its topics.
+    pub topics: &'static [TopicEntry],
+    /// `config(…)`: librdkafka properties.
+    pub config: &'static [(&'static str, ConfigValue)],
+    /// `batch(…)`.
+    pub batch: BatchSettings,
+    /// `workers`: transactions at the same time. `None`: the setting.
+    pub workers: Option<u32>,
+    /// `offsets`.
+    pub offsets: OffsetStore,
+    /// Where.
+    pub location: Location,
+}
+
+impl ConsumerDeclaration {
+    /// A consumer with defaults.
+    #[must_use]
+    pub const fn new(
+        type_name: &'static str,
+        group: &'static str,
+        topics: &'static [TopicEntry],
+        location: Location,
+    ) -> Self {
+        Self {
+            type_name,
+            group,
+            topics,
+            config: &[],
+            batch: BatchSettings::NONE,
+            workers: None,
+            offsets: OffsetStore::Kafka,
+            location,
+        }
+    }
+
+    /// Sets `config(…)`.
+    #[must_use]
+    pub const fn config(mut self, config: &'static [(&'static str, ConfigValue)]) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets `batch(…)`.
+    #[must_use]
+    pub const fn batch(mut self, batch: BatchSettings) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Sets `workers`.
+    #[must_use]
+    pub const fn workers(mut self, workers: u32) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+}
+
+/// `batch(max = N, bytes = N, linger = "5ms")`; `None`: the setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// Messages in a transaction at most.
+    pub max: Option<u32>,
+    /// Bytes of messages in a transaction at most.
+    pub bytes_max: Option<u64>,
+    /// How long to wait for more while nothing else is under way. Milliseconds.
+    pub linger_ms: Option<u64>,
+}
+
+impl BatchSettings {
+    /// Nothing said.
+    pub const NONE: Self = Self { max: None, bytes_max: None, linger_ms: None };
+}
+
+/// `offsets = "kafka"|"database"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetStore {
+    /// In Kafka: at least once.
+    Kafka,
+}
+
+/// The value of one librdkafka property.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ConfigValue {
+    /// A string literal.
+    Str(&'static str),
+    /// An integer literal.
+    Int(i64),
+    /// A float literal.
+    Float(f64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `env("VAR")`: read at start.
+    Env(&'static str),
+    /// `setting("key")`: read from the settings file at start; a dotted path.
+    Setting(&'static str),
+}
+
+/// A topic in `topics(…)`.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicEntry {
+    /// The topic as declared.
+    pub declaration: TopicDeclaration,
+    /// How it is handled.
+    #[doc(hidden)]
+    pub handler: fn() -> HandlerSource,
+    /// The type's identity, to find values given through the builder.
+    #[doc(hidden)]
+    pub type_id: fn() -> std::any::TypeId,
+}
+
+impl TopicEntry {
+    /// The topic `T`.
+    #[must_use]
+    pub const fn of<T: ConsumedTopic>() -> Self {
+        Self { declaration: T::DECLARATION, handler: T::__handler, type_id: std::any::TypeId::of::<T> }
+    }
+}

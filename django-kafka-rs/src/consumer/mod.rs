@@ -1,0 +1,3 @@
+//! Consumers.
+mod declaration;
+pub use self::declaration::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};

@@ -1,0 +1,12 @@
+//! The database: connections, pools, migrations.
+
+/// A connection to whichever database the settings name.
+///
+/// Diesel's queries run on it directly; where a query needs one backend's own features, match on it or use
+/// `Context::sqlite`.
+#[derive(diesel::MultiConnection)]
+pub enum DbConn {
+    /// SQLite.
+    #[cfg(feature = "sqlite")]
+    Sqlite(diesel::SqliteConnection),
+}

@@ -1,0 +1,5 @@
+//! The encodings that `#[sync(as = dbz::…)]` names.
+
+/// Days since 1970.
+#[derive(Debug)]
+pub struct Date;

@@ -1,0 +1,19 @@
+//! Model sync: from a message to a row.
+//!
+//! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
+//! statements, `write` runs them.
+
+mod context;
+#[doc(hidden)]
+pub mod decode;
+mod lookup;
+mod model;
+#[doc(hidden)]
+pub mod probe;
+
+pub use self::context::{Applied, SyncContext};
+pub use self::lookup::{ColumnOf, Lookup};
+pub use self::model::{
+    ColumnDescriptor, ColumnSet, Dialect, Envelope, LookupField, ModelDescriptor, ModelTopic, ModelTopicConsumer,
+    Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, table_name, to_json,
+};

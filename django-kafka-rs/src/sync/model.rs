@@ -1,0 +1,372 @@
+//! What the derives implement for a model, and what the runtime sees of it: descriptors and object-safe rows.
+
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::hash::Hasher;
+
+use serde::Deserializer;
+
+use super::context::{Applied, SyncContext};
+use super::lookup::Lookup;
+use crate::db::DbConn;
+use crate::error::{ConsumeError, DecodeError, TransformError};
+use crate::format::FieldSchema;
+use crate::topic::{Decode, Json, Location};
+
+/// A set of a model's columns by their index. Diesel's tables end at 128 columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ColumnSet(u128);
+
+impl ColumnSet {
+    /// No column.
+    pub const EMPTY: Self = Self(0);
+    /// The most columns a model can have.
+    pub const CAPACITY: usize = 128;
+
+    /// The first `n` columns.
+    #[must_use]
+    pub const fn first(n: usize) -> Self {
+        if n >= Self::CAPACITY { Self(u128::MAX) } else { Self((1 << n) - 1) }
+    }
+
+    /// Exactly these columns.
+    #[must_use]
+    pub const fn of(columns: &[usize]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < columns.len() {
+            bits |= 1 << columns[i];
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// This set with one column more.
+    #[must_use]
+    pub const fn with(self, column: usize) -> Self {
+        Self(self.0 | (1 << column))
+    }
+
+    /// Whether the column is in it.
+    #[must_use]
+    pub const fn contains(self, column: usize) -> bool {
+        self.0 & (1 << column) != 0
+    }
+
+    /// Whether every column of `other` is in it.
+    #[must_use]
+    pub const fn includes(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The columns of either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The columns of this one that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many columns.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// The columns, ascending.
+    pub fn iter(self) -> impl Iterator<Item = usize> + Clone {
+        let mut bits = self.0;
+        std::iter::from_fn(move || {
+            (bits != 0).then(|| {
+                let column = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                column
+            })
+        })
+    }
+}
+
+/// A Diesel model whose rows messages can write. Written by `#[derive(SyncModel)]`, `#[derive(DbzConsumer)]` and
+/// `#[derive(ModelTopicConsumer)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in step with a topic",
+    label = "not a model that messages can write",
+    note = "derive `SyncModel` on `{Self}` (or `DbzConsumer` or `ModelTopicConsumer`, if it has a topic of its own)"
+)]
+pub trait SyncModel: Sized + Send + Sync + 'static {
+    /// Diesel's table.
+    type Table: diesel::Table;
+    /// What a message says of a row: a value for each column that it names.
+    #[doc(hidden)]
+    type Patch: Patch;
+    /// What the runtime knows of the model.
+    #[doc(hidden)]
+    const DESCRIPTOR: ModelDescriptor;
+}
+
+/// Marks what `ModelTopicConsumer` or `DbzConsumer` was derived on.
+pub trait ModelTopicConsumer: crate::topic::ConsumedTopic {
+    /// The topic's models and how its messages are read.
+    #[doc(hidden)]
+    const MODEL_TOPIC: ModelTopic;
+}
+
+/// A model for the runtime. All constants; the derive writes it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct ModelDescriptor {
+    /// The Rust type's name.
+    pub type_name: &'static str,
+    /// The columns, in the order of the fields that have one (`skip` has none).
+    pub columns: &'static [ColumnDescriptor],
+    /// Indices of the primary key's columns.
+    pub primary_key: &'static [usize],
+    /// The container's `#[sync(…)]`.
+    pub options: SyncOptions,
+    /// The table's name as SQL for the backend, quoted and with its schema: `fn table_name::<Table>()`.
+    pub table: fn() -> TableName,
+    /// Reads one message with this model's patch: `decode::decode_message::<Patch>`.
+    pub decode: super::decode::DecodeFn,
+    /// Where.
+    pub location: Location,
+}
+
+/// A table's names.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct TableName {
+    /// For messages: as in `table!`.
+    pub plain: &'static str,
+    /// Quoted for SQLite.
+    #[cfg(feature = "sqlite")]
+    pub sqlite: String,
+}
+
+/// The names of a table.
+#[doc(hidden)]
+#[cfg(feature = "sqlite")]
+pub fn table_name<T>(plain: &'static str, table: T) -> TableName
+where
+    T: diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite>,
+{
+    use diesel::query_builder::QueryBuilder;
+    let mut sqlite = diesel::sqlite::SqliteQueryBuilder::default();
+    // Only a table's own name: nothing in it can fail.
+    let _ = table.to_sql(&mut sqlite, &diesel::sqlite::Sqlite);
+    TableName { plain, sqlite: sqlite.finish() }
+}
+
+/// The names of a table.
+#[doc(hidden)]
+#[cfg(not(feature = "sqlite"))]
+pub fn table_name<T>(plain: &'static str, _table: T) -> TableName {
+    TableName { plain }
+}
+
+/// One column of a model.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnDescriptor {
+    /// The struct's field.
+    pub field: &'static str,
+    /// The column's SQL name: `<columns::x as diesel::Column>::NAME`.
+    pub column: &'static str,
+    /// The message's field it is read from; `None` where `compute` makes it.
+    pub message_field: Option<&'static str>,
+    /// `default`: missing in the message → `Default::default()`, on insert only.
+    pub insert_default: bool,
+    /// Whether the connected SQLite can store it: `probe::stores_sqlite!`.
+    pub stores_sqlite: bool,
+}
+
+/// The container's `#[sync(…)]`, of a model or of a unit topic. `None` and empty: not said.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct SyncOptions {
+    /// `exclude(…)`: message fields that never reach the row.
+    pub exclude: &'static [&'static str],
+    /// `lookup(…)`.
+    pub lookup: Option<&'static [LookupField]>,
+    /// `lookup_with`: sets the lookup columns in an empty patch.
+    pub lookup_with: Option<fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>>,
+    /// `is_deletion`.
+    pub is_deletion: Option<fn(&SyncContext<'_>) -> Result<bool, ConsumeError>>,
+    /// `deleted_field`.
+    pub deleted_field: Option<&'static str>,
+    /// `after`.
+    pub after: Option<fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>>,
+    /// `envelope`.
+    pub envelope: Option<Envelope>,
+    /// `reduce(off)` makes it `Some(false)`.
+    pub reduce: Option<bool>,
+}
+
+impl SyncOptions {
+    /// Nothing said.
+    pub const NONE: Self = Self {
+        exclude: &[],
+        lookup: None,
+        lookup_with: None,
+        is_deletion: None,
+        deleted_field: None,
+        after: None,
+        envelope: None,
+        reduce: None,
+    };
+}
+
+/// A lookup made by `lookup_with`: a patch with the lookup's columns set.
+#[doc(hidden)]
+pub struct ErasedLookup {
+    /// A `<M as SyncModel>::Patch`.
+    pub patch: Box<dyn Row>,
+    /// Which columns.
+    pub columns: ColumnSet,
+}
+
+impl std::fmt::Debug for ErasedLookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ErasedLookup").field("columns", &self.columns).finish_non_exhaustive()
+    }
+}
+
+impl<M: SyncModel> From<Lookup<M>> for ErasedLookup {
+    fn from(lookup: Lookup<M>) -> Self {
+        lookup.erase()
+    }
+}
+
+/// One entry of `lookup(…)`.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct LookupField {
+    /// The model's field.
+    pub field: &'static str,
+    /// `field = key`: the whole key is its value.
+    pub whole_key: bool,
+}
+
+/// `envelope = auto|flat|full`.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    /// Each message is looked at.
+    Auto,
+    /// A row, never an envelope.
+    Flat,
+    /// Debezium's envelope: `before`, `after`, `op`, `source`.
+    Full,
+}
+
+/// Whose conventions a model topic's messages follow.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `ModelTopicConsumer`: a null value is a deletion.
+    Plain,
+    /// `DbzConsumer`: `__deleted`, envelopes, rerouted keys, unavailable values too.
+    Debezium,
+}
+
+/// A model topic for the runtime.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct ModelTopic {
+    /// Whose conventions.
+    pub dialect: Dialect,
+    /// Which models.
+    pub targets: Targets,
+    /// The unit topic's own `#[sync(…)]`; `NONE` where the topic is the model.
+    pub options: SyncOptions,
+    /// Keys as JSON text: `to_json::<<Self as Topic>::KeyFormat>`.
+    pub key_to_json: ToJson,
+    /// Values as JSON text: `to_json::<<Self as Topic>::ValueFormat>`.
+    pub value_to_json: ToJson,
+}
+
+/// How a format's bytes become the JSON text that models are read from.
+#[doc(hidden)]
+pub type ToJson = for<'a> fn(&'a [u8]) -> Result<Cow<'a, [u8]>, DecodeError>;
+
+/// JSON as it is; any other format through its `Decode<serde_json::Value>`.
+#[doc(hidden)]
+pub fn to_json<F: Decode<serde_json::Value> + 'static>(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
+    if TypeId::of::<F>() == TypeId::of::<Json>() {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let value = F::decode(bytes)?;
+    serde_json::to_vec(&value).map(Cow::Owned).map_err(|e| DecodeError::caused_by(e.to_string(), e))
+}
+
+/// A topic's models.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum Targets {
+    /// One.
+    One(&'static ModelDescriptor),
+    /// By the key's `__dbz__physicalTableIdentifier`.
+    Reroute(&'static [(&'static str, &'static ModelDescriptor)]),
+}
+
+/// A typed patch: `Option<field's type>` for each column. Written by the derives.
+#[doc(hidden)]
+pub trait Patch: Row + Default + Sized {
+    /// The columns that read this message field; none: the field is not the model's.
+    fn columns_of(message_field: &str) -> &'static [usize];
+
+    /// Reads a column's value, with its encoding and its `with` function.
+    ///
+    /// Leaves the column absent where the value is Debezium's placeholder of an unavailable one.
+    fn read<'de, D: Deserializer<'de>>(
+        &mut self,
+        column: usize,
+        value: D,
+        schema: Option<&FieldSchema>,
+    ) -> Result<(), D::Error>;
+
+    /// Takes a column's value out of `from`, where it is there.
+    fn adopt(&mut self, column: usize, from: &mut Self);
+
+    /// The error of a `with` function that made the last [`read`](Self::read) fail.
+    fn take_error(&mut self) -> Option<TransformError>;
+
+    /// Fills the columns that `compute` makes.
+    fn compute(&mut self, cx: &SyncContext<'_>) -> Result<(), ConsumeError>;
+}
+
+/// A row to write, behind a pointer. Written by the derives.
+#[doc(hidden)]
+pub trait Row: Any + Send + Sync {
+    /// The columns that have a value.
+    fn present(&self) -> ColumnSet;
+
+    /// Fills the `default` columns that are absent; called before an insert only.
+    fn fill_insert_defaults(&mut self);
+
+    /// Feeds a column's value to the hasher; `false` where it is absent or its type has no `Hash + Eq`.
+    fn hash_column(&self, column: usize, state: &mut dyn Hasher) -> bool;
+
+    /// Whether both have the column and it is equal. `other` is of the same type.
+    fn eq_column(&self, column: usize, other: &dyn Row) -> bool;
+
+    /// Binds a column's value; NULL where it is absent.
+    #[cfg(feature = "sqlite")]
+    fn bind_sqlite<'b>(
+        &'b self,
+        column: usize,
+        out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
+    ) -> diesel::QueryResult<()>;
+
+    /// For downcasts.
+    fn as_any(&self) -> &dyn Any;
+}

@@ -1,0 +1,299 @@
+//! Choices that generated code makes by a field's type, on stable Rust: by method lookup, which tries the receiver
+//! as it is before it borrows once more. Each works for concrete types only, which is what generated code has.
+//!
+//! In each pair the preferred trait is implemented for the wrapper, the fallback for a reference to it; the call is
+//! `(&wrapper).method()`, with both traits in scope.
+
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, Deserializer};
+
+use crate::error::BoxError;
+use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Presence, Serde};
+
+/// How a type is read: `(&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
+#[derive(Debug)]
+pub struct EncodingOf<T>(PhantomData<fn() -> T>);
+
+impl<T> EncodingOf<T> {
+    /// The question.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Stands for the encoding of `T` in an argument.
+#[derive(Debug)]
+pub struct Marker<E>(PhantomData<fn() -> E>);
+
+/// First: the type decides its encoding.
+pub trait EncodingByType {
+    /// Which.
+    type Found;
+    /// The marker.
+    fn encoding(&self) -> Marker<Self::Found> {
+        Marker(PhantomData)
+    }
+}
+impl<T: DefaultEncoding> EncodingByType for EncodingOf<T> {
+    type Found = T::Encoding;
+}
+
+/// Second: the type's own `Deserialize`.
+pub trait EncodingBySerde {
+    /// The marker.
+    fn encoding(&self) -> Marker<Serde> {
+        Marker(PhantomData)
+    }
+}
+impl<T: DeserializeOwned> EncodingBySerde for &EncodingOf<T> {}
+
+/// Neither.
+#[derive(Debug)]
+pub struct Unreadable;
+/// Last: no way to read it, said by [`Readable`]'s message.
+pub trait EncodingOfNone {
+    /// The marker.
+    fn encoding(&self) -> Marker<Unreadable> {
+        Marker(PhantomData)
+    }
+}
+impl<T> EncodingOfNone for &&EncodingOf<T> {}
+
+/// `E` reads `T`: the bound that generated code states, with a message for the user.
+#[diagnostic::on_unimplemented(
+    message = "a message's value cannot be read into a `{T}`",
+    label = "no way to read this type from a message",
+    note = "derive `serde::Deserialize` on it, read it through a function with `#[sync(with = path)]`, or leave it out \
+            with `#[sync(skip)]`"
+)]
+pub trait Readable<T>: Sized {
+    /// Reads.
+    fn read<'de, D: Deserializer<'de>>(value: D, schema: Option<&FieldSchema>) -> Result<Presence<T>, D::Error>;
+}
+#[diagnostic::do_not_recommend]
+impl<T, E: Encoding<T>> Readable<T> for E {
+    fn read<'de, D: Deserializer<'de>>(value: D, schema: Option<&FieldSchema>) -> Result<Presence<T>, D::Error> {
+        <E as Encoding<T>>::read(value, schema)
+    }
+}
+
+/// Reads a field's value; `None` where it is unavailable.
+pub fn read<'de, T, E: Readable<T>, D: Deserializer<'de>>(
+    _encoding: &Marker<E>,
+    value: D,
+    schema: Option<&FieldSchema>,
+) -> Result<Option<T>, D::Error> {
+    crate::sync::decode::read_present::<T, E, D>(value, schema)
+}
+
+/// The marker of an encoding that the user named: `as = dbz::Date`.
+#[must_use]
+pub fn named<E>() -> Marker<E> {
+    Marker(PhantomData)
+}
+
+/// A `with` function: its argument's type is the type that the message's field is read into.
+#[derive(Debug)]
+pub struct Transform<F, T, R>(F, PhantomData<fn(T) -> R>);
+
+/// Takes a `with = path`.
+pub fn transform<F: Fn(T) -> R, T, R>(function: F) -> Transform<F, T, R> {
+    Transform(function, PhantomData)
+}
+
+impl<F: Fn(T) -> R, T, R> Transform<F, T, R> {
+    /// The question how the argument is read.
+    pub fn input(&self) -> EncodingOf<T> {
+        EncodingOf(PhantomData)
+    }
+
+    /// Reads the argument and calls the function; `None` where the value is unavailable.
+    pub fn read<'de, E: Readable<T>, D: Deserializer<'de>>(
+        &self,
+        encoding: &Marker<E>,
+        value: D,
+        schema: Option<&FieldSchema>,
+    ) -> Result<Option<Output<R>>, D::Error> {
+        Ok(read(encoding, value, schema)?.map(|argument| output((self.0)(argument))))
+    }
+}
+
+/// What a `with` or `compute` function returned: a value, or a `Result` of one.
+/// `(&output).finish()` gives `Result<U, BoxError>` for both.
+#[expect(missing_debug_implementations, reason = "its value has none in general, and only generated code sees it")]
+pub struct Output<R>(Cell<Option<R>>);
+
+/// Wraps what a function returned.
+pub fn output<R>(returned: R) -> Output<R> {
+    Output(Cell::new(Some(returned)))
+}
+
+impl<R> Output<R> {
+    #[expect(clippy::expect_used, reason = "generated code calls `finish` once on each output")]
+    fn take(&self) -> R {
+        self.0.take().expect("an output is finished once")
+    }
+}
+
+/// First: a `Result`.
+pub trait FinishResult {
+    /// The value's type.
+    type Value;
+    /// The value, or why not.
+    fn finish(&self) -> Result<Self::Value, BoxError>;
+}
+impl<U, E: Into<BoxError>> FinishResult for Output<Result<U, E>> {
+    type Value = U;
+    fn finish(&self) -> Result<U, BoxError> {
+        self.take().map_err(Into::into)
+    }
+}
+
+/// Second: a value.
+pub trait FinishValue {
+    /// The value's type.
+    type Value;
+    /// The value.
+    fn finish(&self) -> Result<Self::Value, BoxError>;
+}
+impl<U> FinishValue for &Output<U> {
+    type Value = U;
+    fn finish(&self) -> Result<U, BoxError> {
+        Ok(self.take())
+    }
+}
+
+/// A value as a part of a row's identity: `(&HashOf(&value)).feed(state)`.
+#[derive(Debug)]
+pub struct HashOf<'a, T>(pub &'a T);
+
+/// First: the type has `Hash + Eq`.
+pub trait HashFeed {
+    /// Feeds; true.
+    fn feed(&self, state: &mut dyn Hasher) -> bool;
+    /// Whether both are equal.
+    fn same(&self, other: &Self) -> bool;
+}
+impl<T: Hash + Eq> HashFeed for HashOf<'_, T> {
+    fn feed(&self, mut state: &mut dyn Hasher) -> bool {
+        self.0.hash(&mut state);
+        true
+    }
+    fn same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+/// Second: it has not, and is never found equal.
+pub trait HashNone {
+    /// False.
+    fn feed(&self, _state: &mut dyn Hasher) -> bool {
+        false
+    }
+    /// False.
+    fn same(&self, _other: &Self) -> bool {
+        false
+    }
+}
+impl<T> HashNone for &HashOf<'_, T> {}
+
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{BindSqlite, BindSqliteNone, SqliteBind, StoresSqlite, StoresSqliteNot};
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::marker::PhantomData;
+
+    use diesel::QueryResult;
+    use diesel::query_builder::AstPass;
+    use diesel::serialize::ToSql;
+    use diesel::sql_types::HasSqlType;
+    use diesel::sqlite::Sqlite;
+
+    /// A value to bind as SQL type `ST`: `(&SqliteBind::<_, ST>::new(&value)).bind(out)`.
+    #[derive(Debug)]
+    pub struct SqliteBind<'b, T, ST>(&'b T, PhantomData<fn() -> ST>);
+
+    impl<'b, T, ST> SqliteBind<'b, T, ST> {
+        /// Wraps.
+        pub fn new(value: &'b T) -> Self {
+            Self(value, PhantomData)
+        }
+    }
+
+    /// First: SQLite stores it.
+    pub trait BindSqlite<'b> {
+        /// Binds.
+        fn bind(&self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()>;
+    }
+    impl<'b, T: ToSql<ST, Sqlite>, ST> BindSqlite<'b> for SqliteBind<'b, T, ST>
+    where
+        Sqlite: HasSqlType<ST>,
+    {
+        fn bind(&self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+            out.push_bind_param::<ST, T>(self.0)
+        }
+    }
+
+    /// Second: it does not. Start-up refuses the model before any row comes here.
+    pub trait BindSqliteNone<'b> {
+        /// An error.
+        fn bind(&self, _out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+            Err(diesel::result::Error::QueryBuilderError("SQLite cannot store this column's type".into()))
+        }
+    }
+    impl<'b, T, ST> BindSqliteNone<'b> for &SqliteBind<'b, T, ST> {}
+
+    /// `<StoresSqlite<T, ST>>::YES`, with [`StoresSqliteNot`] in scope: whether SQLite stores a `T` as `ST`.
+    #[derive(Debug)]
+    pub struct StoresSqlite<T, ST>(PhantomData<fn() -> (T, ST)>);
+
+    impl<T: ToSql<ST, Sqlite>, ST> StoresSqlite<T, ST>
+    where
+        Sqlite: HasSqlType<ST>,
+    {
+        /// It does.
+        pub const YES: bool = true;
+    }
+
+    /// It does not.
+    pub trait StoresSqliteNot {
+        /// It does not.
+        const YES: bool = false;
+    }
+    impl<T> StoresSqliteNot for T {}
+}
+
+/// States at the field's span that its type can be stored in its column.
+pub const fn assert_column<T: ColumnValue<ST>, ST>() {}
+
+/// `T` can be written to a column of SQL type `ST`.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be written to a column of type `{ST}`",
+    label = "does not fit the column's type in `table!`",
+    note = "change the field's type or the column's; `#[sync(skip)]` leaves the field out of the sync"
+)]
+pub trait ColumnValue<ST> {}
+#[diagnostic::do_not_recommend]
+impl<T: diesel::expression::AsExpression<ST>, ST: diesel::sql_types::SqlType + diesel::sql_types::SingleValue>
+    ColumnValue<ST> for T
+{
+}
+
+/// States that a lookup field can identify a row.
+pub const fn assert_lookup<T: LookupValue>() {}
+
+/// A type that can identify a row.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be looked up",
+    label = "needs `Hash + Eq`",
+    note = "a lookup compares values for equality: derive `Hash` and `Eq` on the type, or look up by another field"
+)]
+pub trait LookupValue {}
+#[diagnostic::do_not_recommend]
+impl<T: Hash + Eq> LookupValue for T {}

@@ -1,0 +1,125 @@
+//! Topics: what is declared about them, and who handles their messages.
+
+mod declaration;
+mod formats;
+pub(crate) mod names;
+
+pub use self::declaration::{ErrorType, Location, RetryMode, RetrySettings, TopicDeclaration};
+pub use self::formats::{Bytes, Decode, Encode, Json, Text};
+
+use std::future::Future;
+
+use crate::context::Context;
+use crate::error::ConsumeResult;
+use crate::record::Record;
+use crate::sync::ModelTopic;
+
+/// A declared topic. Written by `#[topic(name = "…")]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a topic",
+    note = "write `#[topic(name = \"…\")]` above `{Self}`"
+)]
+pub trait Topic: Sized + Send + Sync + 'static {
+    /// What a key is to the handler.
+    type Key: Send + 'static;
+    /// What a value is to the handler.
+    type Value: Send + 'static;
+    /// How keys are read and written.
+    type KeyFormat: Send + Sync + 'static;
+    /// How values are read and written.
+    type ValueFormat: Send + Sync + 'static;
+    /// What was declared.
+    const DECLARATION: TopicDeclaration;
+
+    /// The topic's own value, where it can be made without the user: a unit struct, or one with `Default`.
+    #[doc(hidden)]
+    fn __construct() -> Option<Self>;
+}
+
+/// A topic with exactly one name, which can be produced to. Written by `#[topic]` for unit topics whose name is
+/// not a regular expression.
+#[diagnostic::on_unimplemented(
+    message = "nothing can be produced to `{Self}`",
+    label = "not a topic with one name of its own",
+    note = "a topic declared by a regular expression (`^…`) or on a model has no producer; declare a unit topic: \
+            `#[topic(name = \"…\", value = …)] struct …;`"
+)]
+pub trait ProducedTopic: Topic {}
+
+/// A topic whose messages the user's own code handles.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what to do with a message",
+    label = "no `TopicConsumer` for this topic",
+    note = "implement `TopicConsumer` for `{Self}`, or derive `DbzConsumer` or `ModelTopicConsumer` on it"
+)]
+pub trait TopicConsumer: Topic {
+    /// Handles one message. An error is retried, or sent to the dead letter topic, as `retry(…)` says.
+    fn consume(&self, record: &Record<Self>, cx: &Context) -> impl Future<Output = ConsumeResult> + Send;
+}
+
+/// A topic that can stand in `topics(…)` of a consumer: one with a [`TopicConsumer`], or one on which
+/// `DbzConsumer` or `ModelTopicConsumer` is derived.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be consumed",
+    label = "this topic does not say what to do with a message",
+    note = "implement `TopicConsumer` for `{Self}`, or derive `DbzConsumer` or `ModelTopicConsumer` on it"
+)]
+pub trait ConsumedTopic: Topic {
+    /// How its messages are handled.
+    #[doc(hidden)]
+    fn __handler() -> HandlerSource;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: TopicConsumer> ConsumedTopic for T {
+    fn __handler() -> HandlerSource {
+        HandlerSource::Custom(custom_topic::<T>)
+    }
+}
+
+/// Where a topic's handler comes from.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum HandlerSource {
+    /// The user's `TopicConsumer`; `None` where the topic's value has to come through the builder.
+    Custom(fn() -> Option<Box<dyn crate::topic::CustomTopic>>),
+    /// Models kept in step.
+    Models(&'static ModelTopic),
+}
+
+/// A user's `TopicConsumer` behind a pointer.
+#[doc(hidden)]
+pub trait CustomTopic: Send + Sync {
+    /// Handles one message.
+    fn consume<'a>(
+        &'a self,
+        raw: std::sync::Arc<crate::record::RawRecord>,
+        attempt: u32,
+        cx: &'a Context,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>>;
+}
+
+struct Custom<T>(T);
+
+impl<T: TopicConsumer> CustomTopic for Custom<T> {
+    fn consume<'a>(
+        &'a self,
+        raw: std::sync::Arc<crate::record::RawRecord>,
+        attempt: u32,
+        cx: &'a Context,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>> {
+        Box::pin(async move {
+            let record = Record::<T>::new(raw, attempt);
+            self.0.consume(&record, cx).await
+        })
+    }
+}
+
+fn custom_topic<T: TopicConsumer>() -> Option<Box<dyn CustomTopic>> {
+    T::__construct().map(|topic| Box::new(Custom(topic)) as Box<dyn CustomTopic>)
+}
+
+/// A topic value given through the builder.
+pub(crate) fn custom_topic_of<T: TopicConsumer>(topic: T) -> Box<dyn CustomTopic> {
+    Box::new(Custom(topic))
+}

@@ -1,0 +1,2 @@
+mod hand_expanded;
+fn main() {}
