@@ -7,6 +7,8 @@ pub mod context;
 pub mod db;
 pub mod error;
 pub mod format;
+#[cfg(feature = "client")]
+mod nearest;
 pub mod record;
 mod registry;
 pub mod sync;
