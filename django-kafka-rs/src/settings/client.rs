@@ -77,11 +77,7 @@ impl Settings {
         SettingsErrors::check(mistakes).map(|()| properties)
     }
 
-    fn value_of(
-        &self,
-        value: &ConfigValue,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<String, String> {
+    fn value_of(&self, value: &ConfigValue, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
         match *value {
             ConfigValue::Str(text) => Ok(text.to_owned()),
             ConfigValue::Int(n) => Ok(n.to_string()),

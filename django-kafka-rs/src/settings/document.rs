@@ -61,13 +61,13 @@ pub(super) fn read(
 ) -> Table {
     let file = FileReader { text, name: Arc::from(file_name) };
     let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        // Only the message: the parser's full text shows the line, which may hold a secret.
-        let line = error.span().map_or(1, |span| file.line(span.start));
-        let source = Source::File { name: file.name.clone(), line };
-        mistakes.push(SettingsMistake::without_key(source, format!("not TOML: {}", error.message().trim())));
+    if !errors.is_empty() {
+        mistakes.extend(errors.iter().map(|error| file.syntax_mistake(error)));
+        mistakes.dedup();
+        // What could be read of a broken file would only raise mistakes that nobody made.
+        return Table::new();
     }
-    let mut table = file.table(document.get_ref(), mistakes);
+    let mut table = file.table("", document.get_ref(), mistakes);
     for (key, node) in &mut table {
         if let (true, Raw::Table(inner)) = (is_properties(key), &mut node.raw) {
             *inner = flatten(key, std::mem::take(inner), mistakes);
@@ -95,16 +95,25 @@ impl FileReader<'_> {
         before.iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
-    fn table(&self, table: &DeTable<'_>, mistakes: &mut Vec<SettingsMistake>) -> Table {
+    fn syntax_mistake(&self, error: &toml::de::Error) -> SettingsMistake {
+        // Only the message: the parser's full text shows the line, which may hold a secret.
+        let line = error.span().map_or(1, |span| self.line(span.start));
+        let source = Source::File { name: self.name.clone(), line };
+        SettingsMistake::without_key(source, format!("not TOML: {}", error.message().trim()))
+    }
+
+    /// `prefix` is the path of the table, with a dot at its end.
+    fn table(&self, prefix: &str, table: &DeTable<'_>, mistakes: &mut Vec<SettingsMistake>) -> Table {
         table
             .iter()
             .filter_map(|(key, value)| {
                 // A value's place is its key's: of a table that is spread over the file, this is the first one.
                 let source = Source::File { name: self.name.clone(), line: self.line(key.span().start) };
-                match self.raw(value, mistakes) {
+                let path = format!("{prefix}{}", key.get_ref());
+                match self.raw(&path, value, mistakes) {
                     Ok(raw) => Some((key.get_ref().to_string(), Node { raw, source })),
                     Err(why) => {
-                        mistakes.push(SettingsMistake::new(&source, key.get_ref().as_ref(), why));
+                        mistakes.push(SettingsMistake::new(&source, path, why));
                         None
                     }
                 }
@@ -112,7 +121,12 @@ impl FileReader<'_> {
             .collect()
     }
 
-    fn raw(&self, value: &Spanned<DeValue<'_>>, mistakes: &mut Vec<SettingsMistake>) -> Result<Raw, String> {
+    fn raw(
+        &self,
+        path: &str,
+        value: &Spanned<DeValue<'_>>,
+        mistakes: &mut Vec<SettingsMistake>,
+    ) -> Result<Raw, String> {
         Ok(match value.get_ref() {
             DeValue::String(text) => Raw::Text(text.to_string()),
             DeValue::Integer(n) => Raw::Integer(
@@ -121,12 +135,12 @@ impl FileReader<'_> {
             DeValue::Float(x) => Raw::Float(x.as_str().parse().map_err(|_| "not a number".to_owned())?),
             DeValue::Boolean(flag) => Raw::Flag(*flag),
             DeValue::Datetime(datetime) => Raw::Datetime(datetime.to_string()),
-            DeValue::Table(table) => Raw::Table(self.table(table, mistakes)),
+            DeValue::Table(table) => Raw::Table(self.table(&format!("{path}."), table, mistakes)),
             DeValue::Array(list) => {
                 let mut nodes = Vec::with_capacity(list.len());
                 for item in list {
                     let source = Source::File { name: self.name.clone(), line: self.line(item.span().start) };
-                    nodes.push(Node { raw: self.raw(item, mistakes)?, source });
+                    nodes.push(Node { raw: self.raw(path, item, mistakes)?, source });
                 }
                 Raw::List(nodes)
             }
@@ -186,7 +200,11 @@ fn lay_over(table: &mut Table, variable: &str, value: &str, mistakes: &mut Vec<S
     }
     let node = Node { raw: Raw::Text(value.to_owned()), source: source.clone() };
     if let Some(Source::Environment(other)) = insert(table, &path, node) {
-        mistakes.push(SettingsMistake::new(&source, path.join("."), format!("is set by {other} too: keep one of them")));
+        mistakes.push(SettingsMistake::new(
+            &source,
+            path.join("."),
+            format!("is set by {other} too: keep one of them"),
+        ));
     }
 }
 
@@ -199,9 +217,7 @@ fn insert(table: &mut Table, path: &[String], node: Node) -> Option<Source> {
     if rest.is_empty() {
         return table.insert(key, node).map(|before| before.source);
     }
-    let inner = table
-        .entry(key)
-        .or_insert_with(|| Node { raw: Raw::Table(Table::new()), source: node.source.clone() });
+    let inner = table.entry(key).or_insert_with(|| Node { raw: Raw::Table(Table::new()), source: node.source.clone() });
     if let Raw::Table(inner) = &mut inner.raw {
         return insert(inner, rest, node);
     }
@@ -217,9 +233,9 @@ fn insert(table: &mut Table, path: &[String], node: Node) -> Option<Source> {
 fn single_underscore(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix("DJANGO_KAFKA_")?;
     let key = rest.to_ascii_lowercase();
-    let section = SECTIONS.iter().find(|section| {
-        key.strip_prefix(**section).is_some_and(|after| after.is_empty() || after.starts_with('_'))
-    })?;
+    let section = SECTIONS
+        .iter()
+        .find(|section| key.strip_prefix(**section).is_some_and(|after| after.is_empty() || after.starts_with('_')))?;
     let after = rest[section.len()..].trim_start_matches('_');
     let head = &rest[..section.len()];
     Some(if after.is_empty() { format!("{ENV_PREFIX}{head}") } else { format!("{ENV_PREFIX}{head}__{after}") })

@@ -31,7 +31,7 @@ pub struct LoadOptions {
 /// What loading remembers beside the values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Loaded {
-    /// The value of each key that was set, as listed, and where it was set.
+    /// The value of each key as it was listed after loading, and where it was set.
     pub(super) origins: BTreeMap<String, (String, Source)>,
     /// What declarations read with `setting("…")` and is no setting of ours.
     pub(super) referenced: BTreeMap<String, (String, Source)>,
@@ -101,9 +101,9 @@ impl Settings {
         settings.loaded.origins = settings
             .listing()
             .into_iter()
-            .filter_map(|(key, value)| {
-                let source = findings.sources.get(&key)?.clone();
-                Some((key, (value, source)))
+            .map(|(key, value)| {
+                let source = findings.sources.get(&key).cloned().unwrap_or(Source::Default);
+                (key, (value, source))
             })
             .collect();
         Ok(settings)

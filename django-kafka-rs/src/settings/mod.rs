@@ -28,8 +28,8 @@ mod load;
 mod properties;
 mod read;
 mod read_retry;
-mod section;
 mod secret;
+mod section;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::document::{Node, Raw, Table};
-use super::librdkafka_table::{PROPERTIES, Property, Scope, find};
+use super::librdkafka_table::{Kind, PROPERTIES, Property, Scope, find};
 use super::secret::{is_secret, mask};
 use super::section::Findings;
 use super::values;
@@ -155,6 +155,9 @@ pub(super) fn check(name: &str, value: &str, found: &str, audience: Audience) ->
         }
         _ => {}
     }
+    if property.kind == Kind::Callback {
+        return Err("is set by a function of librdkafka's C interface, never as text: take it out".to_owned());
+    }
     if !property.kind.accepts(value) {
         return Err(format!("expected {}, found {found}", property.kind.expected()));
     }
@@ -184,7 +187,9 @@ fn owned_by_runtime(name: &str, value: &str) -> Option<&'static str> {
         "delivery.report.only.error" if is_true => {
             Some("`true` would hide the acknowledgements that the runtime waits for: take it out")
         }
-        "test.mock.num.brokers" => Some("belongs to the runtime: `[embedded]` with `enabled = true` runs such a broker"),
+        "test.mock.num.brokers" => {
+            Some("belongs to the runtime: `[embedded]` with `enabled = true` runs such a broker")
+        }
         _ => None,
     }
 }
@@ -192,9 +197,7 @@ fn owned_by_runtime(name: &str, value: &str) -> Option<&'static str> {
 /// What a consumer may declare, but no settings file: it would be the same for all.
 fn check_settings_only(name: &str) -> Result<(), String> {
     match name {
-        "group.id" => {
-            Err("each consumer declares its own group, `#[consumer(group = \"…\")]`: take it out".to_owned())
-        }
+        "group.id" => Err("each consumer declares its own group, `#[consumer(group = \"…\")]`: take it out".to_owned()),
         "group.instance.id" => {
             Err("would be the same for all consumers: give it in `#[consumer(config(…))]`".to_owned())
         }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use super::document::{Raw, Table};
 use super::error::SettingsMistake;
 use super::section::{Findings, Section};
-use super::values::{
-    bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text,
-};
+use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
     BatchLimits, DatabaseSettings, EmbeddedSettings, Settings, Synchronous, TopicSettings, properties, read_retry,
 };
@@ -48,7 +46,7 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     let mut top = Section::top(table);
 
     top.set("client_id", &mut settings.client_id, findings, text);
-    for (key, audience) in properties::SECTIONS {
+    for (key, audience) in properties::SECTIONS.iter().filter(|(key, _)| NOT_BUILT.iter().all(|(k, _)| k != key)) {
         if let Some(section) = top.section(key, findings) {
             let read = properties::read(key, section.into_rest(), *audience, findings);
             match *key {

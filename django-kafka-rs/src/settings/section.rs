@@ -8,13 +8,12 @@ use super::secret::is_secret;
 use super::values::Expected;
 use crate::nearest::nearest;
 
-/// The keys at the top, without those that no file can hold.
+/// The keys at the top, without those that are not built yet.
 pub(super) const SECTIONS: &[&str] = &[
     "client_id",
     "global_config",
     "producer_config",
     "consumer_config",
-    "retry_consumer_config",
     "retry_settings",
     "retry_topic_suffix",
     "dead_letter_topic_suffix",
@@ -148,7 +147,6 @@ impl Section {
             unknown(&format!("{}{key}", self.prefix), &key, node, &self.known, findings);
         }
     }
-
 }
 
 fn unknown(path: &str, key: &str, node: Node, known: &[&str], findings: &mut Findings) {

@@ -231,7 +231,8 @@ impl Suffixes<'_> {
             validate(suffix).map_err(|e| (key, e.to_string()))?;
         }
         if self.retry == self.dead_letter {
-            let message = format!("is `{}`, as `retry_topic_suffix` is: they must differ", self.retry);
+            let message =
+                format!("`retry_topic_suffix` and `{DEAD_LETTER}` are both `{}`: they must differ", self.retry);
             return Err((DEAD_LETTER, message));
         }
         let last = self.dead_letter.rsplit('.').next().unwrap_or_default();
