@@ -105,16 +105,13 @@ pub struct DatabaseSettings {
 }
 
 /// SQLite's `PRAGMA synchronous`: what a power failure may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Synchronous {
-    /// The operating system decides: a power failure can damage the file.
-    Off,
     /// A power failure can lose rows whose offsets were committed to Kafka.
     Normal,
     /// Nothing committed is lost.
+    #[default]
     Full,
-    /// As `full`, and the directory is synchronised too.
-    Extra,
 }
 
 /// `[batch]`: how many messages make a transaction, and how many wait in memory.
@@ -245,10 +242,8 @@ impl Synchronous {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Off => "off",
             Self::Normal => "normal",
             Self::Full => "full",
-            Self::Extra => "extra",
         }
     }
 }
