@@ -2,6 +2,8 @@
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod cli;
 pub mod consumer;
 pub mod context;
 pub mod db;
@@ -14,6 +16,8 @@ mod registry;
 #[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
+#[cfg(feature = "client")]
+mod telemetry;
 pub mod topic;
 
 /// What a program that declares topics and consumers names: `use django_kafka_rs::prelude::*;`. Diesel's own
