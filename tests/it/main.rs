@@ -1,2 +1,3 @@
+mod custom;
 mod hand_expanded;
 fn main() {}
