@@ -2,7 +2,9 @@
 //! as it is before it borrows once more. Each works for concrete types only, which is what generated code has.
 //!
 //! In each pair the preferred trait is implemented for the wrapper, the fallback for a reference to it; the call is
-//! `(&wrapper).method()`, with both traits in scope.
+//! `(&wrapper).method()`, with both traits in scope. Where there are three, they are implemented for `&wrapper`,
+//! `&&wrapper` and `wrapper` in the order of preference, and the call is `(&&wrapper).method()`: method lookup first
+//! takes the receiver as it is, then borrows it once more, and only then dereferences it.
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
@@ -13,7 +15,7 @@ use serde::de::{DeserializeOwned, Deserializer};
 use crate::error::BoxError;
 use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Presence, Serde};
 
-/// How a type is read: `(&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
+/// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
 pub struct EncodingOf<T>(PhantomData<fn() -> T>);
 
@@ -39,7 +41,7 @@ pub trait EncodingByType {
         Marker(PhantomData)
     }
 }
-impl<T: DefaultEncoding> EncodingByType for EncodingOf<T> {
+impl<T: DefaultEncoding> EncodingByType for &EncodingOf<T> {
     type Found = T::Encoding;
 }
 
@@ -50,7 +52,7 @@ pub trait EncodingBySerde {
         Marker(PhantomData)
     }
 }
-impl<T: DeserializeOwned> EncodingBySerde for &EncodingOf<T> {}
+impl<T: DeserializeOwned> EncodingBySerde for &&EncodingOf<T> {}
 
 /// Neither.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub trait EncodingOfNone {
         Marker(PhantomData)
     }
 }
-impl<T> EncodingOfNone for &&EncodingOf<T> {}
+impl<T> EncodingOfNone for EncodingOf<T> {}
 
 /// `E` reads `T`: the bound that generated code states, with a message for the user.
 #[diagnostic::on_unimplemented(
@@ -196,7 +198,7 @@ pub trait HashNone {
         false
     }
     /// False.
-    fn same(&self, _other: &Self) -> bool {
+    fn same<O>(&self, _other: &O) -> bool {
         false
     }
 }
@@ -297,3 +299,28 @@ pub const fn assert_lookup<T: LookupValue>() {}
 pub trait LookupValue {}
 #[diagnostic::do_not_recommend]
 impl<T: Hash + Eq> LookupValue for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::{EncodingByType as _, EncodingOf, EncodingOfNone as _, HashFeed as _, HashNone as _, HashOf};
+    use super::{EncodingBySerde as _, Marker};
+
+    fn chosen<E>(_: &Marker<E>) -> &'static str {
+        std::any::type_name::<E>().rsplit("::").next().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_types_own_encoding_goes_before_its_deserialize() {
+        // `NaiveDate` has both: its encoding is not serde's.
+        let by_type = chosen(&(&&EncodingOf::<chrono::NaiveDate>::new()).encoding());
+        assert_ne!(by_type, "Serde");
+        assert_eq!(chosen(&(&&EncodingOf::<std::net::IpAddr>::new()).encoding()), "Serde");
+        assert_eq!(chosen(&(&&EncodingOf::<std::thread::Thread>::new()).encoding()), "Unreadable");
+    }
+
+    #[test]
+    fn floats_are_never_a_rows_identity() {
+        assert!((&HashOf(&1_i64)).same(&HashOf(&1)));
+        assert!(!(&HashOf(&1.0_f64)).same(&HashOf(&1.0)));
+    }
+}
