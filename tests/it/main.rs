@@ -1,2 +1,3 @@
+mod derive;
 mod hand_expanded;
 fn main() {}

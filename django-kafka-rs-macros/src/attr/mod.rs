@@ -1,4 +1,7 @@
 //! From tokens to values: one file for each attribute, on one reader of option lists.
 
+pub(crate) mod diesel;
 pub(crate) mod duration;
 pub(crate) mod options;
+pub(crate) mod reroute;
+pub(crate) mod sync;

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::error::BoxError;
-use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Presence, Serde};
+use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Serde};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
@@ -93,11 +93,32 @@ pub fn read<'de, T, E: Readable<T>, D: Deserializer<'de>>(
     crate::sync::decode::read_present::<T, E, D>(value, schema)
 }
 
-/// The marker of an encoding that the user named: `as = dbz::Date`.
-#[must_use]
-pub fn named<E>() -> Marker<E> {
-    Marker(PhantomData)
+/// Reads a field's value by the encoding that the user named (`as = dbz::Date`); `None` where it is unavailable.
+pub fn read_named<'de, T, E: Encoding<T>, D: Deserializer<'de>>(
+    value: D,
+    schema: Option<&FieldSchema>,
+) -> Result<Option<T>, D::Error> {
+    crate::sync::decode::read_present::<T, E, D>(value, schema)
 }
+
+/// The encoding that the user named for the argument of a `with` function: `(&transform.input()).named::<E>()`.
+/// First: the argument is an `Option`, and null is `None`.
+pub trait NamedForOption {
+    /// The marker.
+    fn named<E>(&self) -> Marker<Opt<E>> {
+        Marker(PhantomData)
+    }
+}
+impl<T> NamedForOption for EncodingOf<Option<T>> {}
+
+/// Second: any other argument.
+pub trait NamedForValue {
+    /// The marker.
+    fn named<E>(&self) -> Marker<E> {
+        Marker(PhantomData)
+    }
+}
+impl<T> NamedForValue for &EncodingOf<T> {}
 
 /// A `with` function: its argument's type is the type that the message's field is read into.
 #[derive(Debug)]
