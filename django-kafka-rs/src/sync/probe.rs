@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Deserializer};
 
-use crate::error::BoxError;
+use crate::error::ConsumeError;
 use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Serde};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
@@ -147,7 +147,7 @@ impl<F: Fn(T) -> R, T, R> Transform<F, T, R> {
 }
 
 /// What a `with` or `compute` function returned: a value, or a `Result` of one.
-/// `(&output).finish()` gives `Result<U, BoxError>` for both.
+/// `(&output).finish()` gives `Result<U, ConsumeError>` for both.
 #[expect(missing_debug_implementations, reason = "its value has none in general, and only generated code sees it")]
 pub struct Output<R>(Cell<Option<R>>);
 
@@ -168,11 +168,11 @@ pub trait FinishResult {
     /// The value's type.
     type Value;
     /// The value, or why not.
-    fn finish(&self) -> Result<Self::Value, BoxError>;
+    fn finish(&self) -> Result<Self::Value, ConsumeError>;
 }
-impl<U, E: Into<BoxError>> FinishResult for Output<Result<U, E>> {
+impl<U, E: Into<ConsumeError>> FinishResult for Output<Result<U, E>> {
     type Value = U;
-    fn finish(&self) -> Result<U, BoxError> {
+    fn finish(&self) -> Result<U, ConsumeError> {
         self.take().map_err(Into::into)
     }
 }
@@ -182,11 +182,11 @@ pub trait FinishValue {
     /// The value's type.
     type Value;
     /// The value.
-    fn finish(&self) -> Result<Self::Value, BoxError>;
+    fn finish(&self) -> Result<Self::Value, ConsumeError>;
 }
 impl<U> FinishValue for &Output<U> {
     type Value = U;
-    fn finish(&self) -> Result<U, BoxError> {
+    fn finish(&self) -> Result<U, ConsumeError> {
         Ok(self.take())
     }
 }
