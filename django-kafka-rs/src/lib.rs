@@ -7,8 +7,12 @@ pub mod context;
 pub mod db;
 pub mod error;
 pub mod format;
+#[cfg(feature = "client")]
+mod nearest;
 pub mod record;
 mod registry;
+#[cfg(feature = "client")]
+pub mod settings;
 pub mod sync;
 pub mod topic;
 

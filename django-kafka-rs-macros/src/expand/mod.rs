@@ -2,5 +2,7 @@
 
 pub(crate) mod model_consumer;
 pub(crate) mod patch;
+pub(crate) mod register;
 pub(crate) mod row;
 pub(crate) mod sync;
+pub(crate) mod topic;
