@@ -1,2 +1,3 @@
 mod hand_expanded;
+mod tidy;
 fn main() {}
