@@ -1,4 +1,5 @@
 //! What no compiler checks: rules about the code base itself. Each test names all its faults at once.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
