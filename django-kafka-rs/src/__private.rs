@@ -15,6 +15,7 @@ pub use crate::registry::{DECLARATIONS, Declaration};
 pub use crate::sync::decode::{Decoded, ReadPlan, decode_message};
 pub use crate::sync::probe;
 pub use crate::sync::*;
+pub use crate::topic::names::{check_derived_names, check_topic_name};
 pub use crate::topic::{
     Bytes, ConsumedTopic, Decode, Encode, ErrorType, HandlerSource, Json, Location, ProducedTopic, RetryMode,
     RetrySettings, Text, Topic, TopicDeclaration,

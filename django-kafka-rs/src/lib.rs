@@ -7,7 +7,27 @@ pub mod context;
 pub mod db;
 pub mod error;
 pub mod format;
+#[cfg(feature = "client")]
+mod nearest;
 pub mod record;
 mod registry;
 pub mod sync;
 pub mod topic;
+
+/// What a program that declares topics and consumers names: `use django_kafka_rs::prelude::*;`. Diesel's own
+/// prelude is part of it.
+pub mod prelude {
+    pub use diesel::prelude::*;
+    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel};
+
+    pub use crate::consumer::Consumer;
+    pub use crate::context::Context;
+    pub use crate::error::{
+        ConstraintViolation, ConsumeError, ConsumeResult, DecodeError, EncodeError, ProduceError, RowNotFound,
+        TransformError,
+    };
+    pub use crate::format::debezium::dbz;
+    pub use crate::record::{Headers, Record};
+    pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
+    pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
+}

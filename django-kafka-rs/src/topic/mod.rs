@@ -3,8 +3,10 @@
 mod declaration;
 mod formats;
 pub(crate) mod names;
+mod payload;
 
 pub use self::declaration::{ErrorType, Location, RetryMode, RetrySettings, TopicDeclaration};
+pub use self::payload::Payload;
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 
 use std::future::Future;

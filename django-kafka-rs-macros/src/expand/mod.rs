@@ -1,0 +1,1 @@
+//! Generated code. Nothing here can fail: what is wrong was found before.

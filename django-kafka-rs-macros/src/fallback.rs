@@ -1,0 +1,54 @@
+//! What is generated beside a mistake: the item as it is, and impls without content, so that whatever names the
+//! item (`topics(Customer)`, `Record<Audit>`) does not fail too. One mistake, one error.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+
+use crate::paths::Runtime;
+
+/// A `Topic` that says nothing. `key` and `value` as far as they could be read.
+pub(crate) fn topic(dk: &Runtime, ident: &Ident, key: Option<&syn::Type>, value: Option<&syn::Type>) -> TokenStream {
+    let type_or_json = |ty: Option<&syn::Type>| match ty {
+        Some(ty) => ty.to_token_stream(),
+        None => quote!(#dk::serde_json::Value),
+    };
+    let (key, value) = (type_or_json(key), type_or_json(value));
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::Topic for #ident {
+                type Key = #key;
+                type Value = #value;
+                type KeyFormat = #dk::Json;
+                type ValueFormat = #dk::Json;
+                const DECLARATION: #dk::TopicDeclaration = #dk::TopicDeclaration::new(
+                    ::core::stringify!(#ident),
+                    "",
+                    #dk::Location { file: ::core::file!(), line: ::core::line!() },
+                );
+                fn __construct() -> ::core::option::Option<Self> {
+                    ::core::option::Option::None
+                }
+            }
+            #[automatically_derived]
+            impl #dk::ProducedTopic for #ident {}
+        };
+    }
+}
+
+/// A `Consumer` that says nothing.
+pub(crate) fn consumer(dk: &Runtime, ident: &Ident) -> TokenStream {
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::Consumer for #ident {
+                const DECLARATION: #dk::ConsumerDeclaration = #dk::ConsumerDeclaration::new(
+                    ::core::stringify!(#ident),
+                    "",
+                    &[],
+                    #dk::Location { file: ::core::file!(), line: ::core::line!() },
+                );
+            }
+        };
+    }
+}

@@ -1,0 +1,1 @@
+//! What was declared, checked and typed: the form between the attributes and the generated code.
