@@ -45,6 +45,7 @@ pub use self::load::{LoadOptions, SettingsSource};
 pub use self::properties::Properties;
 pub(crate) use self::secret::mask;
 use crate::consumer::BatchSettings;
+pub use crate::db::Synchronous;
 use crate::topic::RetrySettings;
 use crate::topic::names::Suffixes;
 
@@ -103,16 +104,6 @@ pub struct DatabaseSettings {
     pub busy_timeout: Duration,
     /// SQLite's `synchronous`. Default: `full`, and `normal` in embedded mode.
     pub synchronous: Option<Synchronous>,
-}
-
-/// SQLite's `PRAGMA synchronous`: what a power failure may cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Synchronous {
-    /// A power failure can lose rows whose offsets were committed to Kafka.
-    Normal,
-    /// Nothing committed is lost.
-    #[default]
-    Full,
 }
 
 /// `[batch]`: how many messages make a transaction, and how many wait in memory.
@@ -234,17 +225,6 @@ impl BatchLimits {
             buffer_messages: self.buffer_messages.max(max),
             buffer_bytes: self.buffer_bytes.max(bytes),
             workers: workers.unwrap_or(self.workers),
-        }
-    }
-}
-
-impl Synchronous {
-    /// As the settings and SQLite write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Full => "full",
         }
     }
 }
