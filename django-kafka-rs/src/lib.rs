@@ -3,13 +3,11 @@
 #[doc(hidden)]
 pub mod __private;
 #[cfg(feature = "client")]
-<<<<<<< HEAD
-mod cli;
-=======
 mod app;
 #[cfg(feature = "client")]
+mod cli;
+#[cfg(feature = "client")]
 mod clock;
->>>>>>> main
 pub mod consumer;
 pub mod context;
 pub mod db;
@@ -33,13 +31,10 @@ mod retry;
 #[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
-<<<<<<< HEAD
 #[cfg(feature = "client")]
 mod telemetry;
-=======
 #[cfg(feature = "testing")]
 pub mod testing;
->>>>>>> main
 pub mod topic;
 
 /// What a program that declares topics and consumers names: `use django_kafka_rs::prelude::*;`. Diesel's own

@@ -81,7 +81,8 @@ fn check_help(line: &str, expected: &Expect) {
     // Not the width of the terminal in which the tests run.
     let command = args::command("shop").term_width(100);
     let error = command.try_get_matches_from(words(line)).expect_err("help is an error to clap");
-    expected.assert_eq(&error.to_string());
+    let lines: Vec<String> = error.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    expected.assert_eq(&lines.join("\n"));
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn the_programs_help_teaches() {
                       Possible values:
                       - text: For people: one line each, in colours on a terminal
                       - json: For machines: one JSON object a line
-          
+
                       [default: text]
 
               -v, --verbose...
@@ -134,8 +135,7 @@ fn the_programs_help_teaches() {
               0  done
               1  failed
               2  wrong use, settings or declarations
-              3  ended by a second signal
-        "]],
+              3  ended by a second signal"]],
     );
 }
 
@@ -174,7 +174,7 @@ fn the_commands_help_teaches() {
                       Possible values:
                       - text: For people: one line each, in colours on a terminal
                       - json: For machines: one JSON object a line
-          
+
                       [default: text]
 
               -v, --verbose...
@@ -188,8 +188,7 @@ fn the_commands_help_teaches() {
               shop consume
               shop consume Crm Audit
               shop consume --until-end              # a backfill
-              shop consume --embedded -v            # without a broker or a database
-        "]],
+              shop consume --embedded -v            # without a broker or a database"]],
     );
     check_help(
         "topics --help",
@@ -218,7 +217,7 @@ fn the_commands_help_teaches() {
                       Possible values:
                       - text: For people: one line each, in colours on a terminal
                       - json: For machines: one JSON object a line
-          
+
                       [default: text]
 
               -v, --verbose...
@@ -230,8 +229,7 @@ fn the_commands_help_teaches() {
 
             Examples:
               shop topics
-              shop topics --json | jq -r '.[] | select(.exists | not).name'
-        "]],
+              shop topics --json | jq -r '.[] | select(.exists | not).name'"]],
     );
 }
 

@@ -45,6 +45,10 @@ impl DerivedNames<'_> {
 
 /// What a retry topic's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "its parts are read by retry consumers, which come with retry topics")
+)]
 pub(crate) struct RetryName<'a> {
     /// The topic in which the message was first read; its dead letter topic carries this name.
     pub(crate) topic: &'a str,
@@ -64,6 +68,7 @@ pub(crate) fn original_of<'a>(retry_topic: &'a str, group: &str, retry_suffix: &
 
 /// The regular expression that a retry consumer subscribes to for one topic, given as declared with its variables
 /// filled in.
+#[cfg_attr(not(test), expect(dead_code, reason = "retry consumers subscribe to it, and they come with retry topics"))]
 pub(crate) fn retry_pattern(group: &str, declared: &str, retry_suffix: &str) -> String {
     let mut pattern = String::from("^");
     push_escaped(&mut pattern, group);

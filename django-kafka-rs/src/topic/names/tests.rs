@@ -4,6 +4,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use regex::Regex;
 
+use super::derived::{RetryName, original_of, retry_pattern};
+use super::template::NameError;
 use super::*;
 
 const SUFFIXES: Suffixes<'static> = Suffixes { retry: "retry", dead_letter: "dlt" };
