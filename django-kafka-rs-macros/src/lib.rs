@@ -11,6 +11,7 @@ mod ctx;
 mod diag;
 mod expand;
 mod fallback;
+mod librdkafka;
 mod model;
 mod not_yet;
 mod paths;
@@ -23,6 +24,12 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn topic(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::topic(arguments.into(), &item.into()).into()
+}
+
+#[doc = include_str!("../docs/consumer.md")]
+#[proc_macro_attribute]
+pub fn consumer(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::consumer(arguments.into(), &item.into()).into()
 }
 
 #[doc = include_str!("../docs/sync_model.md")]

@@ -1,4 +1,5 @@
 //! Generated code. Nothing here can fail: what is wrong was found before.
 
+pub(crate) mod consumer;
 pub(crate) mod register;
 pub(crate) mod topic;
