@@ -17,6 +17,8 @@ mod not_yet;
 mod paths;
 mod symbol;
 mod sync_derive;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 
