@@ -59,3 +59,43 @@ pub(crate) fn consumer(dk: &Runtime, item: &syn::ItemStruct) -> TokenStream {
         };
     }
 }
+
+/// A `SyncModel` that says nothing; nothing at all for a struct with parameters, where it would be a mistake more.
+pub(crate) fn sync_model(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::SyncModel for #ident {
+                type Table = #dk::stub::Table;
+                type Patch = #dk::stub::Patch;
+                const DESCRIPTOR: #dk::ModelDescriptor = #dk::stub::DESCRIPTOR;
+            }
+        };
+    }
+}
+
+/// What makes a struct a model topic, saying nothing.
+pub(crate) fn model_consumer(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::ModelTopicConsumer for #ident {
+                const MODEL_TOPIC: #dk::ModelTopic = #dk::stub::MODEL_TOPIC;
+            }
+            #[automatically_derived]
+            impl #dk::ConsumedTopic for #ident {
+                fn __handler() -> #dk::HandlerSource {
+                    #dk::HandlerSource::Models(&#dk::stub::MODEL_TOPIC)
+                }
+            }
+        };
+    }
+}

@@ -8,7 +8,9 @@ fn check(arguments: &str, expected: &Expect) {
 
 #[test]
 fn consumer_of_one_topic() {
-    check(r#"group = "crm", topics(Customer)"#, &expect![[r#"
+    check(
+        r#"group = "crm", topics(Customer)"#,
+        &expect![[r#"
         struct Crm;
         const _: () = {
             const _: () = ::django_kafka_rs::__private::check_consumer_topic(
@@ -36,7 +38,8 @@ fn consumer_of_one_topic() {
             );
             const _: Crm = Crm {};
         };
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -127,7 +130,9 @@ fn consumer_with_every_option() {
 
 #[test]
 fn group_as_a_property() {
-    check(r#"topics(Customer), config("group.id" = "crm")"#, &expect![[r#"
+    check(
+        r#"topics(Customer), config("group.id" = "crm")"#,
+        &expect![[r#"
         struct Crm;
         const _: () = {
             const _: () = ::django_kafka_rs::__private::check_consumer_topic(
@@ -155,12 +160,15 @@ fn group_as_a_property() {
             );
             const _: Crm = Crm {};
         };
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn mistakes_beside_a_stub() {
-    check(r#"grup = "crm", topics(Customer, Customer), config("linger.ms" = 5), workers = 0"#, &expect![[r#"
+    check(
+        r#"grup = "crm", topics(Customer, Customer), config("linger.ms" = 5), workers = 0"#,
+        &expect![[r#"
         struct Crm;
         ::core::compile_error! {
             "unknown option `grup` of `#[consumer(…)]`; did you mean `group`?\n= help: `#[consumer(…)]` takes `group`, `topics`, `config`, `batch`, `workers`, `offsets`, `suppress`, `order_by` and `crate`"
@@ -188,5 +196,6 @@ fn mistakes_beside_a_stub() {
                 );
             }
         };
-    "#]]);
+    "#]],
+    );
 }

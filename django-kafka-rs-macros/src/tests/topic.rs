@@ -8,7 +8,10 @@ fn check(arguments: &str, item: &str, expected: &Expect) {
 
 #[test]
 fn unit_topic_without_types() {
-    check(r#"name = "${prefix}.audit""#, "struct Audit;", &expect![[r#"
+    check(
+        r#"name = "${prefix}.audit""#,
+        "struct Audit;",
+        &expect![[r#"
         struct Audit;
         const _: () = {
             #[automatically_derived]
@@ -39,7 +42,8 @@ fn unit_topic_without_types() {
                 &<Audit as ::django_kafka_rs::__private::Topic>::DECLARATION,
             );
         };
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -233,7 +237,10 @@ fn model_above_and_below_its_derives() {
             };
         "##]],
     );
-    check(r#"name = "customers""#, "#[sync(model = Customer)] struct Customers;", &expect![[r##"
+    check(
+        r#"name = "customers""#,
+        "#[sync(model = Customer)] struct Customers;",
+        &expect![[r##"
         #[sync(model = Customer)]
         struct Customers;
         const _: () = {
@@ -263,12 +270,16 @@ fn model_above_and_below_its_derives() {
                 &<Customers as ::django_kafka_rs::__private::Topic>::DECLARATION,
             );
         };
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
 fn struct_that_only_its_type_tells_from_a_model() {
-    check(r#"name = "customers""#, "struct Customer { id: i64 }", &expect![[r#"
+    check(
+        r#"name = "customers""#,
+        "struct Customer { id: i64 }",
+        &expect![[r#"
         struct Customer {
             id: i64,
         }
@@ -329,7 +340,8 @@ fn struct_that_only_its_type_tells_from_a_model() {
                 &<Customer as ::django_kafka_rs::__private::Topic>::DECLARATION,
             );
         };
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
