@@ -2,13 +2,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 
-use diesel::prelude::*;
 use django_kafka_rs::__private as dk;
 use django_kafka_rs::db::DbConn;
-use django_kafka_rs::error::{ConsumeError, TransformError};
-use django_kafka_rs::sync::{Applied, Lookup, SyncContext};
-use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel};
-use dk::{Patch as _, Row as _, SyncModel as _, dbz};
+use django_kafka_rs::prelude::*;
+use dk::{Patch as _, Row as _};
 use expect_test::{Expect, expect};
 
 diesel::table! {
@@ -85,7 +82,7 @@ struct Everything {
     label: String,
     #[sync(default)]
     score: Option<f64>,
-    #[sync(as = dbz::Date, with = later)]
+    #[sync(as = dbz::Date, with = next)]
     due: Option<chrono::NaiveDate>,
     r#type: String,
     #[diesel(serialize_as = Slug)]
@@ -103,8 +100,8 @@ struct Everything {
 fn parse(raw: String) -> Result<i32, std::num::ParseIntError> {
     raw.parse()
 }
-fn later(date: Option<chrono::NaiveDate>) -> Option<chrono::NaiveDate> {
-    date.and_then(|date| date.succ_opt())
+fn next(date: chrono::NaiveDate) -> Option<chrono::NaiveDate> {
+    date.succ_opt()
 }
 fn origin_of(cx: &SyncContext<'_>) -> Result<String, ConsumeError> {
     Ok(format!("{}/{}", cx.topic(), cx.offset()))
@@ -164,33 +161,70 @@ fn check<M: dk::SyncModel>(json: &str, expected: Expect) {
 fn reads_renamed_transformed_and_encoded_fields() {
     check::<Customer>(
         r#"{"id": 7, "name": "ada", "email": null, "joined": 19000, "password_hash": "x", "first_name": "no"}"#,
-        expect![[r#""#]],
+        expect![[r#"
+            id= ? -- binds: [7]
+            first_name= ? -- binds: ["ADA"]
+            email= ? -- binds: [None]
+            joined= ? -- binds: [2022-01-08]
+        "#]],
     );
 }
 
 #[test]
 fn absent_fields_are_absent_columns() {
-    check::<Customer>(r#"{"id": 7}"#, expect![[r#""#]]);
+    check::<Customer>(
+        r#"{"id": 7}"#,
+        expect![[r#"
+        id= ? -- binds: [7]
+        first_name absent NULL -- binds: []
+        email absent NULL -- binds: []
+        joined absent NULL -- binds: []
+    "#]],
+    );
 }
 
 #[test]
 fn reads_one_message_field_into_two_columns_and_keeps_excluded_ones_out() {
     check::<Everything>(
         r#"{"id": 1, "raw": "12", "due": 0, "type": "a", "slug": "ABC", "secret": "s", "left_over": "l"}"#,
-        expect![[r#""#]],
+        expect![[r#"
+            the_key= ? -- binds: [1]
+            count= ? -- binds: [12]
+            label= ? -- binds: ["12"]
+            score absent NULL -- binds: []
+            due= ? -- binds: [Some(1970-01-02)]
+            type= ? -- binds: ["a"]
+            slug= ? -- binds: [Slug("abc")]
+            origin absent NULL -- binds: []
+            note absent NULL -- binds: []
+            secret absent NULL -- binds: []
+        "#]],
     );
 }
 
 #[test]
-fn a_transform_sees_null_where_its_argument_is_an_option() {
-    check::<Everything>(r#"{"due": null}"#, expect![[r#""#]]);
+fn a_transform_of_null_is_an_error_where_its_argument_is_no_option() {
+    let Err((error, None)) = read::<Everything>(r#"{"due": null}"#) else { panic!("a date was expected") };
+    expect!["invalid type: null, expected i32"].assert_eq(&error.to_string());
 }
 
 #[test]
 fn defaults_fill_what_is_absent_on_insert() {
     let mut patch = read::<Everything>(r#"{"id": 1, "score": 2.5}"#).expect("a patch");
     patch.fill_insert_defaults();
-    expect![[r#""#]].assert_eq(&bound::<Everything>(&patch));
+    expect![[r#"
+        the_key= ? -- binds: [1]
+        count absent NULL -- binds: []
+        label absent NULL -- binds: []
+        score= ? -- binds: [Some(2.5)]
+        due absent NULL -- binds: []
+        type absent NULL -- binds: []
+        slug absent NULL -- binds: []
+        origin absent NULL -- binds: []
+        note absent NULL -- binds: []
+        secret= ? -- binds: [""]
+    "#]]
+    .assert_eq(&bound::<Everything>(&patch));
 }
 
 #[test]
@@ -198,13 +232,16 @@ fn a_failing_transform_keeps_its_error() {
     let Err((error, Some(transform))) = read::<Everything>(r#"{"raw": "twelve"}"#) else {
         panic!("a number was expected")
     };
-    expect![[r#""#]].assert_eq(&format!("{error}\n{transform}"));
+    expect![[r#"
+        count
+        field `count`: invalid digit found in string"#]]
+    .assert_eq(&format!("{error}\n{transform}"));
 }
 
 #[test]
 fn a_value_of_the_wrong_type_is_an_error_of_serde() {
     let Err((error, None)) = read::<Customer>(r#"{"id": "seven"}"#) else { panic!("an integer was expected") };
-    expect![[r#""#]].assert_eq(&error.to_string());
+    expect![[r#"invalid type: string "seven", expected i64"#]].assert_eq(&error.to_string());
 }
 
 #[test]
@@ -244,9 +281,24 @@ fn describes_the_model() {
     }
     let options = descriptor.options;
     text += &format!("{:?} {:?} {:?} {:?}\n", options.exclude, options.lookup, options.envelope, options.reduce);
-    text += &format!("{} {} {}\n", options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some());
+    text +=
+        &format!("{} {} {}\n", options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some());
     text += &(descriptor.table)().sqlite;
-    expect![[r#""#]].assert_eq(&text);
+    expect![[r#"
+        Everything [0]
+        ColumnDescriptor { field: "id", column: "the_key", message_field: Some("id"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "count", column: "count", message_field: Some("raw"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "label", column: "label", message_field: Some("raw"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "score", column: "score", message_field: Some("score"), insert_default: true, stores_sqlite: true }
+        ColumnDescriptor { field: "due", column: "due", message_field: Some("due"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "type", column: "type", message_field: Some("type"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "slug", column: "slug", message_field: Some("slug"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "origin", column: "origin", message_field: None, insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "note", column: "note", message_field: None, insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "secret", column: "secret", message_field: None, insert_default: true, stores_sqlite: true }
+        ["secret", "left_over", "not-a-word"] Some([LookupField { field: "id", whole_key: true }]) Some(Flat) Some(false)
+        true true false
+        `every_options`"#]].assert_eq(&text);
 }
 
 /// `lookup_with` is typed: the columns are the model's own.
@@ -344,5 +396,10 @@ fn topic_of<T: dk::ModelTopicConsumer>() -> String {
 #[test]
 fn model_topics_name_their_models() {
     let text = [topic_of::<Account>(), topic_of::<Plain>(), topic_of::<Several>(), topic_of::<One>()].concat();
-    expect![[r#""#]].assert_eq(&text);
+    expect![[r#"
+        Debezium: Account; [] None false
+        Plain: Plain; [] None false
+        Debezium: public.customers => Customer, public.accounts => Account; ["password_hash"] Some([LookupField { field: "id", whole_key: false }]) false
+        Plain: Contact; [] None true
+    "#]].assert_eq(&text);
 }
