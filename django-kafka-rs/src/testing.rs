@@ -257,7 +257,8 @@ impl TestApp {
     /// # Errors
     /// It did not end in order.
     pub async fn shutdown(self) -> TestResult<Summary> {
-        Ok(self.handle.shutdown().await?)
+        let ended = self.handle.shutdown();
+        Ok(ended.await?)
     }
 
     /// All messages of a topic, read by a client without a group.
@@ -317,6 +318,12 @@ impl TestApp {
             }
         }
         Ok(positions)
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.handle.ask_to_stop_now();
     }
 }
 

@@ -1,3 +1,3 @@
+mod custom;
 mod derive;
 mod hand_expanded;
-fn main() {}

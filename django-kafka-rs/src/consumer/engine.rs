@@ -70,9 +70,31 @@ pub(crate) struct Wiring {
     pub(crate) sender: mpsc::Sender<Event>,
     pub(crate) events: mpsc::Receiver<Event>,
     /// Stops the poll thread's polling.
-    pub(crate) stop_polling: Arc<AtomicBool>,
+    pub(crate) stop_polling: StopPolling,
     /// Where the poll thread waits for what to commit last.
     pub(crate) final_positions: std_mpsc::Sender<Positions>,
+}
+
+/// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
+/// runtime leaves no thread behind.
+#[derive(Default)]
+pub(crate) struct StopPolling(Arc<AtomicBool>);
+
+impl StopPolling {
+    /// What the poll thread looks at.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
+    fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for StopPolling {
+    fn drop(&mut self) {
+        self.tell();
+    }
 }
 
 pub(crate) struct Engine {
@@ -348,7 +370,7 @@ impl Engine {
     fn drain(&mut self) {
         if self.drain_until.is_none() {
             self.drain_until = Some(self.config.clock.now() + self.config.shutdown_timeout);
-            self.wiring.stop_polling.store(true, Ordering::Relaxed);
+            self.wiring.stop_polling.tell();
         }
     }
 

@@ -19,3 +19,8 @@ pub use self::model::{
     ColumnDescriptor, ColumnSet, Dialect, Envelope, LookupField, ModelDescriptor, ModelTopic, ModelTopicConsumer,
     Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
 };
+
+#[cfg(feature = "client")]
+mod apply_stub;
+#[cfg(feature = "client")]
+pub(crate) use self::apply_stub::*;
