@@ -20,16 +20,12 @@ pub(crate) struct DatabaseSettings {
 /// SQLite's `PRAGMA synchronous`: what a power failure may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// The operating system decides: a power failure can damage the file.
-    Off,
     /// A power failure can lose rows whose offsets were committed to Kafka.
     Normal,
     /// Nothing committed is lost. The default: with offsets in Kafka a row that was lost after its offset was
     /// committed would never come again.
     #[default]
     Full,
-    /// As `full`, and the directory is synchronised too.
-    Extra,
 }
 
 impl Synchronous {
@@ -37,10 +33,8 @@ impl Synchronous {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Off => "off",
             Self::Normal => "normal",
             Self::Full => "full",
-            Self::Extra => "extra",
         }
     }
 }
