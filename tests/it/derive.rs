@@ -244,7 +244,8 @@ fn describes_the_model() {
     }
     let options = descriptor.options;
     text += &format!("{:?} {:?} {:?} {:?}\n", options.exclude, options.lookup, options.envelope, options.reduce);
-    text += &format!("{} {} {}\n", options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some());
+    text +=
+        &format!("{} {} {}\n", options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some());
     text += &(descriptor.table)().sqlite;
     expect![[r#""#]].assert_eq(&text);
 }

@@ -304,7 +304,9 @@ fn retry_settings_have_their_rules() {
     );
     check(
         "max_retries = -1\ndelay = 10\nbackoff = true",
-        expect![[r#"django-kafka.toml:4: `retry_settings.backoff`: doubles the delay until retry 25 would wait over 1000 days: cap it, for example with `max_delay = "1h"`, or lower `max_retries`"#]],
+        expect![[
+            r#"django-kafka.toml:4: `retry_settings.backoff`: doubles the delay until retry 25 would wait over 1000 days: cap it, for example with `max_delay = "1h"`, or lower `max_retries`"#
+        ]],
     );
     check(
         "max_retries = 2\ndelay = 10\nmax_delay = 5",

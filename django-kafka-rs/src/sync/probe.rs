@@ -400,8 +400,8 @@ impl<T: Hash + Eq> LookupValue for T {}
 
 #[cfg(test)]
 mod tests {
-    use super::{EncodingByType as _, EncodingOf, EncodingOfNone as _, HashFeed as _, HashNone as _, HashOf};
     use super::{EncodingBySerde as _, Marker};
+    use super::{EncodingByType as _, EncodingOf, EncodingOfNone as _, HashFeed as _, HashNone as _, HashOf};
 
     fn chosen<E>(_: &Marker<E>) -> &'static str {
         std::any::type_name::<E>().rsplit("::").next().unwrap_or_default()
