@@ -8,6 +8,7 @@ mod context;
 pub mod decode;
 mod lookup;
 mod model;
+pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
 
