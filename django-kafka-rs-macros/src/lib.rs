@@ -5,6 +5,8 @@
 //! all of them are reported at once; `fallback` writes stub impls beside them.
 
 mod attr;
+mod attribute;
+mod check;
 mod ctx;
 mod diag;
 mod expand;
@@ -16,6 +18,12 @@ mod symbol;
 mod sync_derive;
 
 use proc_macro::TokenStream;
+
+#[doc = include_str!("../docs/topic.md")]
+#[proc_macro_attribute]
+pub fn topic(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::topic(arguments.into(), &item.into()).into()
+}
 
 #[doc = include_str!("../docs/sync_model.md")]
 #[proc_macro_derive(SyncModel, attributes(sync, diesel))]

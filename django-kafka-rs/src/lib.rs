@@ -11,6 +11,8 @@ pub mod format;
 mod nearest;
 pub mod record;
 mod registry;
+#[cfg(feature = "client")]
+pub mod settings;
 pub mod sync;
 pub mod topic;
 

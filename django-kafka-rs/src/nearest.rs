@@ -1,5 +1,7 @@
 //! "did you mean …?": the nearest of the known words.
 
+use std::cmp::Reverse;
+
 /// The known word that `word` most likely meant, if one is near enough. Upper and lower case, and `-`, `_` and `.`,
 /// are the same.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -7,10 +9,15 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance_max = (wanted.len() / 3).max(1);
     known
         .iter()
-        .map(|candidate| (distance(&wanted, &folded(candidate)), *candidate))
-        .filter(|(distance, _)| *distance <= distance_max)
+        .map(|candidate| {
+            let spelled = folded(candidate);
+            // Of two that are as near, the one that begins the same: people get the ends of words wrong.
+            let common = wanted.iter().zip(&spelled).take_while(|(a, b)| a == b).count();
+            (distance(&wanted, &spelled), Reverse(common), *candidate)
+        })
+        .filter(|(distance, ..)| *distance <= distance_max)
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(.., candidate)| candidate)
 }
 
 fn folded(word: &str) -> Vec<char> {
@@ -47,6 +54,7 @@ mod tests {
         assert_eq!(nearest("clientid", &known), Some("client_id"));
         assert_eq!(nearest("golbal_config", &known), Some("global_config"));
         assert_eq!(nearest("bach", &known), Some("batch"));
+        assert_eq!(nearest("max_retry", &["max_delay", "max_retries"]), Some("max_retries"));
         assert_eq!(nearest("bootstrap", &known), None);
     }
 }

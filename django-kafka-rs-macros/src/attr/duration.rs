@@ -1,5 +1,11 @@
 //! Spans of time: a number of seconds, or text such as `"2s"`, `"1h 30m"`.
 
+use quote::ToTokens;
+
+use crate::attr::options::Entry;
+use crate::ctx::Ctx;
+use crate::diag;
+
 /// Milliseconds in each unit, with the unit's spellings. Those of humantime, which reads the settings file, without
 /// what is finer than a millisecond.
 const UNITS: &[(u64, &[&str])] = &[
@@ -12,9 +18,60 @@ const UNITS: &[(u64, &[&str])] = &[
 
 /// The longest time taken, in milliseconds: 1000 days.
 pub(crate) const MS_MAX: u64 = 86_400_000_000;
+const TOO_LONG: &str = "the time is longer than 1000 days";
+
+/// Milliseconds of an option that is a whole number of seconds or text with units.
+pub(crate) fn seconds_or_text(ctx: &Ctx, entry: &Entry) -> Option<u64> {
+    const EXPECTED: &str = "whole seconds or text such as \"2m\"";
+    let literal: SignedLiteral = entry.parse_value(ctx, EXPECTED)?;
+    let ms = match &literal.literal {
+        syn::Lit::Str(text) if !literal.negative => parse_ms(&text.value()),
+        syn::Lit::Int(_) if literal.negative => Err("the time is negative".into()),
+        syn::Lit::Int(seconds) => match seconds.base10_parse::<u64>().ok().and_then(|s| s.checked_mul(1000)) {
+            Some(ms) if ms <= MS_MAX => Ok(ms),
+            _ => Err(TOO_LONG.into()),
+        },
+        other => {
+            let found = diag::describe(&other.to_token_stream());
+            entry.value_error(ctx, diag::expected_found(entry.word(), EXPECTED, found));
+            return None;
+        }
+    };
+    report(ctx, entry, ms)
+}
+
+/// Milliseconds of an option that is text with units.
+pub(crate) fn text(ctx: &Ctx, entry: &Entry) -> Option<u64> {
+    let text: syn::LitStr = entry.parse_value(ctx, "text such as \"5ms\"")?;
+    report(ctx, entry, parse_ms(&text.value()))
+}
+
+fn report(ctx: &Ctx, entry: &Entry, ms: Result<u64, String>) -> Option<u64> {
+    ms.map_err(|message| {
+        let word = entry.word();
+        entry.value_error(
+            ctx,
+            diag::help(format_args!("`{}`: {message}", word.name), format_args!("write `{}`", word.example)),
+        );
+    })
+    .ok()
+}
+
+/// A literal, perhaps behind a minus.
+struct SignedLiteral {
+    negative: bool,
+    literal: syn::Lit,
+}
+
+impl syn::parse::Parse for SignedLiteral {
+    fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
+        let negative = input.parse::<Option<syn::Token![-]>>()?.is_some();
+        Ok(Self { negative, literal: input.parse()? })
+    }
+}
 
 /// Milliseconds of a text, or what is wrong with it.
-pub(crate) fn parse_ms(text: &str) -> Result<u64, String> {
+fn parse_ms(text: &str) -> Result<u64, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err("the time is empty".into());
@@ -39,7 +96,7 @@ pub(crate) fn parse_ms(text: &str) -> Result<u64, String> {
         total = total.saturating_add(number.saturating_mul(unit_ms(unit)?));
         rest = tail.trim_start();
     }
-    if total > MS_MAX { Err("the time is longer than 1000 days".into()) } else { Ok(total) }
+    if total > MS_MAX { Err(TOO_LONG.into()) } else { Ok(total) }
 }
 
 fn unit_ms(unit: &str) -> Result<u64, String> {

@@ -56,6 +56,18 @@ impl<'c> OptionList<'c> {
         Some(self.entries.swap_remove(index))
     }
 
+    /// Takes an option out and reads its value; `None` where it is not there or was reported.
+    pub(crate) fn given<T>(&mut self, name: &str, read: impl FnOnce(&Ctx, &Entry) -> Option<T>) -> Option<Given<T>> {
+        let entry = self.take(name)?;
+        match read(self.ctx, &entry) {
+            Some(value) => Some(Given { value, entry }),
+            None => {
+                self.faulty = true;
+                None
+            }
+        }
+    }
+
     /// Whether something in the list could not be read. What seems to be missing may be there, misspelt: one
     /// mistake, one error.
     pub(crate) fn is_faulty(&self) -> bool {
@@ -81,6 +93,13 @@ impl Drop for OptionList<'_> {
             self.ctx.error(&entry, format_args!("`{}` cannot stand here", entry.word.name));
         }
     }
+}
+
+/// An option's value, and the option itself for messages of rules that span several.
+#[derive(Debug)]
+pub(crate) struct Given<T> {
+    pub(crate) value: T,
+    pub(crate) entry: Entry,
 }
 
 /// One option.

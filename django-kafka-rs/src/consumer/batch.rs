@@ -16,14 +16,16 @@ use crate::error::{ConsumeError, ConsumeResult};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
 use crate::retry::policy::{self, Decision};
+use crate::settings::Settings;
 use crate::sync::{Outcome, Stop as SyncStop, Verdict};
+use crate::topic::names::DerivedNames;
 
 /// What a batch needs besides its messages.
 #[derive(Clone)]
 pub(crate) struct BatchEnvironment {
     pub(crate) consumer: Arc<str>,
     pub(crate) group: Arc<str>,
-    pub(crate) dead_letter_suffix: Arc<str>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) context: Context,
     pub(crate) producer: Producer,
     /// Asks the batch to end early.
@@ -217,9 +219,9 @@ async fn settle(
 }
 
 fn dead_letter_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) -> Outgoing {
-    let topic = crate::topic::names::dead_letter_topic(&env.group, &record.topic, &env.dead_letter_suffix);
+    let names = DerivedNames { group: &env.group, topic: &record.topic, suffixes: env.settings.suffixes() };
     Outgoing {
-        topic,
+        topic: names.dead_letter_topic(),
         partition: None,
         timestamp_ms: record.timestamp_ms,
         key: record.key.clone(),

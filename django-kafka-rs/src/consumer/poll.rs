@@ -21,8 +21,6 @@ pub(crate) type KafkaConsumer = BaseConsumer<PollContext>;
 
 /// Messages handed over at once.
 const CHUNK_MAX: usize = 1_000;
-/// How long one poll waits for the first message.
-const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a revoke waits for batches in flight. Below librdkafka's shortest sensible session timeout.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -100,11 +98,12 @@ pub(crate) fn run(
     events: &mpsc::Sender<Event>,
     stop: &AtomicBool,
     final_positions: &std_mpsc::Receiver<Positions>,
+    poll_timeout: Duration,
 ) {
     let mut topics = Topics::default();
     while !stop.load(Ordering::Relaxed) {
         let mut records = Vec::new();
-        let mut polled = consumer.poll(POLL_TIMEOUT);
+        let mut polled = consumer.poll(poll_timeout);
         while let Some(result) = polled.take() {
             match result {
                 Ok(message) => records.push(topics.record(&message)),

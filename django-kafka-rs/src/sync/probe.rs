@@ -168,6 +168,83 @@ impl<U> FinishValue for &Output<U> {
     }
 }
 
+/// A topic's own value, where its type can be made from nothing: `(&DefaultOf::<T>::new()).make()`.
+#[derive(Debug)]
+pub struct DefaultOf<T>(PhantomData<fn() -> T>);
+
+impl<T> DefaultOf<T> {
+    /// The question.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// First: the type has `Default`.
+pub trait MakeDefault {
+    /// The type.
+    type Made;
+    /// Its default.
+    fn make(&self) -> Option<Self::Made>;
+}
+impl<T: Default> MakeDefault for DefaultOf<T> {
+    type Made = T;
+    fn make(&self) -> Option<T> {
+        Some(T::default())
+    }
+}
+
+/// Second: it has not.
+pub trait MakeNothing {
+    /// The type.
+    type Made;
+    /// None: the builder has to give the value.
+    fn make(&self) -> Option<Self::Made>;
+}
+impl<T> MakeNothing for &DefaultOf<T> {
+    type Made = T;
+    fn make(&self) -> Option<T> {
+        None
+    }
+}
+
+/// `<IsModel<T>>::YES`, with [`NoModel`] in scope: whether `T` is a model that messages can write.
+#[derive(Debug)]
+pub struct IsModel<T>(PhantomData<fn() -> T>);
+
+impl<T: super::SyncModel> IsModel<T> {
+    /// It is.
+    pub const YES: bool = true;
+}
+
+/// It is not.
+pub trait NoModel {
+    /// It is not.
+    const YES: bool = false;
+}
+impl<T> NoModel for T {}
+
+/// What a topic has where nothing is written: of a model if `MODEL`, else of a topic with its own handler.
+#[derive(Debug)]
+pub struct TopicKind<const MODEL: bool>;
+
+/// Types that a topic has where none are written.
+pub trait TopicDefaults {
+    /// Of keys and values.
+    type Payload: Send + 'static;
+    /// Of their formats.
+    type Format: Send + Sync + 'static;
+}
+impl TopicDefaults for TopicKind<true> {
+    type Payload = serde_json::Value;
+    type Format = crate::topic::Json;
+}
+impl TopicDefaults for TopicKind<false> {
+    type Payload = String;
+    type Format = crate::topic::Text;
+}
+
 /// A value as a part of a row's identity: `(&HashOf(&value)).feed(state)`.
 #[derive(Debug)]
 pub struct HashOf<'a, T>(pub &'a T);

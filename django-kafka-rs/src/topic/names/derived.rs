@@ -223,24 +223,25 @@ fn looks_derived(topic: &str, group: &str, suffixes: Suffixes<'_>) -> bool {
 }
 
 impl Suffixes<'_> {
-    /// Checks that retry and dead letter topics can be told apart, whatever groups and topics are called.
-    pub(crate) fn validate(self) -> Result<(), String> {
-        for (key, suffix) in [("retry_topic_suffix", self.retry), ("dead_letter_topic_suffix", self.dead_letter)] {
-            validate(suffix).map_err(|e| format!("`{key}`: {e}"))?;
+    /// Checks that retry and dead letter topics can be told apart, whatever groups and topics are called. An error
+    /// is the setting at fault, and what is wrong with it.
+    pub(crate) fn validate(self) -> Result<(), (&'static str, String)> {
+        const DEAD_LETTER: &str = "dead_letter_topic_suffix";
+        for (key, suffix) in [("retry_topic_suffix", self.retry), (DEAD_LETTER, self.dead_letter)] {
+            validate(suffix).map_err(|e| (key, e.to_string()))?;
         }
         if self.retry == self.dead_letter {
-            return Err(format!(
-                "`retry_topic_suffix` and `dead_letter_topic_suffix` are both `{}`: they must differ",
-                self.retry
-            ));
+            let message =
+                format!("`retry_topic_suffix` and `{DEAD_LETTER}` are both `{}`: they must differ", self.retry);
+            return Err((DEAD_LETTER, message));
         }
         let last = self.dead_letter.rsplit('.').next().unwrap_or_default();
         if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(format!(
-                "`dead_letter_topic_suffix`: `{}` ends in a number, as the names of retry topics do: \
-                 choose one that does not",
+            let message = format!(
+                "`{}` ends in a number, as the names of retry topics do: choose one that does not",
                 self.dead_letter
-            ));
+            );
+            return Err((DEAD_LETTER, message));
         }
         Ok(())
     }

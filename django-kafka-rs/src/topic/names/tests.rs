@@ -152,22 +152,23 @@ fn conflicts_are_named_with_their_declarations() {
 #[test]
 fn suffixes_must_be_told_apart() {
     let check = |retry, dead_letter, expected: Expect| {
-        expected.assert_eq(&Suffixes { retry, dead_letter }.validate().err().unwrap_or_default());
+        let result = Suffixes { retry, dead_letter }.validate();
+        expected.assert_eq(&result.map_or_else(|(key, why)| format!("{key}: {why}"), |()| "ok".to_owned()));
     };
-    check("retry", "dlt", expect![""]);
-    check("x", "x", expect!["`retry_topic_suffix` and `dead_letter_topic_suffix` are both `x`: they must differ"]);
+    check("retry", "dlt", expect!["ok"]);
+    check("x", "x", expect!["dead_letter_topic_suffix: `retry_topic_suffix` and `dead_letter_topic_suffix` are both `x`: they must differ"]);
     check(
         "retry",
         "d.1",
         expect![
-            "`dead_letter_topic_suffix`: `d.1` ends in a number, as the names of retry topics do: choose one that does not"
+            "dead_letter_topic_suffix: `d.1` ends in a number, as the names of retry topics do: choose one that does not"
         ],
     );
     check(
         "re try",
         "dlt",
         expect![
-            "`retry_topic_suffix`: `re try` has ' ' at position 3; a name may contain only letters, digits, '.', '_' and '-'"
+            "retry_topic_suffix: `re try` has ' ' at position 3; a name may contain only letters, digits, '.', '_' and '-'"
         ],
     );
 }
