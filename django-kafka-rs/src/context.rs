@@ -71,11 +71,11 @@ mod client {
             E: Into<ConsumeError> + 'static,
             T: Send + 'static,
         {
-            let database = self.database().cloned().ok_or(
-                "there is no database: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL",
-            )?;
-            let transaction =
-                move || database.write_transaction(|conn| work(conn).map_err(Into::<ConsumeError>::into));
+            let database = self
+                .database()
+                .cloned()
+                .ok_or("there is no database: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL")?;
+            let transaction = move || database.write_transaction(|conn| work(conn).map_err(Into::<ConsumeError>::into));
             match tokio::task::spawn_blocking(transaction).await {
                 Ok(result) => result,
                 Err(error) => match error.try_into_panic() {

@@ -45,13 +45,18 @@ pub(crate) fn resolve(registry: &Registry, settings: &Settings) -> Result<Vec<Re
             mistakes.push(format!("{}: topic `{}`: {mistake}", topic.location, topic.type_name));
         }
     }
-    let consumers: Vec<_> =
-        registry.consumers.iter().filter_map(|declaration| resolve_consumer(declaration, settings, &mut mistakes)).collect();
+    let consumers: Vec<_> = registry
+        .consumers
+        .iter()
+        .filter_map(|declaration| resolve_consumer(declaration, settings, &mut mistakes))
+        .collect();
     duplicate_names(&consumers, &mut mistakes);
     let declared = consumers.iter().flat_map(|consumer| {
-        consumer.topics.iter().filter(|topic| !topic.entry.declaration.is_regex()).map(|topic| {
-            (consumer.group.as_str(), topic.name.as_str(), topic.entry.declaration.location)
-        })
+        consumer
+            .topics
+            .iter()
+            .filter(|topic| !topic.entry.declaration.is_regex())
+            .map(|topic| (consumer.group.as_str(), topic.name.as_str(), topic.entry.declaration.location))
     });
     mistakes.extend(derived_name_conflicts(declared, settings.suffixes()));
     // A topic in several consumers, or both linked and consumed, is said once.
@@ -137,9 +142,11 @@ fn resolve_name(template: &str, settings: &Settings) -> Result<String, String> {
 /// What retry options there are but nothing behind yet.
 fn check_built(retry: &RetrySettings) -> Result<(), String> {
     if retry.mode == RetryMode::NonBlocking {
-        return Err("non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for \
+        return Err(
+            "non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for \
                     the failing message, and goes on after `max_retries`"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if retry.use_offset_tracker {
         return Err("the key offset tracker is not built yet: leave `use_offset_tracker` out".to_owned());
@@ -175,11 +182,7 @@ mod tests {
     }
 
     const fn entry(declaration: TopicDeclaration) -> TopicEntry {
-        TopicEntry {
-            declaration,
-            handler: || HandlerSource::Custom(|| None),
-            type_id: std::any::TypeId::of::<()>,
-        }
+        TopicEntry { declaration, handler: || HandlerSource::Custom(|| None), type_id: std::any::TypeId::of::<()> }
     }
 
     const ORDERS: TopicEntry = entry(TopicDeclaration::new("Order", "${prefix}.orders", at(1)));
@@ -211,10 +214,14 @@ mod tests {
 
     #[test]
     fn says_all_mistakes_with_their_places() {
-        check("crm", &[ORDERS, SAME, OWN, RETRIED], &expect![[r#"
+        check(
+            "crm",
+            &[ORDERS, SAME, OWN, RETRIED],
+            &expect![[r#"
             src/main.rs:4: topic `Retried`: non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for the failing message, and goes on after `max_retries`
             src/main.rs:9: consumer `Crm`: the topics `Order` and `Same` have the same name, `shop.orders`: a message can have one handler only
-            src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]]);
+            src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]],
+        );
         check("c r m", &[ORDERS], &expect![[r#""#]]);
     }
 

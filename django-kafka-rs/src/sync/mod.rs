@@ -11,6 +11,10 @@ mod model;
 pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
+#[cfg(feature = "sqlite")]
+pub(crate) mod table;
+#[cfg(feature = "sqlite")]
+pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};

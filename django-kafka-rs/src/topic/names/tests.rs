@@ -156,7 +156,13 @@ fn suffixes_must_be_told_apart() {
         expected.assert_eq(&result.map_or_else(|(key, why)| format!("{key}: {why}"), |()| "ok".to_owned()));
     };
     check("retry", "dlt", expect!["ok"]);
-    check("x", "x", expect!["dead_letter_topic_suffix: `retry_topic_suffix` and `dead_letter_topic_suffix` are both `x`: they must differ"]);
+    check(
+        "x",
+        "x",
+        expect![
+            "dead_letter_topic_suffix: `retry_topic_suffix` and `dead_letter_topic_suffix` are both `x`: they must differ"
+        ],
+    );
     check(
         "retry",
         "d.1",
