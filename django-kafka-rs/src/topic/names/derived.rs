@@ -45,10 +45,6 @@ impl DerivedNames<'_> {
 
 /// What a retry topic's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "its parts are read by retry consumers, which come with retry topics")
-)]
 pub(crate) struct RetryName<'a> {
     /// The topic in which the message was first read; its dead letter topic carries this name.
     pub(crate) topic: &'a str,

@@ -1,11 +1,10 @@
-use std::path::PathBuf;
+mod client;
+mod load;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::consumer::{ConfigValue, ConsumerDeclaration};
-use crate::topic::Location;
 
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -433,92 +432,6 @@ fn fields_set_by_the_program_are_listed_as_such() {
     .assert_eq(&render(Ok(settings)));
 }
 
-const CRM: ConsumerDeclaration = ConsumerDeclaration::new("Crm", "crm", &[], Location { file: "src/main.rs", line: 7 });
-
-fn render_config(settings: &Settings, kind: ClientKind<'_>) -> String {
-    let variable = |name: &str| (name == "SET").then(|| "value".to_owned());
-    match settings.client_config(kind, &variable) {
-        Ok(properties) => {
-            properties.iter().fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
-        }
-        Err(errors) => errors.to_string(),
-    }
-}
-
-#[test]
-fn layers_of_a_clients_configuration() {
-    let settings = parse(
-        r#"
-client_id = "shop"
-[global_config]
-bootstrap.servers = "global"
-session.timeout.ms = 6000
-linger.ms = 1
-fetch.min.bytes = 1
-[producer_config]
-linger.ms = 2
-[consumer_config]
-metadata.broker.list = "consumers"
-fetch.min.bytes = 2
-max.poll.interval.ms = 1
-"#,
-        &[],
-    )
-    .expect("nothing is wrong");
-    let declaration = CRM.config(&[
-        ("max.poll.interval.ms", ConfigValue::Int(2)),
-        ("client.id", ConfigValue::Env("SET")),
-        ("client.rack", ConfigValue::Setting("client_id")),
-        ("auto.offset.reset", ConfigValue::Str("latest")),
-    ]);
-    expect![[r"
-        bootstrap.servers = global
-        client.id = shop
-        linger.ms = 2
-    "]]
-    .assert_eq(&render_config(&settings, ClientKind::Producer));
-    expect![[r"
-        auto.offset.reset = latest
-        client.id = value
-        client.rack = shop
-        enable.auto.offset.store = false
-        fetch.min.bytes = 2
-        group.id = crm
-        max.poll.interval.ms = 2
-        metadata.broker.list = consumers
-        session.timeout.ms = 6000
-    "]]
-    .assert_eq(&render_config(&settings, ClientKind::Consumer(&declaration, "crm")));
-    expect![[r"
-        auto.offset.reset = earliest
-        client.id = value
-        client.rack = shop
-        enable.auto.offset.store = false
-        fetch.min.bytes = 2
-        group.id = crm.retry
-        max.poll.interval.ms = 2
-        metadata.broker.list = consumers
-        session.timeout.ms = 6000
-        topic.metadata.refresh.interval.ms = 10000
-    "]]
-    .assert_eq(&render_config(&settings, ClientKind::RetryConsumer(&declaration, "crm")));
-}
-
-#[test]
-fn what_a_consumers_configuration_lacks_is_reported_together() {
-    let declaration = CRM.config(&[
-        ("sasl.password", ConfigValue::Env("UNSET")),
-        ("client.rack", ConfigValue::Setting("crm.rack")),
-        ("session.timeout.ms", ConfigValue::Env("SET")),
-        ("ssl.key.password", ConfigValue::Env("SET")),
-    ]);
-    expect![[r#"
-        3 mistakes in the settings:
-          src/main.rs:7 (consumer `Crm`): `sasl.password`: the environment variable `UNSET` is not set: set it before the start
-          src/main.rs:7 (consumer `Crm`): `client.rack`: the setting `crm.rack` is not set: add it to the settings file
-          src/main.rs:7 (consumer `Crm`): `session.timeout.ms`: expected an integer from 1 to 3600000, found "value""#]].assert_eq(&render_config(&Settings::default(), ClientKind::Consumer(&declaration, "crm")));
-}
-
 #[test]
 fn the_originals_documented_defaults_pass_the_check() {
     let text = "[consumer_config]\nauto.offset.reset = \"earliest\"\nenable.auto.offset.store = false\n\
@@ -541,45 +454,6 @@ fn a_consumers_own_limits_go_before_the_settings() {
     let limits = BatchLimits::default().of_consumer(&own, Some(2));
     assert_eq!((limits.max, limits.buffer_messages, limits.workers), (9000, 9000, 2));
     assert_eq!(limits.linger, Duration::from_millis(3));
-}
-
-fn load(options: &LoadOptions) -> String {
-    render(Settings::load(options))
-}
-
-#[test]
-fn files_are_found_by_argument_then_variable_then_place() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let write = |name: &str, id: &str| {
-        std::fs::write(dir.path().join(name), format!("client_id = \"{id}\"")).expect("the file is written");
-    };
-    write("django-kafka.toml", "place");
-    write("by-variable.toml", "variable");
-    write("by-argument.toml", "argument");
-    let mut options = LoadOptions { working_dir: dir.path().to_owned(), ..LoadOptions::default() };
-    expect!["client_id = place (django-kafka.toml:1)"].assert_eq(&load(&options));
-    options.environment.push(("DJANGO_KAFKA_SETTINGS".into(), "by-variable.toml".into()));
-    expect!["client_id = variable (by-variable.toml:1)"].assert_eq(&load(&options));
-    options.path = Some(PathBuf::from("by-argument.toml"));
-    expect!["client_id = argument (by-argument.toml:1)"].assert_eq(&load(&options));
-    let resolved = SettingsSource::from("by-variable.toml").resolve(options.clone()).expect("the file is right");
-    assert_eq!(resolved.client_id, "argument");
-    assert_eq!(resolved.file(), Some(std::path::Path::new("by-argument.toml")));
-    std::fs::write(dir.path().join("by-argument.toml"), b"client_id = 1\n\xff").expect("the file is written");
-    expect!["by-argument.toml:2: is not UTF-8 text"].assert_eq(&load(&options));
-}
-
-#[test]
-fn a_file_that_was_named_must_be_there() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut options = LoadOptions { working_dir: dir.path().to_owned(), ..LoadOptions::default() };
-    expect![[r""]].assert_eq(&load(&options));
-    options.environment.push(("DJANGO_KAFKA_SETTINGS".into(), "missing.toml".into()));
-    options.environment.push(("DJANGO_KAFKA__BATCH__MAX".into(), "x".into()));
-    expect![[r#"
-        2 mistakes in the settings:
-          environment variable DJANGO_KAFKA_SETTINGS: the settings file `missing.toml` cannot be read (No such file or directory (os error 2)): check the path, or leave it out to run with the defaults and `DJANGO_KAFKA__…` variables
-          environment variable DJANGO_KAFKA__BATCH__MAX: `batch.max`: expected an integer from 1 to 1000000, found "x""#]].assert_eq(&load(&options));
 }
 
 /// Text that is TOML often enough to get past the parser.
