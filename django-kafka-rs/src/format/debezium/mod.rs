@@ -8,6 +8,8 @@ mod plain;
 mod scalar;
 mod schema;
 mod temporal;
+#[cfg(test)]
+mod tests;
 
 pub use self::decimal::DecimalNeedsScale;
 pub use self::encoding::{ByType, DefaultEncoding, Encoding, Opt, Presence, Seq, Serde};
