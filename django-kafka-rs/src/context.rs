@@ -1,6 +1,143 @@
 //! What a handler can do besides reading its message.
 
-/// A handler's access to the rest: producing, the database, the application's state.
+/// A handler's access to the rest: producing, the database, the application's state. Cheap to clone.
+#[cfg(feature = "client")]
+pub use self::client::{Context, States};
+
+/// A handler's access to the rest. This build is without the feature `client`: nothing runs handlers.
+#[cfg(not(feature = "client"))]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Context {}
+
+#[cfg(feature = "client")]
+mod client {
+    use std::any::{Any, TypeId};
+    use std::collections::HashMap;
+    use std::ops::Deref;
+    use std::sync::Arc;
+
+    use crate::consumer::fence::Permit;
+    use crate::db::{Database, DbConn};
+    use crate::error::ConsumeError;
+    use crate::producer::Kafka;
+
+    /// The application's state, by type.
+    #[derive(Default, Clone)]
+    pub struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+    impl States {
+        /// Sets the state of type `T`.
+        pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) {
+            self.0.insert(TypeId::of::<T>(), Arc::new(state));
+        }
+    }
+
+    impl std::fmt::Debug for States {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("States").field("len", &self.0.len()).finish()
+        }
+    }
+
+    /// A handler's access to the rest: producing (it has [`Kafka`]'s methods), the database, the application's state.
+    /// Cheap to clone.
+    #[derive(Debug, Clone)]
+    pub struct Context {
+        inner: Arc<Inner>,
+        /// The batch's right to commit.
+        permit: Option<Permit>,
+    }
+
+    #[derive(Debug)]
+    struct Inner {
+        kafka: Kafka,
+        database: Option<Database>,
+        states: States,
+    }
+
+    impl Context {
+        pub(crate) fn new(kafka: Kafka, database: Option<Database>, states: States) -> Self {
+            Self { inner: Arc::new(Inner { kafka, database, states }), permit: None }
+        }
+
+        /// The same for one batch.
+        pub(crate) fn with_permit(&self, permit: Permit) -> Self {
+            Self { inner: self.inner.clone(), permit: Some(permit) }
+        }
+
+        /// Whether the batch may still commit: its partition is still this process's.
+        pub(crate) fn may_commit(&self) -> bool {
+            self.permit.as_ref().is_none_or(Permit::is_valid)
+        }
+
+        pub(crate) fn database(&self) -> Option<&Database> {
+            self.inner.database.as_ref()
+        }
+
+        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back.
+        ///
+        /// # Errors
+        /// What `work` returns, or that there is no database, or that it cannot be reached.
+        pub async fn db<T, E, F>(&self, work: F) -> Result<T, ConsumeError>
+        where
+            F: FnOnce(&mut DbConn) -> Result<T, E> + Send + 'static,
+            E: Into<ConsumeError> + 'static,
+            T: Send + 'static,
+        {
+            let database = self
+                .database()
+                .cloned()
+                .ok_or("there is no database: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL")?;
+            let transaction = move || database.write_transaction(|conn| work(conn).map_err(Into::<ConsumeError>::into));
+            match tokio::task::spawn_blocking(transaction).await {
+                Ok(result) => result,
+                Err(error) => match error.try_into_panic() {
+                    // The handler's own panic, from its own thread: let it fail the message there.
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => Err(error.into()),
+                },
+            }
+        }
+
+        /// As [`db`](Self::db), where the database is known to be SQLite.
+        ///
+        /// # Errors
+        /// As [`db`](Self::db), or that the database is another one.
+        #[cfg(feature = "sqlite")]
+        pub async fn sqlite<T, E, F>(&self, work: F) -> Result<T, ConsumeError>
+        where
+            F: FnOnce(&mut diesel::SqliteConnection) -> Result<T, E> + Send + 'static,
+            E: Into<ConsumeError> + 'static,
+            T: Send + 'static,
+        {
+            self.db(move |conn| match conn {
+                DbConn::Sqlite(conn) => work(conn).map_err(Into::<ConsumeError>::into),
+            })
+            .await
+        }
+
+        /// The application's state of type `T`, given by `App::state`.
+        ///
+        /// # Panics
+        /// None was given. In a handler that fails the message, with this text.
+        #[must_use]
+        pub fn state<T: Send + Sync + 'static>(&self) -> &T {
+            #[expect(clippy::panic, reason = "a program that asks for what it never gave; documented")]
+            match self.inner.states.0.get(&TypeId::of::<T>()).and_then(|state| state.downcast_ref()) {
+                Some(state) => state,
+                None => panic!(
+                    "there is no state of type `{0}`; give it to the application: `App::from_linked().state({0} {{ … }})`",
+                    std::any::type_name::<T>()
+                ),
+            }
+        }
+    }
+
+    impl Deref for Context {
+        type Target = Kafka;
+
+        fn deref(&self) -> &Kafka {
+            &self.inner.kafka
+        }
+    }
+}

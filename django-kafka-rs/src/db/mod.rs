@@ -1,12 +1,36 @@
 //! The database: connections, pools, migrations.
+//!
+//! Everything that waits for a database is in here; what is decided about its answers ([`failure`]) is pure.
 
-/// A connection to whichever database the settings name.
-///
-/// Diesel's queries run on it directly; where a query needs one backend's own features, match on it or use
-/// `Context::sqlite`.
-#[derive(diesel::MultiConnection)]
-pub enum DbConn {
-    /// SQLite.
-    #[cfg(feature = "sqlite")]
-    Sqlite(diesel::SqliteConnection),
+mod conn;
+pub(crate) mod failure;
+#[cfg(feature = "sqlite")]
+pub(crate) mod introspect;
+#[cfg(feature = "sqlite")]
+pub(crate) mod migrations;
+#[cfg(feature = "sqlite")]
+mod pool;
+mod settings;
+#[cfg(feature = "sqlite")]
+pub(crate) mod transaction;
+
+pub use self::conn::DbConn;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::pool::{Database, Reader, WriterGuard};
+pub(crate) use self::settings::DatabaseSettings;
+pub use self::settings::Synchronous;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum DatabaseError {
+    /// `database_url` or another setting is wrong: no waiting will help.
+    #[error("{0}")]
+    Settings(String),
+    /// The database is away, locked or broken: it may come back.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A statement failed.
+    #[error("{0}")]
+    Query(#[from] diesel::result::Error),
 }

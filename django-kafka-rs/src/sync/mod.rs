@@ -10,10 +10,17 @@ mod lookup;
 mod model;
 #[doc(hidden)]
 pub mod probe;
+#[doc(hidden)]
+pub mod stub;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
 pub use self::model::{
     ColumnDescriptor, ColumnSet, Dialect, Envelope, LookupField, ModelDescriptor, ModelTopic, ModelTopicConsumer,
-    Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, table_name, to_json,
+    Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
 };
+
+#[cfg(feature = "client")]
+mod apply_stub;
+#[cfg(feature = "client")]
+pub(crate) use self::apply_stub::*;

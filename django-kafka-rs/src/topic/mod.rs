@@ -3,9 +3,11 @@
 mod declaration;
 mod formats;
 pub(crate) mod names;
+mod payload;
 
 pub use self::declaration::{ErrorType, Location, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
+pub use self::payload::Payload;
 
 use std::future::Future;
 

@@ -1,0 +1,175 @@
+//! Names of topics and groups as they are declared: `${variable}` parts, and `^…` for a regular expression.
+
+use std::fmt::Display;
+
+use crate::attr::pattern;
+use crate::ctx::Ctx;
+use crate::diag;
+
+/// Kafka's limit on a topic's name, in characters.
+const LENGTH_MAX: usize = 249;
+
+/// A topic's name.
+#[derive(Debug, Clone)]
+pub(crate) enum TopicName {
+    /// `name = "orders"`.
+    Exact(syn::LitStr),
+    /// `name = "^orders\\..*"`.
+    Pattern(syn::LitStr),
+    /// `name = NAMES_TOPIC`: checked by a `const fn` of the runtime.
+    Path(syn::Path),
+}
+
+impl TopicName {
+    /// Whether there may be several topics of this name.
+    pub(crate) fn is_pattern(&self) -> bool {
+        matches!(self, Self::Pattern(_))
+    }
+}
+
+/// A part of a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// As it is.
+    Text(&'a str),
+    /// The name of a variable.
+    Variable(&'a str),
+}
+
+/// The parts of a template, or what is wrong with it.
+pub(crate) fn parts(template: &str) -> Result<Vec<Part<'_>>, String> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        if !before.is_empty() {
+            parts.push(Part::Text(before));
+        }
+        let Some((variable, after)) = after.split_once('}') else {
+            return Err(diag::help(
+                format_args!("`${{{after}` has no `}}`"),
+                "a variable is written `${name}`; its value comes from `[topic_variables]` in the settings",
+            ));
+        };
+        if variable.is_empty() || !variable.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+            return Err(diag::help(
+                format_args!("`${{{variable}}}` is not a variable"),
+                "a variable's name has letters, digits and `_`, as in `${prefix}`",
+            ));
+        }
+        parts.push(Part::Variable(variable));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    Ok(parts)
+}
+
+/// Checks a topic's name; a mistake underlines the literal.
+pub(crate) fn topic(ctx: &Ctx, literal: syn::LitStr) -> Option<TopicName> {
+    let name = literal.value();
+    let fault = match name.strip_prefix('^') {
+        Some(_) => parts(&name).and_then(|parts| pattern::check(&parts)),
+        None => exact(&name),
+    };
+    match fault {
+        Ok(()) if name.starts_with('^') => Some(TopicName::Pattern(literal)),
+        Ok(()) => Some(TopicName::Exact(literal)),
+        Err(message) => {
+            ctx.error(literal, message);
+            None
+        }
+    }
+}
+
+/// Checks a consumer's group; a mistake underlines the literal.
+pub(crate) fn group(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
+    let name = literal.value();
+    let fault = if name.is_empty() {
+        Err(diag::help("the group is empty", "write `group = \"crm\"`"))
+    } else {
+        // Retry and dead letter topics are named after the group.
+        parts(&name).and_then(|parts| {
+            legal(&parts, "a group may contain only letters, digits, `.`, `_` and `-`, which topics named after it may")
+        })
+    };
+    match fault {
+        Ok(()) => Some(literal),
+        Err(message) => {
+            ctx.error(literal, message);
+            None
+        }
+    }
+}
+
+fn exact(name: &str) -> Result<(), String> {
+    match name {
+        "" => return Err(diag::help("the topic's name is empty", "write `name = \"orders\"`")),
+        "." | ".." => {
+            return Err(diag::note(format_args!("`{name}` is not a topic's name"), "Kafka refuses `.` and `..`"));
+        }
+        _ => {}
+    }
+    let parts = parts(name)?;
+    legal(&parts, "a topic's name may contain only letters, digits, `.`, `_` and `-`")?;
+    let length: usize = parts.iter().map(|part| if let Part::Text(text) = part { text.len() } else { 0 }).sum();
+    if length > LENGTH_MAX {
+        return Err(diag::note(
+            format_args!("the topic's name is {length} characters long"),
+            format_args!("Kafka takes {LENGTH_MAX} at most"),
+        ));
+    }
+    Ok(())
+}
+
+fn legal(parts: &[Part<'_>], rule: impl Display) -> Result<(), String> {
+    for part in parts {
+        let Part::Text(text) = part else { continue };
+        let Some(illegal) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')) else {
+            continue;
+        };
+        let cure = match illegal {
+            '*' | '+' | '?' | '[' | '(' | '|' | '\\' | '^' => {
+                "a name that begins with `^` is a regular expression: `name = \"^orders\\\\..*\"`"
+            }
+            '$' | '{' | '}' => "a variable is written `${name}`",
+            _ => "leave it out, or write `_` or `-` in its place",
+        };
+        let shown = illegal.escape_debug();
+        return Err(diag::help(diag::note(format_args!("the character `{shown}` cannot stand here"), rule), cure));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_what_kafka_accepts() {
+        for name in ["orders", "a.b_c-9", "${prefix}.public.orders", "${a}${b}", "...", &"x".repeat(249)] {
+            assert_eq!(exact(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_kafka_refuses() {
+        for (name, part) in [
+            ("", "empty"),
+            (".", "not a topic's name"),
+            ("..", "not a topic's name"),
+            ("a b", "the character ` `"),
+            ("a/b", "the character `/`"),
+            ("naïve", "the character `ï`"),
+            ("orders.*", "regular expression"),
+            ("${prefix", "has no `}`"),
+            ("${}", "not a variable"),
+            ("${a b}", "not a variable"),
+            ("$prefix", "a variable is written"),
+            (&"x".repeat(250), "250 characters"),
+        ] {
+            let error = exact(name).expect_err(name);
+            assert!(error.contains(part), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Rules across an attribute's options and the item it stands on.
+
+use crate::attr::consumer::ConsumerOptions;
+use crate::attr::item;
+use crate::attr::topic::TopicOptions;
+use crate::ctx::Ctx;
+use crate::model::consumer::Consumer;
+use crate::model::topic::{Format, Payload, Role, Topic};
+use crate::symbol::{CONSUMER, KEY, KEY_FORMAT, VALUE, VALUE_FORMAT};
+use crate::{diag, librdkafka};
+
+/// A topic of these options on this struct; `None` where something was reported.
+pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) -> Option<Topic> {
+    let TopicOptions { dk, name, key, value, format, key_format, value_format, retry, register } = options;
+    let role = match item::role(item) {
+        // Types or formats that were written leave nothing to be asked.
+        Role::Unclear if key.is_some() || value.is_some() || format.is_some() => Role::Stateful,
+        role => role,
+    };
+    let key = payload(ctx, role, key, key_format.or_else(|| format.clone()), (KEY, KEY_FORMAT));
+    let value = payload(ctx, role, value, value_format.or(format), (VALUE, VALUE_FORMAT));
+    if ctx.has_errors() {
+        return None;
+    }
+    Some(Topic {
+        dk,
+        ident: item.ident.clone(),
+        role,
+        name: name?,
+        key: key?,
+        value: value?,
+        retry,
+        register: register.unwrap_or(true),
+    })
+}
+
+/// A consumer of these options on this struct; `None` where something was reported.
+pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStruct) -> Option<Consumer> {
+    let ConsumerOptions { dk, group, topics, config, batch, workers } = options;
+    let config = librdkafka::check_consumer(ctx, config);
+    if !item.fields.is_empty() {
+        let message = diag::note(
+            format_args!("{} stands on a struct without fields", CONSUMER.title),
+            "a consumer is a declaration; nothing is kept in it",
+        );
+        let cure =
+            format_args!("write `struct {};`; what handlers share goes into `App::builder().state(…)`", item.ident);
+        ctx.error(&item.fields, diag::help(message, cure));
+    }
+    if ctx.has_errors() {
+        return None;
+    }
+    Some(Consumer { dk, ident: item.ident.clone(), group: group?, topics: topics?, config, batch, workers })
+}
+
+/// A key or value: the format decides the type where none is written, and the type the format.
+fn payload(
+    ctx: &Ctx,
+    role: Role,
+    ty: Option<syn::Type>,
+    format: Option<Format>,
+    (type_option, format_option): (&str, &str),
+) -> Option<Payload> {
+    match (&ty, format) {
+        (Some(ty), None) => {
+            let format = if is_string(ty) && role != Role::Synced { Format::Text } else { Format::Json };
+            Some(Payload { ty: Some(ty.clone()), format })
+        }
+        (None, None) => Some(Payload { ty: None, format: Format::ByRole }),
+        (None, Some(Format::Custom(custom))) if role != Role::Synced => {
+            let message = diag::help(
+                format_args!("`{type_option}` is missing: only its type says what `{format_option}` reads"),
+                format_args!("add `{type_option} = …`, the type that the format decodes to or encodes from"),
+            );
+            ctx.error(custom, message);
+            None
+        }
+        (_, Some(format)) => Some(Payload { ty, format }),
+    }
+}
+
+/// Whether the type is `String`, by its last segment: `String`, `std::string::String`.
+fn is_string(ty: &syn::Type) -> bool {
+    match ty {
+        syn::Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "String"),
+        syn::Type::Group(group) => is_string(&group.elem),
+        syn::Type::Paren(paren) => is_string(&paren.elem),
+        _ => false,
+    }
+}

@@ -1,0 +1,168 @@
+//! `impl Topic`, and the topic's place in the registry.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::attr::name::TopicName;
+use crate::expand::register;
+use crate::model::retry::Retry;
+use crate::model::topic::{Format, Payload, Role, Topic};
+use crate::paths::Runtime;
+
+/// Everything that `#[topic]` adds to its item.
+pub(crate) fn expand(topic: &Topic) -> TokenStream {
+    let Topic { dk, ident, role, .. } = topic;
+    let (key, key_format) = payload(topic, &topic.key);
+    let (value, value_format) = payload(topic, &topic.value);
+    let name_check = name_check(dk, &topic.name);
+    let declaration = declaration(topic);
+    let construct = construct(dk, topic);
+    let produced = (!topic.name.is_pattern() && *role != Role::Synced).then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #dk::ProducedTopic for #ident {}
+        }
+    });
+    let registration = topic.register.then(|| {
+        register::element(dk, "__DK_TOPIC", &quote!(#dk::Declaration::Topic(&<#ident as #dk::Topic>::DECLARATION)))
+    });
+    quote! {
+        const _: () = {
+            #name_check
+            #[automatically_derived]
+            impl #dk::Topic for #ident {
+                type Key = #key;
+                type Value = #value;
+                type KeyFormat = #key_format;
+                type ValueFormat = #value_format;
+                const DECLARATION: #dk::TopicDeclaration = #declaration;
+                fn __construct() -> ::core::option::Option<Self> {
+                    #construct
+                }
+            }
+            #produced
+            #registration
+        };
+    }
+}
+
+/// The type of a key or value, and that of its format.
+fn payload(topic: &Topic, payload: &Payload) -> (TokenStream, TokenStream) {
+    let dk = &topic.dk;
+    let format = match (&payload.format, topic.role) {
+        (Format::ByRole, Role::Synced) | (Format::Json, _) => quote!(#dk::Json),
+        (Format::ByRole, Role::Unclear) => {
+            let by_type = by_type(topic);
+            quote!(<#by_type as #dk::probe::TopicDefaults>::Format)
+        }
+        (Format::ByRole, Role::Unit | Role::Stateful) | (Format::Text, _) => quote!(#dk::Text),
+        (Format::Bytes, _) => quote!(#dk::Bytes),
+        (Format::Custom(ty), _) => ty.to_token_stream(),
+    };
+    let ty = match (&payload.ty, &payload.format, topic.role) {
+        (Some(ty), ..) => ty.to_token_stream(),
+        (None, Format::ByRole, Role::Unclear) => {
+            let by_type = by_type(topic);
+            quote!(<#by_type as #dk::probe::TopicDefaults>::Payload)
+        }
+        (None, Format::ByRole, Role::Unit | Role::Stateful) | (None, Format::Text, _) => {
+            quote!(::std::string::String)
+        }
+        (None, Format::Bytes, _) => quote!(::std::vec::Vec<u8>),
+        (None, Format::ByRole | Format::Json | Format::Custom(_), _) => quote!(#dk::serde_json::Value),
+    };
+    (ty, format)
+}
+
+/// The defaults of a struct that may be a model or not: its type says, by whether it is a `SyncModel`.
+fn by_type(topic: &Topic) -> TokenStream {
+    let Topic { dk, ident, .. } = topic;
+    quote! {
+        #dk::probe::TopicKind<{
+            #[allow(unused_imports)]
+            use #dk::probe::NoModel as _;
+            <#dk::probe::IsModel<#ident>>::YES
+        }>
+    }
+}
+
+/// A literal was checked by the macro; of a path only the compiler knows the text.
+fn name_check(dk: &Runtime, name: &TopicName) -> Option<TokenStream> {
+    let TopicName::Path(path) = name else { return None };
+    Some(quote_spanned!(path.span()=> const _: () = #dk::check_topic_name(#path);))
+}
+
+fn declaration(topic: &Topic) -> TokenStream {
+    let Topic { dk, ident, .. } = topic;
+    let name = match &topic.name {
+        TopicName::Exact(literal) | TopicName::Pattern(literal) => literal.to_token_stream(),
+        TopicName::Path(path) => path.to_token_stream(),
+    };
+    let location = dk.location();
+    let retry = topic.retry.as_ref().map(|settings| {
+        let settings = retry(dk, settings);
+        quote!(.retry(#settings))
+    });
+    quote!(#dk::TopicDeclaration::new(::core::stringify!(#ident), #name, #location) #retry)
+}
+
+fn retry(dk: &Runtime, retry: &Retry) -> TokenStream {
+    let max_retries = retry.max_retries;
+    let mut tokens = quote!(#dk::RetrySettings::new(#max_retries));
+    let mut set = |tokens_of_option: TokenStream| tokens.extend(tokens_of_option);
+    if let Some(ms) = retry.delay_ms {
+        set(quote!(.delay_ms(#ms)));
+    }
+    if let Some(ms) = retry.delay_ms_max {
+        set(quote!(.delay_ms_max(#ms)));
+    }
+    if retry.backoff {
+        set(quote!(.backoff(true)));
+    }
+    if retry.jitter {
+        set(quote!(.jitter(true)));
+    }
+    if !retry.include.is_empty() {
+        let types = error_types(dk, &retry.include);
+        set(quote!(.include(#types)));
+    }
+    if !retry.exclude.is_empty() {
+        let types = error_types(dk, &retry.exclude);
+        set(quote!(.exclude(#types)));
+    }
+    if let Some(path) = &retry.include_if {
+        set(quote!(.include_if(#path)));
+    }
+    if !retry.blocking {
+        set(quote!(.blocking(false)));
+    }
+    if let Some(n) = retry.log_every {
+        set(quote!(.log_every(#n)));
+    }
+    if retry.use_offset_tracker {
+        set(quote!(.use_offset_tracker(true)));
+    }
+    tokens
+}
+
+/// Each at the span of its type, so that one which is no error is underlined.
+fn error_types(dk: &Runtime, types: &[syn::Type]) -> TokenStream {
+    let types = types.iter().map(|ty| {
+        let name = ty.to_token_stream().to_string().replace(' ', "");
+        quote_spanned!(ty.span()=> #dk::ErrorType::of::<#ty>(#name))
+    });
+    quote!(&[#(#types),*])
+}
+
+fn construct(dk: &Runtime, topic: &Topic) -> TokenStream {
+    match topic.role {
+        Role::Synced => quote!(::core::option::Option::None),
+        Role::Unit => quote!(::core::option::Option::Some(Self {})),
+        Role::Stateful | Role::Unclear => quote! {
+            #[allow(unused_imports)]
+            use #dk::probe::{MakeDefault as _, MakeNothing as _};
+            (&#dk::probe::DefaultOf::<Self>::new()).make()
+        },
+    }
+}

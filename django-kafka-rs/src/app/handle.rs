@@ -1,0 +1,236 @@
+//! A started application.
+
+use std::sync::Arc;
+use std::thread::JoinHandle as ThreadHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::error::RunError;
+use super::services::Services;
+use crate::clock::Clock;
+use crate::consumer::engine::Ended;
+use crate::consumer::event::{Event, Snapshot};
+use crate::consumer::progress::{Counts, Progress};
+use crate::db::Database;
+use crate::producer::Kafka;
+
+/// How long closing a consumer may take after its batches have ended: librdkafka can wait for a broker that is away.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A consumer that runs.
+pub(crate) struct Running {
+    pub(crate) name: Arc<str>,
+    pub(crate) sender: mpsc::Sender<Event>,
+    pub(crate) engine: JoinHandle<Ended>,
+    pub(crate) poll_thread: ThreadHandle<()>,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// What was done, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Messages that are done: applied, skipped, or in a dead letter topic.
+    pub handled: u64,
+    /// Of these, messages in a dead letter topic.
+    pub dead_lettered: u64,
+    /// Messages that the embedded broker dropped before they were read.
+    pub lost: u64,
+}
+
+type Result_ = Result<Summary, RunError>;
+
+/// A started application. Dropping it does not stop it: [`shutdown`](Self::shutdown) does.
+#[derive(Debug)]
+pub struct Handle {
+    consumers: Vec<ConsumerHandle>,
+    services: Arc<Services>,
+    kafka: Kafka,
+    database: Option<Database>,
+    clock: Clock,
+    ended: watch::Receiver<Option<Result_>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ConsumerHandle {
+    pub(crate) name: Arc<str>,
+    sender: mpsc::Sender<Event>,
+    progress: Arc<Progress>,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        running: Vec<Running>,
+        services: Arc<Services>,
+        kafka: Kafka,
+        database: Option<Database>,
+        clock: Clock,
+    ) -> Self {
+        let consumers: Vec<_> = running
+            .iter()
+            .map(|r| ConsumerHandle { name: r.name.clone(), sender: r.sender.clone(), progress: r.progress.clone() })
+            .collect();
+        let (tell, ended) = watch::channel(None);
+        tokio::spawn(supervise(running, consumers.clone(), services.clone(), kafka.clone(), tell));
+        Self { consumers, services, kafka, database, clock, ended }
+    }
+
+    /// Asks all consumers to finish what is under way, commit and leave their groups. The request is made at once;
+    /// the future returned waits for its end, as [`wait`](Self::wait) does.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn shutdown(&self) -> impl Future<Output = Result<Summary, RunError>> + Send + use<> {
+        let consumers = self.consumers.clone();
+        let request = tokio::spawn(async move { ask_to_stop(&consumers).await });
+        let ended = self.ended.clone();
+        async move {
+            let _ = request.await;
+            wait(ended).await
+        }
+    }
+
+    /// Waits until all consumers have ended.
+    ///
+    /// # Errors
+    /// A consumer ended by a fatal error of its client, or not in order.
+    pub async fn wait(&self) -> Result<Summary, RunError> {
+        wait(self.ended.clone()).await
+    }
+
+    /// A connection that produces, for the rest of the program.
+    #[must_use]
+    pub fn kafka(&self) -> Kafka {
+        self.kafka.clone()
+    }
+
+    /// The embedded broker's address, in embedded mode.
+    #[must_use]
+    pub fn embedded_bootstrap_servers(&self) -> Option<&str> {
+        self.services.embedded.as_ref().map(|broker| broker.bootstrap_servers())
+    }
+
+    /// Asks all consumers to end, without waiting; for `Drop`.
+    #[cfg(feature = "testing")]
+    pub(crate) fn ask_to_stop_now(&self) {
+        for consumer in &self.consumers {
+            // A full channel means an engine at work, which its runtime ends.
+            let _ = consumer.sender.try_send(Event::Shutdown);
+        }
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        summary(self.consumers.iter().map(|consumer| consumer.progress.counts()))
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    pub(crate) fn consumers(&self) -> &[ConsumerHandle] {
+        &self.consumers
+    }
+
+    pub(crate) fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+impl ConsumerHandle {
+    pub(crate) fn counts(&self) -> Counts {
+        self.progress.counts()
+    }
+
+    /// How the consumer stands; `None` when it has ended.
+    pub(crate) async fn snapshot(&self) -> Option<Snapshot> {
+        let (answer, snapshot) = oneshot::channel();
+        self.sender.send(Event::Snapshot(answer)).await.ok()?;
+        snapshot.await.ok()
+    }
+}
+
+async fn wait(mut ended: watch::Receiver<Option<Result_>>) -> Result_ {
+    match ended.wait_for(Option::is_some).await {
+        Ok(result) => result.clone().unwrap_or_else(|| Ok(Summary::default())),
+        // The supervisor is gone only with the runtime.
+        Err(_) => Ok(Summary::default()),
+    }
+}
+
+fn summary(counts: impl Iterator<Item = Counts>) -> Summary {
+    counts.fold(Summary::default(), |sum, counts| Summary {
+        handled: sum.handled + counts.handled,
+        dead_lettered: sum.dead_lettered + counts.dead_lettered,
+        lost: sum.lost + counts.lost,
+    })
+}
+
+async fn ask_to_stop(consumers: &[ConsumerHandle]) {
+    for consumer in consumers {
+        // Ended already: nothing to ask.
+        let _ = consumer.sender.send(Event::Shutdown).await;
+    }
+}
+
+/// Waits for the consumers. One that ends by a fatal error takes the others with it, after they have drained: a
+/// service that does half of its work is worse than one that is started again.
+async fn supervise(
+    running: Vec<Running>,
+    consumers: Vec<ConsumerHandle>,
+    services: Arc<Services>,
+    kafka: Kafka,
+    tell: watch::Sender<Option<Result_>>,
+) {
+    let (one_ended, mut ends) = mpsc::channel(running.len().max(1));
+    for Running { name, engine, poll_thread, .. } in running {
+        let one_ended = one_ended.clone();
+        tokio::spawn(async move {
+            let ended = engine.await.unwrap_or_else(|e| Ended::Fatal(format!("a fault of ours: {e}")));
+            close(&name, poll_thread).await;
+            let _ = one_ended.send((name, ended)).await;
+        });
+    }
+    drop(one_ended);
+    let mut result = Ok(());
+    while let Some((consumer, ended)) = ends.recv().await {
+        let consumer = consumer.to_string();
+        let error = match ended {
+            Ended::Drained => continue,
+            Ended::Abandoned { batches } => RunError::Abandoned { consumer, batches },
+            Ended::Fatal(message) => {
+                ask_to_stop(&consumers).await;
+                RunError::Fatal { consumer, message }
+            }
+        };
+        tracing::error!("{error}");
+        result = result.and(Err(error));
+    }
+    let flushed = tokio::task::spawn_blocking(move || kafka.producer().flush(CLOSE_TIMEOUT)).await;
+    if let Ok(Err(error)) = flushed {
+        tracing::warn!("{error}");
+    }
+    let counts = summary(consumers.iter().map(|consumer| consumer.progress.counts()));
+    // Until here the embedded broker is needed: a client that closes without its broker waits long.
+    drop(services);
+    let _ = tell.send(Some(result.map(|()| counts)));
+}
+
+/// Waits for the poll thread, which closes the consumer, within a bound.
+async fn close(name: &str, poll_thread: ThreadHandle<()>) {
+    let joined = tokio::task::spawn_blocking(move || poll_thread.join());
+    if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {
+        tracing::warn!(
+            consumer = name,
+            "the client did not close within {} s; its group will notice when the session times out",
+            CLOSE_TIMEOUT.as_secs()
+        );
+    }
+}

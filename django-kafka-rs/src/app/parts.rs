@@ -1,0 +1,364 @@
+//! From declarations to running consumers.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use diesel_migrations::EmbeddedMigrations;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::Consumer as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::{Handle, Running};
+use super::services::{Services, environment, reach_broker};
+use super::{App, StartError};
+use crate::clock::Clock;
+use crate::consumer::batch::BatchEnvironment;
+use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
+use crate::consumer::event::Event;
+use crate::consumer::fence::Fence;
+use crate::consumer::lane::LaneLimits;
+use crate::consumer::poll::{self, KafkaConsumer, PollContext};
+use crate::consumer::progress::Progress;
+use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
+use crate::context::{Context, States};
+use crate::db::{Database, migrations};
+use crate::kafka::{ClientEvents, ErrorHandler};
+use crate::registry::{Registry, ResolvedConsumer, resolve};
+use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
+use crate::sync::ModelSync;
+use crate::topic::names::own_topics_pattern;
+use crate::topic::{CustomTopic, HandlerSource};
+
+/// Events that wait for the engine at most; then the poll thread waits.
+const EVENTS_MAX: usize = 256;
+
+/// Which consumers, and until when.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConsumeOptions {
+    /// By their types' names; empty: all.
+    pub(crate) names: Vec<String>,
+    /// End when every partition's end is handled.
+    pub(crate) until_end: bool,
+}
+
+/// An application whose settings are loaded.
+pub(crate) struct Parts {
+    pub(crate) registry: Registry,
+    pub(crate) settings: Settings,
+    states: States,
+    migrations: Option<EmbeddedMigrations>,
+    error_handler: Option<ErrorHandler>,
+    topics: HashMap<TypeId, Box<dyn CustomTopic>>,
+}
+
+impl Parts {
+    /// Loads the settings; `path` is the command line's.
+    pub(crate) fn load(app: App, path: Option<PathBuf>) -> Result<Self, StartError> {
+        let App { registry, settings, embedded, states, migrations, error_handler, topics } = app;
+        let referenced = registry.referenced_settings();
+        let mut settings = settings.resolve(LoadOptions { path, referenced, ..LoadOptions::of_process() })?;
+        settings.embedded.enabled |= embedded;
+        Ok(Self { registry, settings, states, migrations, error_handler, topics })
+    }
+
+    /// For tests: settings that were given, or the defaults; neither a file nor the environment changes a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn load_for_tests(mut app: App) -> Result<Self, StartError> {
+        if let SettingsSource::Search = app.settings {
+            app.settings = Settings::default().into();
+        }
+        Self::load(app.embedded(), None)
+    }
+
+    /// The consumers of these names, with their names resolved.
+    pub(crate) fn resolve(&self, names: &[String]) -> Result<Vec<ResolvedConsumer>, StartError> {
+        let consumers = resolve(&self.registry, &self.settings).map_err(StartError::Declarations)?;
+        if names.is_empty() {
+            return Ok(consumers);
+        }
+        let known: Vec<&str> = consumers.iter().map(|consumer| consumer.declaration.type_name).collect();
+        if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(StartError::UnknownConsumer(format!(
+                "there is no consumer `{unknown}`; there are: {}",
+                known.join(", ")
+            )));
+        }
+        Ok(consumers
+            .into_iter()
+            .filter(|consumer| names.iter().any(|name| name == consumer.declaration.type_name))
+            .collect())
+    }
+
+    /// Runs pending migrations, ours and the application's; gives their names.
+    pub(crate) fn migrate(&self, database: &Database) -> Result<Vec<String>, StartError> {
+        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
+        migrations::run(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+    }
+
+    /// Migrations that have not been run.
+    pub(crate) fn pending_migrations(&self, database: &Database) -> Result<Vec<String>, StartError> {
+        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
+        migrations::pending(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+    }
+
+    /// Starts the consumers.
+    pub(crate) async fn start(mut self, options: ConsumeOptions) -> Result<Handle, StartError> {
+        let consumers = self.resolve(&options.names)?;
+        let services = Services::start(std::mem::take(&mut self.settings))?;
+        tokio::task::spawn_blocking(move || self.start_blocking(consumers, services, &options))
+            .await
+            .map_err(|e| StartError::System(format!("start-up ended by a fault of ours: {e}")))?
+    }
+
+    fn start_blocking(
+        mut self,
+        consumers: Vec<ResolvedConsumer>,
+        services: Services,
+        options: &ConsumeOptions,
+    ) -> Result<Handle, StartError> {
+        let asking = services.asking_config()?;
+        reach_broker(&asking).map_err(StartError::Broker)?;
+        let database = services.open_database()?;
+        if let (Some(database), Some(_)) = (&database, &services.embedded) {
+            self.migrate(database)?;
+        }
+        self.create_embedded_topics(&services, &consumers)?;
+        let kafka = services.kafka(self.error_handler.as_ref())?;
+        let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
+        let clock = Clock::new();
+        let tables = self.topic_tables(&consumers, database.as_ref())?;
+        let mut running = Vec::new();
+        for (consumer, topics) in consumers.into_iter().zip(tables) {
+            running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, options)?);
+        }
+        Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
+    }
+
+    /// The mock broker creates topics at the first message; a consumer finds them sooner when they are there.
+    fn create_embedded_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Result<(), StartError> {
+        let Some(broker) = &services.embedded else { return Ok(()) };
+        let variables = &services.settings.topic_variables;
+        let declared = self.registry.topics.iter().filter(|topic| !topic.is_regex());
+        let names = declared.filter_map(|topic| crate::topic::names::substitute(topic.name, variables, false).ok());
+        let consumed = consumers.iter().flat_map(|consumer| &consumer.topics);
+        let consumed = consumed.filter(|topic| !topic.name.starts_with('^')).map(|topic| topic.name.clone());
+        for name in names.chain(consumed) {
+            broker.create_topic(&name).map_err(|e| StartError::Broker(e.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes every topic's handler and checks the models' tables: all mistakes of all consumers at once.
+    fn topic_tables(
+        &mut self,
+        consumers: &[ResolvedConsumer],
+        database: Option<&Database>,
+    ) -> Result<Vec<TopicTable>, StartError> {
+        let (mut declarations, mut tables) = (Vec::new(), Vec::new());
+        let mut made = Vec::new();
+        for consumer in consumers {
+            let mut topics = Vec::new();
+            for topic in &consumer.topics {
+                let declared = topic.entry.declaration;
+                match self.handler(topic.entry.handler, (topic.entry.type_id)(), database, &mut tables) {
+                    Ok(Some(handler)) => topics.push(TopicRuntime {
+                        type_name: declared.type_name,
+                        name: topic.name.clone(),
+                        retry: topic.retry,
+                        handler,
+                    }),
+                    Ok(None) => {}
+                    Err(mistake) => {
+                        declarations.push(format!("{}: topic `{}`: {mistake}", declared.location, declared.type_name));
+                    }
+                }
+            }
+            made.push(TopicTable::new(topics));
+        }
+        if !declarations.is_empty() {
+            return Err(StartError::Declarations(declarations));
+        }
+        if !tables.is_empty() {
+            return Err(StartError::Tables(tables));
+        }
+        Ok(made)
+    }
+
+    fn handler(
+        &mut self,
+        source: fn() -> HandlerSource,
+        type_id: TypeId,
+        database: Option<&Database>,
+        tables: &mut Vec<String>,
+    ) -> Result<Option<Handler>, String> {
+        match source() {
+            HandlerSource::Custom(construct) => match self.topics.remove(&type_id).or_else(construct) {
+                Some(topic) => Ok(Some(Handler::Custom(topic))),
+                None => Err("it has fields and no `Default`, so its value has to be given: \
+                             `App::from_linked().topic(…)`"
+                    .to_owned()),
+            },
+            HandlerSource::Models(model_topic) => {
+                let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let Some(database) = database else {
+                    return Err("its messages become rows, but no database is named: set `database_url` in the \
+                                settings, or DJANGO_KAFKA__DATABASE_URL"
+                        .to_owned());
+                };
+                match sync.prepare(database) {
+                    Ok(()) => Ok(Some(Handler::Models(Box::new(sync)))),
+                    Err(mistakes) => {
+                        tables.extend(mistakes);
+                        Ok(None)
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_consumer(
+        &self,
+        resolved: &ResolvedConsumer,
+        topics: TopicTable,
+        services: &Services,
+        context: &Context,
+        clock: &Clock,
+        options: &ConsumeOptions,
+    ) -> Result<Running, StartError> {
+        let settings = &services.settings;
+        let name: Arc<str> = resolved.declaration.type_name.into();
+        let config = consumer_config(resolved, &topics, settings, options)?;
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let session = Session::of(&config);
+        let fence = Fence::new(session.timeout);
+        let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
+        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone());
+        let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
+        let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
+        consumer.subscribe(&topics.subscription()).map_err(refused)?;
+        let progress = Arc::new(Progress::default());
+        let (limits, workers) = limits(resolved, settings);
+        let engine_config = EngineConfig {
+            name: name.clone(),
+            topics,
+            limits,
+            workers,
+            until_end: options.until_end,
+            detects_gaps: services.embedded.is_some(),
+            shutdown_timeout: settings.shutdown_timeout,
+            environment: BatchEnvironment {
+                consumer: name.clone(),
+                group: resolved.group.as_str().into(),
+                settings: settings.clone(),
+                context: context.clone(),
+                producer: context.producer().clone(),
+                cancel: CancellationToken::new(),
+            },
+            clock: clock.clone(),
+            progress: progress.clone(),
+            fence,
+            lapse_hold: session.heartbeat * 2,
+        };
+        let stop_polling = StopPolling::default();
+        let (final_positions, last_commit) = std_mpsc::channel();
+        let poll_thread = spawn_poll_thread(
+            &name,
+            consumer.clone(),
+            sender.clone(),
+            stop_polling.flag(),
+            last_commit,
+            // Polling says that the process lives: often enough for its session.
+            settings.polling_frequency.min(session.timeout / 4),
+        )?;
+        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
+        let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
+        Ok(Running { name, sender, engine, poll_thread, progress })
+    }
+}
+
+/// How a group notices that a member is gone.
+struct Session {
+    timeout: Duration,
+    heartbeat: Duration,
+}
+
+impl Session {
+    /// As configured, or librdkafka's defaults.
+    fn of(config: &ClientConfig) -> Self {
+        let ms = |key, default| {
+            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
+            Duration::from_millis(ms)
+        };
+        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
+    }
+}
+
+/// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.
+fn consumer_config(
+    resolved: &ResolvedConsumer,
+    topics: &TopicTable,
+    settings: &Settings,
+    options: &ConsumeOptions,
+) -> Result<ClientConfig, StartError> {
+    let kind = ClientKind::Consumer(&resolved.declaration, &resolved.group);
+    let own = settings.client_config(kind, &environment)?;
+    let mut config = ClientConfig::new();
+    // Its default of one second costs whole seconds where queues are short.
+    config.set("fetch.queue.backoff.ms", "5");
+    // Memory is bounded: lanes hold the rest.
+    config.set("queued.max.messages.kbytes", "16384");
+    for (key, value) in own.iter() {
+        config.set(key, value);
+    }
+    config.set("enable.auto.commit", "true");
+    config.set("enable.partition.eof", if options.until_end { "true" } else { "false" });
+    if topics.has_patterns() {
+        let mut blacklist = own_topics_pattern(&resolved.group, settings.suffixes());
+        if let Some(own) = config.get("topic.blacklist").filter(|own| !own.is_empty()) {
+            blacklist = format!("{own},{blacklist}");
+        }
+        config.set("topic.blacklist", &blacklist);
+    }
+    Ok(config)
+}
+
+fn limits(resolved: &ResolvedConsumer, settings: &Settings) -> (LaneLimits, usize) {
+    let declaration = &resolved.declaration;
+    let batch = settings.batch.of_consumer(&declaration.batch, declaration.workers);
+    let limits = LaneLimits {
+        batch_max: batch.max as usize,
+        batch_bytes_max: usize::try_from(batch.bytes).unwrap_or(usize::MAX),
+        linger: batch.linger,
+        buffer_max: batch.buffer_messages as usize,
+        buffer_bytes_max: usize::try_from(batch.buffer_bytes).unwrap_or(usize::MAX),
+    };
+    (limits, batch.workers.max(1) as usize)
+}
+
+fn spawn_poll_thread(
+    name: &str,
+    consumer: Arc<KafkaConsumer>,
+    sender: mpsc::Sender<Event>,
+    stop: Arc<AtomicBool>,
+    last_commit: std_mpsc::Receiver<crate::consumer::event::Positions>,
+    poll_timeout: Duration,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    let body = move || {
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            poll::run(consumer, &sender, &stop, &last_commit, poll_timeout);
+        }));
+        if polled.is_err() {
+            let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
+        }
+    };
+    std::thread::Builder::new()
+        .name(format!("poll {name}"))
+        .spawn(body)
+        .map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+}

@@ -1,0 +1,127 @@
+//! What a started application has open: the broker inside the program, the database, the producer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::metadata::Metadata;
+
+use super::StartError;
+use crate::db::{self, Database};
+use crate::embedded::EmbeddedBroker;
+use crate::kafka::{ClientEvents, ErrorHandler};
+use crate::producer::{Kafka, Producer};
+use crate::settings::{ClientKind, Settings};
+
+/// How long a broker may take to answer at start.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest message that a consumer takes by default (librdkafka's `receive.message.max.bytes`), and 64 KiB for
+/// the headers that a dead letter adds: librdkafka's own default of 1 MB would refuse before the broker does.
+const MESSAGE_BYTES_MAX: &str = "100065536";
+
+/// Answers `env("…")`.
+pub(crate) fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
+/// Settings with what they say running.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) embedded: Option<Arc<EmbeddedBroker>>,
+    /// Holds the embedded mode's own database file.
+    temporary: Option<tempfile::TempDir>,
+}
+
+impl Services {
+    /// Starts the embedded parts, where the settings ask for them, and makes the settings point there.
+    pub(crate) fn start(mut settings: Settings) -> Result<Self, StartError> {
+        if !settings.embedded.enabled {
+            return Ok(Self { settings: Arc::new(settings), embedded: None, temporary: None });
+        }
+        let partitions = i32::try_from(settings.embedded.partitions).unwrap_or(i32::MAX);
+        let broker = EmbeddedBroker::start(partitions).map_err(|e| StartError::Broker(e.to_string()))?;
+        settings.global_config.set("bootstrap.servers", broker.bootstrap_servers());
+        for (key, value) in crate::embedded::CONSUMER_CONFIG {
+            if settings.consumer_config.get(key).is_none() && settings.global_config.get(key).is_none() {
+                settings.consumer_config.set(*key, *value);
+            }
+        }
+        let mut temporary = None;
+        if settings.database_url.is_none() {
+            let folder = tempfile::Builder::new()
+                .prefix("django-kafka-")
+                .tempdir()
+                .map_err(|e| StartError::System(format!("no folder for the embedded database: {e}")))?;
+            settings.database_url = Some(format!("sqlite://{}", folder.path().join("embedded.sqlite3").display()));
+            temporary = Some(folder);
+        }
+        settings.database.synchronous.get_or_insert(crate::settings::Synchronous::Normal);
+        Ok(Self { settings: Arc::new(settings), embedded: Some(Arc::new(broker)), temporary })
+    }
+
+    /// Whether the database is the embedded mode's own, which ends with the program.
+    pub(crate) fn has_temporary_database(&self) -> bool {
+        self.temporary.is_some()
+    }
+
+    /// The database; `None` where the settings name none.
+    pub(crate) fn open_database(&self) -> Result<Option<Database>, StartError> {
+        let Some(url) = &self.settings.database_url else { return Ok(None) };
+        let settings = &self.settings.database;
+        let settings = db::DatabaseSettings {
+            url: url.clone(),
+            pool_size: settings.pool_size,
+            busy_timeout: settings.busy_timeout,
+            synchronous: settings.synchronous.unwrap_or_default(),
+        };
+        Database::open(&settings).map(Some).map_err(|e| StartError::Database(e.to_string()))
+    }
+
+    /// The producer, with what producing needs.
+    pub(crate) fn kafka(&self, error_handler: Option<&ErrorHandler>) -> Result<Kafka, StartError> {
+        let own = self.settings.client_config(ClientKind::Producer, &environment)?;
+        let mut config = ClientConfig::new();
+        config.set("enable.idempotence", "true");
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX);
+        for (key, value) in own.iter() {
+            config.set(key, value);
+        }
+        let producer = Producer::new(&config, ClientEvents::new("producer", error_handler.cloned()))
+            .map_err(|e| StartError::Broker(e.to_string()))?;
+        Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone())))
+    }
+
+    /// The configuration of a client that only asks: no group, no consuming.
+    pub(crate) fn asking_config(&self) -> Result<ClientConfig, StartError> {
+        let config = self.settings.client_config(ClientKind::Producer, &environment)?;
+        let mut client = ClientConfig::new();
+        for (key, value) in config.iter() {
+            client.set(key, value);
+        }
+        Ok(client)
+    }
+}
+
+/// Asks the broker for its topics, or says how to get at it. Blocks, at most ten seconds.
+pub(crate) fn reach_broker(client: &ClientConfig) -> Result<Metadata, String> {
+    let servers = client.get("bootstrap.servers").unwrap_or_default().to_owned();
+    if servers.is_empty() {
+        return Err("no broker is named: set `bootstrap.servers` in `[global_config]` of the settings, or \
+                    DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS, or run with `--embedded`"
+            .to_owned());
+    }
+    let mut quiet = client.clone();
+    // What the client would log of each failed connection is said once, below.
+    quiet.set("log_level", "0");
+    let consumer: BaseConsumer = quiet.create().map_err(|e| format!("the Kafka client cannot be made: {e}"))?;
+    consumer.fetch_metadata(None, BROKER_TIMEOUT).map_err(|e| {
+        format!(
+            "the broker at `{servers}` does not answer within {} s: {e}; is it running, and is the address right \
+             (`bootstrap.servers`)? For a broker inside this program: `--embedded`",
+            BROKER_TIMEOUT.as_secs()
+        )
+    })
+}

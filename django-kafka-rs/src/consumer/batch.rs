@@ -1,0 +1,317 @@
+//! One batch of one partition: handle it, decide about what failed, and see the dead letters acknowledged.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::fence::Permit;
+use super::lane::{Batch, Stop};
+use super::topic::{Handler, TopicRuntime};
+use crate::context::Context;
+use crate::dead_letter;
+use crate::error::{ConsumeError, ConsumeResult};
+use crate::producer::{Outgoing, Producer};
+use crate::record::RawRecord;
+use crate::retry::policy::{self, Decision};
+use crate::settings::Settings;
+use crate::sync::{Outcome, Stop as SyncStop, Verdict};
+use crate::topic::names::DerivedNames;
+
+/// What a batch needs besides its messages.
+#[derive(Clone)]
+pub(crate) struct BatchEnvironment {
+    pub(crate) consumer: Arc<str>,
+    pub(crate) group: Arc<str>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) context: Context,
+    pub(crate) producer: Producer,
+    /// Asks the batch to end early.
+    pub(crate) cancel: CancellationToken,
+}
+
+impl BatchEnvironment {
+    /// The environment of one batch: `cancel` ends it, `permit` lets it commit.
+    pub(crate) fn for_batch(&self, cancel: CancellationToken, permit: Permit) -> Self {
+        Self { cancel, context: self.context.with_permit(permit), ..self.clone() }
+    }
+}
+
+/// How far a batch came.
+#[derive(Debug, Default)]
+pub(crate) struct BatchResult {
+    pub(crate) handled: usize,
+    pub(crate) dead_lettered: usize,
+    pub(crate) stop: Option<Stop>,
+}
+
+/// A message that failed for good.
+struct Settled {
+    index: usize,
+    error: ConsumeError,
+    attempts: u32,
+    decision: Decision,
+}
+
+/// What the handlers made of a batch, before its dead letters are sent.
+#[derive(Default)]
+struct Handled {
+    count: usize,
+    settled: Vec<Settled>,
+    stop: Option<Stop>,
+}
+
+/// Handles a batch.
+pub(crate) async fn run(topic: Arc<TopicRuntime>, batch: Batch, env: BatchEnvironment) -> BatchResult {
+    let records: Arc<[Arc<RawRecord>]> = batch.records.into();
+    let handled = match &topic.handler {
+        Handler::Custom(_) => run_custom(&topic, &records, batch.failures, &env).await,
+        Handler::Models(_) => run_models(topic.clone(), records.clone(), batch.failures, &env).await,
+    };
+    settle(&topic, &records, handled, &env).await
+}
+
+async fn run_custom(
+    topic: &Arc<TopicRuntime>,
+    records: &[Arc<RawRecord>],
+    failures: u32,
+    env: &BatchEnvironment,
+) -> Handled {
+    let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
+    let mut judge = Judge::new(topic, failures);
+    let mut handled = Handled::default();
+    for (index, record) in records.iter().enumerate() {
+        if env.cancel.is_cancelled() {
+            handled.stop = Some(Stop::Cancelled);
+            break;
+        }
+        let attempt = if index == 0 { failures } else { 0 };
+        let result = catch_panic(handler.consume(record.clone(), attempt, &env.context)).await;
+        if let Err(error) = result {
+            match judge.decide(index, record, &error) {
+                Decision::Retry(delay) => {
+                    handled.stop = Some(Stop::Retry(delay));
+                    break;
+                }
+                decision => handled.settled.push(Settled { index, attempts: judge.attempts(index), error, decision }),
+            }
+        }
+        handled.count = index + 1;
+    }
+    handled
+}
+
+/// Decoding and writing block, so they run on a blocking thread.
+async fn run_models(
+    topic: Arc<TopicRuntime>,
+    records: Arc<[Arc<RawRecord>]>,
+    failures: u32,
+    env: &BatchEnvironment,
+) -> Handled {
+    let Some(database) = env.context.database().cloned() else {
+        // Start-up refuses models without a database.
+        return Handled { stop: Some(Stop::Outage), ..Handled::default() };
+    };
+    let work = move || {
+        let Handler::Models(sync) = &topic.handler else { return Handled::default() };
+        let mut judge = Judge::new(&topic, failures);
+        let mut decisions = Vec::new();
+        let report = sync.apply(&database, &records, &mut |index, error| {
+            let decision = judge.decide(index, &records[index], error);
+            decisions.push((index, decision));
+            if matches!(decision, Decision::Retry(_)) { Verdict::Hold } else { Verdict::Settle }
+        });
+        let decision_of = |index| decisions.iter().rev().find(|(i, _)| *i == index).map(|(_, decision)| *decision);
+        let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
+        for (index, outcome) in report.outcomes.into_iter().enumerate() {
+            if let Outcome::Failed(error) = outcome {
+                let decision = decision_of(index).unwrap_or(Decision::DeadLetter);
+                handled.settled.push(Settled { index, attempts: judge.attempts(index), error, decision });
+            }
+        }
+        handled.stop = report.stop.map(|stop| match stop {
+            SyncStop::Held(_) => match decision_of(handled.count) {
+                Some(Decision::Retry(delay)) => Stop::Retry(delay),
+                _ => Stop::Outage,
+            },
+            SyncStop::Outage(reason) => {
+                tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
+                Stop::Outage
+            }
+        });
+        handled
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(handled) => handled,
+        Err(error) => {
+            tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
+            Handled { stop: Some(Stop::Outage), ..Handled::default() }
+        }
+    }
+}
+
+/// Decides about failures, in the order in which they come.
+struct Judge<'t> {
+    topic: &'t TopicRuntime,
+    /// How often the first message had failed before.
+    failures_before: u32,
+}
+
+impl<'t> Judge<'t> {
+    fn new(topic: &'t TopicRuntime, failures_before: u32) -> Self {
+        Self { topic, failures_before }
+    }
+
+    fn attempts(&self, index: usize) -> u32 {
+        if index == 0 { self.failures_before.saturating_add(1) } else { 1 }
+    }
+
+    fn decide(&self, index: usize, record: &RawRecord, error: &ConsumeError) -> Decision {
+        let attempts = self.attempts(index);
+        let decision = policy::decide(self.topic.retry.as_ref(), error, attempts, spread());
+        let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
+        match decision {
+            Decision::Retry(delay) => {
+                if self.topic.retry.is_some_and(|retry| policy::is_logged(&retry, attempts)) {
+                    tracing::warn!(topic, partition, offset, attempts, ?delay, "retried: {error}");
+                } else {
+                    tracing::debug!(topic, partition, offset, attempts, ?delay, "retried: {error}");
+                }
+            }
+            Decision::Skip => tracing::info!(topic, partition, offset, "skipped: {error}"),
+            Decision::DeadLetter => {}
+        }
+        decision
+    }
+}
+
+/// Sends the dead letters and waits for them all. Until then none of them counts as handled.
+async fn settle(
+    topic: &TopicRuntime,
+    records: &[Arc<RawRecord>],
+    handled: Handled,
+    env: &BatchEnvironment,
+) -> BatchResult {
+    let mut result = BatchResult { handled: handled.count, dead_lettered: 0, stop: handled.stop };
+    if !env.context.may_commit()
+        && let Some(first) = handled.settled.first()
+    {
+        // The new owner handles them: what failed here may have failed for that very reason.
+        return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
+    }
+    let letters: Vec<&Settled> = handled.settled.iter().filter(|s| s.decision == Decision::DeadLetter).collect();
+    let outgoing: Vec<Outgoing> = letters.iter().map(|s| dead_letter_of(&records[s.index], s, env)).collect();
+    // All are queued at once and awaited together; the producer keeps their order.
+    let mut sends = Vec::with_capacity(outgoing.len());
+    for message in &outgoing {
+        sends.push(Box::pin(deliver(message, env)) as Pin<Box<dyn Future<Output = bool> + Send + '_>>);
+    }
+    let delivered = join_all(sends).await;
+    for (settled, delivered) in letters.iter().zip(delivered) {
+        if !delivered {
+            result.handled = settled.index;
+            result.stop = Some(Stop::Cancelled);
+            return result;
+        }
+        let record = &records[settled.index];
+        tracing::error!(
+            consumer = &*env.consumer,
+            topic = &*record.topic,
+            declared_as = topic.type_name,
+            partition = record.partition,
+            offset = record.offset,
+            attempts = settled.attempts,
+            "sent to the dead letter topic: {}",
+            settled.error
+        );
+        result.dead_lettered += 1;
+    }
+    result
+}
+
+fn dead_letter_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) -> Outgoing {
+    let names = DerivedNames { group: &env.group, topic: &record.topic, suffixes: env.settings.suffixes() };
+    Outgoing {
+        topic: names.dead_letter_topic(),
+        partition: None,
+        timestamp_ms: record.timestamp_ms,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: dead_letter::headers(record, &settled.error, &env.group, settled.attempts),
+    }
+}
+
+/// Produces until the broker has it; `false`: the batch was told to end.
+///
+/// A broker that refuses the size gets the message without its detail. What it still refuses holds the partition
+/// here, loudly: the only alternative would be to lose it.
+async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
+    const WAIT_MAX: Duration = Duration::from_secs(30);
+    let mut message = std::borrow::Cow::Borrowed(message);
+    let mut wait = Duration::from_millis(200);
+    loop {
+        let sent = tokio::select! {
+            biased;
+            sent = env.producer.send(&message) => sent,
+            () = env.cancel.cancelled() => return false,
+        };
+        let Err(refused) = sent else { return true };
+        if refused.is_size() {
+            let fewer = dead_letter::without_detail(&message.headers);
+            if fewer.len() < message.headers.len() {
+                message.to_mut().headers = fewer;
+                continue;
+            }
+        }
+        tracing::error!("a dead letter is not taken, its partition waits: {refused}; tried again in {wait:?}");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = env.cancel.cancelled() => return false,
+        }
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+/// Drives all of them side by side, and gives their results in order.
+async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *result = Some(value);
+            }
+        }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}
+
+/// A handler that panics is a failed message.
+async fn catch_panic(mut future: Pin<Box<dyn Future<Output = ConsumeResult> + Send + '_>>) -> ConsumeResult {
+    std::future::poll_fn(move |cx| {
+        std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(format!("the handler panicked: {}", panic_text(&*panic)).into())))
+    })
+    .await
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no text)")
+}
+
+/// A number in `0.0..1.0`, random enough to spread retries.
+fn spread() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    (RandomState::new().hash_one(()) >> 11) as f64 / (1_u64 << 53) as f64
+}

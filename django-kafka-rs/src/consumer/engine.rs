@@ -1,0 +1,470 @@
+//! The engine: one loop per consumer, which owns its state. It is told what happened (`event`), and starts batches,
+//! stores offsets, pauses and resumes. It never blocks and never waits for a batch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::batch::{self, BatchEnvironment, BatchResult};
+use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
+use super::fence::Fence;
+use super::lane::{Delivered, Lane, LaneLimits, Stop};
+use super::poll::{self, KafkaConsumer};
+use super::progress::Progress;
+use super::topic::{TopicRuntime, TopicTable};
+use crate::clock::Clock;
+use crate::record::RawRecord;
+
+/// How a consumer runs.
+pub(crate) struct EngineConfig {
+    pub(crate) name: Arc<str>,
+    pub(crate) topics: TopicTable,
+    pub(crate) limits: LaneLimits,
+    /// Batches at the same time.
+    pub(crate) workers: usize,
+    /// Ends when every partition's end is handled.
+    pub(crate) until_end: bool,
+    /// Offsets have no holes: one that is missing was lost.
+    pub(crate) detects_gaps: bool,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) environment: BatchEnvironment,
+    pub(crate) clock: Clock,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) fence: Arc<Fence>,
+    /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
+    pub(crate) lapse_hold: Duration,
+}
+
+/// Why an engine ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It was asked to, or it came to the end.
+    Drained,
+    /// Batches did not end within `shutdown_timeout`; their messages will be read again.
+    Abandoned { batches: usize },
+    /// The client is of no more use.
+    Fatal(String),
+}
+
+struct LaneState {
+    lane: Lane,
+    topic: Arc<TopicRuntime>,
+    generation: u64,
+    cancel: CancellationToken,
+    /// Being revoked: no new batch.
+    is_leaving: bool,
+}
+
+struct Revocation {
+    partitions: Vec<PartitionId>,
+    done: std_mpsc::SyncSender<Positions>,
+    deadline: Instant,
+}
+
+/// The parts that an engine is started with.
+pub(crate) struct Wiring {
+    pub(crate) consumer: Arc<KafkaConsumer>,
+    pub(crate) sender: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Receiver<Event>,
+    /// Stops the poll thread's polling.
+    pub(crate) stop_polling: StopPolling,
+    /// Where the poll thread waits for what to commit last.
+    pub(crate) final_positions: std_mpsc::Sender<Positions>,
+}
+
+/// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
+/// runtime leaves no thread behind.
+#[derive(Default)]
+pub(crate) struct StopPolling(Arc<AtomicBool>);
+
+impl StopPolling {
+    /// What the poll thread looks at.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
+    fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for StopPolling {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+pub(crate) struct Engine {
+    config: EngineConfig,
+    wiring: Wiring,
+    lanes: HashMap<PartitionId, LaneState>,
+    revocations: Vec<Revocation>,
+    generation: u64,
+    busy: usize,
+    is_assigned: bool,
+    drain_until: Option<Instant>,
+    hold_until: Option<Instant>,
+    fatal: Option<String>,
+    told_unknown_topic: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(config: EngineConfig, wiring: Wiring) -> Self {
+        Self {
+            config,
+            wiring,
+            lanes: HashMap::new(),
+            revocations: Vec::new(),
+            generation: 0,
+            busy: 0,
+            is_assigned: false,
+            drain_until: None,
+            hold_until: None,
+            fatal: None,
+            told_unknown_topic: false,
+        }
+    }
+
+    /// Runs until told to stop, until the end, or until the client is of no more use.
+    pub(crate) async fn run(mut self) -> Ended {
+        /// Events taken before batches are looked at again.
+        const EVENTS_AT_ONCE: usize = 64;
+        loop {
+            self.start_batches();
+            self.answer_revocations();
+            if self.config.until_end && self.is_finished() {
+                self.drain();
+            }
+            if let Some(ended) = self.has_ended() {
+                return self.leave(ended);
+            }
+            let wake = self.wakes_at();
+            let clock = self.config.clock.clone();
+            tokio::select! {
+                event = self.wiring.events.recv() => {
+                    // The engine holds a sender itself: the channel does not close.
+                    let Some(event) = event else { return Ended::Drained };
+                    self.handle(event);
+                    for _ in 0..EVENTS_AT_ONCE {
+                        match self.wiring.events.try_recv() {
+                            Ok(event) => self.handle(event),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                () = clock.sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Records(records) => self.deliver(records),
+            Event::Assigned(partitions) => self.assign(partitions),
+            Event::Revoked { partitions, done } => {
+                for partition in &partitions {
+                    if let Some(state) = self.lanes.get_mut(partition) {
+                        state.is_leaving = true;
+                    }
+                }
+                let deadline = self.config.clock.now() + poll::revoke_timeout();
+                self.revocations.push(Revocation { partitions, done, deadline });
+            }
+            Event::Lost(partitions) => {
+                tracing::warn!(
+                    consumer = &*self.config.name,
+                    "{} partitions were lost: the group took them away, what was not committed is handled again",
+                    partitions.len()
+                );
+                for partition in &partitions {
+                    self.drop_lane(partition);
+                }
+            }
+            Event::EndOfPartition(number) => self.reached_end(number),
+            Event::UnknownTopic => self.tell_unknown_topic(),
+            Event::Lapsed => {
+                tracing::warn!(
+                    consumer = &*self.config.name,
+                    "this process stood still for longer than its session lasts (`session.timeout.ms`): what was in \
+                     hand is not committed, and nothing new starts for {:?}",
+                    self.config.lapse_hold
+                );
+                self.hold_until = Some(self.config.clock.now() + self.config.lapse_hold);
+            }
+            Event::Fatal(message) => {
+                self.fatal.get_or_insert(message);
+                self.drain();
+            }
+            Event::Finished(report) => self.finish(&report),
+            Event::Shutdown => self.drain(),
+            Event::Snapshot(answer) => {
+                let _ = answer.send(self.snapshot());
+            }
+        }
+    }
+
+    fn deliver(&mut self, records: Vec<RawRecord>) {
+        let now = self.config.clock.now();
+        self.config.progress.delivered(records.len());
+        let mut touched: Vec<PartitionId> = Vec::new();
+        for record in records {
+            let id = (record.topic.clone(), record.partition);
+            // A lane that was taken away meanwhile: the new owner reads the message.
+            let Some(state) = self.lanes.get_mut(&id) else { continue };
+            if self.config.detects_gaps
+                && let Some(expected) = state.lane.expected_offset()
+                && record.offset > expected
+            {
+                tracing::error!(
+                    topic = &*record.topic,
+                    partition = record.partition,
+                    "the embedded broker has dropped the messages {expected} to {}: it keeps about 5 MiB a partition; \
+                     produce more slowly, spread over more partitions, or use a real broker",
+                    record.offset - 1
+                );
+                self.config.progress.lost((record.offset - expected) as usize);
+            }
+            let offset = record.offset;
+            if state.lane.deliver(Arc::new(record), now) == Delivered::Repeated {
+                tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
+            }
+            if touched.last() != Some(&id) {
+                touched.push(id);
+            }
+        }
+        for id in touched {
+            self.pause_or_resume(&id);
+        }
+    }
+
+    fn assign(&mut self, partitions: Vec<PartitionId>) {
+        self.is_assigned = true;
+        for id in partitions {
+            self.drop_lane(&id);
+            let Some(topic) = self.config.topics.find(&id.0).cloned() else {
+                tracing::warn!(topic = &*id.0, "assigned, but no declared topic matches it");
+                continue;
+            };
+            self.generation += 1;
+            let state = LaneState {
+                lane: Lane::new(self.config.limits),
+                topic,
+                generation: self.generation,
+                cancel: CancellationToken::new(),
+                is_leaving: false,
+            };
+            tracing::debug!(consumer = &*self.config.name, topic = &*id.0, partition = id.1, "assigned");
+            self.lanes.insert(id, state);
+        }
+    }
+
+    fn start_batches(&mut self) {
+        if self.drain_until.is_some() {
+            return;
+        }
+        let now = self.config.clock.now();
+        if self.hold_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.hold_until = None;
+        for (id, state) in &mut self.lanes {
+            if self.busy >= self.config.workers {
+                return;
+            }
+            if state.is_leaving {
+                continue;
+            }
+            let Some(batch) = state.lane.take_batch(now) else { continue };
+            self.busy += 1;
+            let permit = self.config.fence.permit(state.cancel.clone());
+            let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
+            spawn(id.clone(), state.generation, state.topic.clone(), batch, environment, self.wiring.sender.clone());
+        }
+    }
+
+    fn finish(&mut self, report: &BatchReport) {
+        self.busy = self.busy.saturating_sub(1);
+        let now = self.config.clock.now();
+        let Some(state) = self.lanes.get_mut(&report.partition).filter(|s| s.generation == report.generation) else {
+            return;
+        };
+        if report.stop == Some(Stop::Outage) && state.lane.outages() == 0 {
+            tracing::warn!(topic = &*report.partition.0, partition = report.partition.1, "waits for the database");
+        }
+        let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
+        self.config.progress.handled(report.handled, report.dead_lettered);
+        if let Some(position) = position {
+            self.store(&report.partition, position);
+        }
+        self.pause_or_resume(&report.partition);
+    }
+
+    /// Stores an offset for the next commit.
+    fn store(&self, id: &PartitionId, position: i64) {
+        let offsets = poll::list(&Positions::from([(id.clone(), position)]));
+        match self.wiring.consumer.store_offsets(&offsets) {
+            // Not ours any more: the new owner goes on from the last commit.
+            Ok(()) | Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) => {}
+            Err(error) => tracing::warn!(topic = &*id.0, partition = id.1, "the offset was not stored: {error}"),
+        }
+    }
+
+    fn pause_or_resume(&mut self, id: &PartitionId) {
+        let Some(state) = self.lanes.get_mut(id) else { return };
+        let Some(pause) = state.lane.change_of_pause() else { return };
+        // The list must not outlive this call: kept, it would make the consumer's drop hang.
+        let mut partition = rdkafka::TopicPartitionList::with_capacity(1);
+        partition.add_partition(&id.0, id.1);
+        let result =
+            if pause { self.wiring.consumer.pause(&partition) } else { self.wiring.consumer.resume(&partition) };
+        if let Err(error) = result {
+            tracing::warn!(topic = &*id.0, partition = id.1, "pause or resume: {error}");
+        }
+    }
+
+    fn answer_revocations(&mut self) {
+        let now = self.config.clock.now();
+        let mut open = Vec::new();
+        for revocation in std::mem::take(&mut self.revocations) {
+            let busy = revocation.partitions.iter().any(|id| self.lanes.get(id).is_some_and(|s| s.lane.is_busy()));
+            if busy && now < revocation.deadline {
+                open.push(revocation);
+                continue;
+            }
+            let positions = self.positions(revocation.partitions.iter());
+            for id in &revocation.partitions {
+                self.drop_lane(id);
+            }
+            let _ = revocation.done.try_send(positions);
+        }
+        self.revocations = open;
+    }
+
+    fn drop_lane(&mut self, id: &PartitionId) {
+        if let Some(state) = self.lanes.remove(id) {
+            state.cancel.cancel();
+        }
+    }
+
+    fn positions<'p>(&self, ids: impl Iterator<Item = &'p PartitionId>) -> Positions {
+        ids.filter_map(|id| Some((id.clone(), self.lanes.get(id)?.lane.position()?))).collect()
+    }
+
+    /// librdkafka's event names the partition's number but not its topic: the lanes in question are those of that
+    /// number; where there are several, the one whose end is where it stands.
+    fn reached_end(&mut self, number: i32) {
+        let several = self.lanes.keys().filter(|(_, partition)| *partition == number).count() > 1;
+        for (id, state) in self.lanes.iter_mut().filter(|((_, partition), _)| *partition == number) {
+            if several {
+                let end = self.wiring.consumer.client().fetch_watermarks(&id.0, id.1, Duration::from_secs(5));
+                let at = state.lane.expected_offset();
+                if !end.is_ok_and(|(low, high)| low == high || at.is_some_and(|at| at >= high)) {
+                    continue;
+                }
+            }
+            state.lane.reached_end();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.is_assigned && !self.lanes.is_empty() && self.lanes.values().all(|state| state.lane.is_finished())
+    }
+
+    fn tell_unknown_topic(&mut self) {
+        if !std::mem::replace(&mut self.told_unknown_topic, true) && !self.config.topics.has_patterns() {
+            tracing::warn!(
+                consumer = &*self.config.name,
+                "a subscribed topic does not exist yet; it is consumed as soon as it does. Subscribed: {}",
+                self.config.topics.subscription().join(", ")
+            );
+        }
+    }
+
+    fn drain(&mut self) {
+        if self.drain_until.is_none() {
+            self.drain_until = Some(self.config.clock.now() + self.config.shutdown_timeout);
+            self.wiring.stop_polling.tell();
+        }
+    }
+
+    fn has_ended(&self) -> Option<Ended> {
+        let until = self.drain_until?;
+        let batches = self.lanes.values().filter(|state| state.lane.is_busy()).count();
+        if batches > 0 && self.config.clock.now() < until {
+            return None;
+        }
+        Some(match &self.fatal {
+            Some(message) => Ended::Fatal(message.clone()),
+            None if batches > 0 => Ended::Abandoned { batches },
+            None => Ended::Drained,
+        })
+    }
+
+    /// Hands the poll thread what to commit, after letting go of the consumer, which it drops.
+    fn leave(mut self, ended: Ended) -> Ended {
+        let positions = self.positions(self.lanes.keys());
+        for state in self.lanes.values() {
+            state.cancel.cancel();
+        }
+        for revocation in self.revocations.drain(..) {
+            let _ = revocation.done.try_send(Positions::new());
+        }
+        let Wiring { consumer, sender, events, final_positions, .. } = self.wiring;
+        drop(consumer);
+        // Closed before the consumer is: its last rebalance must find nobody waiting.
+        drop(events);
+        drop(sender);
+        let _ = final_positions.send(positions);
+        ended
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let lanes = self
+            .lanes
+            .values()
+            .filter(|state| !state.is_leaving && self.busy < self.config.workers && self.drain_until.is_none())
+            .filter_map(|state| state.lane.wakes_at().max(self.hold_until));
+        let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
+        lanes.chain(revocations).chain(self.drain_until).chain(self.hold_until).min()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let now = self.config.clock.now();
+        let lanes = self.lanes.iter().map(|(id, state)| {
+            let lane = LaneSnapshot {
+                delivered: state.lane.delivered(),
+                is_settled: state.lane.is_settled(now),
+                buffered: state.lane.len(),
+            };
+            (id.clone(), lane)
+        });
+        Snapshot { lanes: lanes.collect(), is_assigned: self.is_assigned }
+    }
+}
+
+/// Runs a batch beside the engine; its report comes back as an event, also where the batch's task dies.
+fn spawn(
+    partition: PartitionId,
+    generation: u64,
+    topic: Arc<TopicRuntime>,
+    batch: super::lane::Batch,
+    environment: BatchEnvironment,
+    events: mpsc::Sender<Event>,
+) {
+    let task = tokio::spawn(batch::run(topic, batch, environment));
+    tokio::spawn(async move {
+        let result = task.await.unwrap_or_else(|error| {
+            tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
+            BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
+        });
+        let BatchResult { handled, dead_lettered, stop } = result;
+        let _ = events.send(Event::Finished(BatchReport { partition, generation, handled, dead_lettered, stop })).await;
+    });
+}

@@ -1,0 +1,76 @@
+//! What an engine is told, and by whom.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+
+use tokio::sync::oneshot;
+
+use super::lane::Stop;
+use crate::record::RawRecord;
+
+/// A topic's partition.
+pub(crate) type PartitionId = (Arc<str>, i32);
+
+/// Offsets to commit: behind the last message handled.
+pub(crate) type Positions = HashMap<PartitionId, i64>;
+
+/// Everything that can happen to an engine.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// From the poll thread: messages, each partition's in order.
+    Records(Vec<RawRecord>),
+    /// From the poll thread: partitions are ours.
+    Assigned(Vec<PartitionId>),
+    /// From the poll thread, which waits for the answer: partitions go to somebody else. The answer is what to commit.
+    Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<Positions> },
+    /// From the poll thread: partitions are somebody else's already.
+    Lost(Vec<PartitionId>),
+    /// From the poll thread: the end of a partition with this number, of whichever topic.
+    EndOfPartition(i32),
+    /// From the poll thread: a subscribed topic is not there.
+    UnknownTopic,
+    /// From the poll thread: it did not poll for longer than the session lasts. Partitions may be somebody else's.
+    Lapsed,
+    /// From librdkafka: the client is of no more use.
+    Fatal(String),
+    /// From a batch's task.
+    Finished(BatchReport),
+    /// From the handle: drain and stop.
+    Shutdown,
+    /// From the handle: how things stand.
+    Snapshot(oneshot::Sender<Snapshot>),
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub(crate) struct BatchReport {
+    pub(crate) partition: PartitionId,
+    /// The lane's generation: a lane that was revoked and assigned again takes no reports of its former self.
+    pub(crate) generation: u64,
+    /// How many messages from the batch's start are done.
+    pub(crate) handled: usize,
+    /// How many of them were sent to the dead letter topic.
+    pub(crate) dead_lettered: usize,
+    pub(crate) stop: Option<Stop>,
+}
+
+/// How an engine stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    /// Each partition's state.
+    pub(crate) lanes: HashMap<PartitionId, LaneSnapshot>,
+    /// Whether an assignment has come.
+    pub(crate) is_assigned: bool,
+}
+
+/// How a lane stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneSnapshot {
+    /// The newest offset delivered.
+    pub(crate) delivered: Option<i64>,
+    /// Nothing is being handled, and what waits waits for a time to come.
+    pub(crate) is_settled: bool,
+    /// Messages in the buffer.
+    pub(crate) buffered: usize,
+}

@@ -1,0 +1,444 @@
+//! A lane: what waits of one partition. Pure: records, reports and times go in, decisions come out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::record::RawRecord;
+
+/// Bounds of a lane and of its batches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneLimits {
+    /// Messages in one batch at most.
+    pub(crate) batch_max: usize,
+    /// Bytes in one batch at most; a single message may be larger.
+    pub(crate) batch_bytes_max: usize,
+    /// How long an idle lane waits for more than it has.
+    pub(crate) linger: Duration,
+    /// Messages in the buffer before the partition is paused.
+    pub(crate) buffer_max: usize,
+    /// Bytes in the buffer before the partition is paused.
+    pub(crate) buffer_bytes_max: usize,
+}
+
+/// What a lane is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// A batch is being handled.
+    Busy,
+    /// The head waits until then.
+    Waiting {
+        until: Instant,
+    },
+}
+
+/// The messages of one partition between the client and the handler, in order.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    limits: LaneLimits,
+    buffer: VecDeque<Arc<RawRecord>>,
+    buffer_bytes: usize,
+    /// When the oldest message of an idle lane came: from here `linger` counts.
+    lingering_since: Option<Instant>,
+    state: State,
+    paused: bool,
+    /// The message at the head failed this often, while its offset is this.
+    failing: Option<(i64, u32)>,
+    /// The offset of the newest message delivered.
+    delivered: Option<i64>,
+    /// The offset to store: behind the last message handled.
+    position: Option<i64>,
+    /// The client has said that there is no more for now.
+    at_end: bool,
+    outages: u32,
+}
+
+/// What came of a delivery.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// The message is in the lane.
+    Accepted,
+    /// The lane has had it already.
+    Repeated,
+}
+
+/// A batch to handle.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// At least one message, in order.
+    pub(crate) records: Vec<Arc<RawRecord>>,
+    /// How often the first of them has failed already.
+    pub(crate) failures: u32,
+}
+
+/// Why a batch ended before its last message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The message behind the handled ones failed, and is tried again after this time.
+    Retry(Duration),
+    /// The database is away: the rest is tried again; no attempt is counted.
+    Outage,
+    /// The batch was told to end early.
+    Cancelled,
+}
+
+impl Lane {
+    pub(crate) fn new(limits: LaneLimits) -> Self {
+        Self {
+            limits,
+            buffer: VecDeque::new(),
+            buffer_bytes: 0,
+            lingering_since: None,
+            state: State::Idle,
+            paused: false,
+            failing: None,
+            delivered: None,
+            position: None,
+            at_end: false,
+            outages: 0,
+        }
+    }
+
+    /// The offset that would follow the last delivered one in a log without holes.
+    pub(crate) fn expected_offset(&self) -> Option<i64> {
+        self.delivered.map(|offset| offset + 1)
+    }
+
+    /// Takes a message in.
+    pub(crate) fn deliver(&mut self, record: Arc<RawRecord>, now: Instant) -> Delivered {
+        if self.delivered.is_some_and(|last| record.offset <= last) {
+            return Delivered::Repeated;
+        }
+        self.delivered = Some(record.offset);
+        self.at_end = false;
+        self.buffer_bytes += record.weight_bytes();
+        self.buffer.push_back(record);
+        self.lingering_since.get_or_insert(now);
+        Delivered::Accepted
+    }
+
+    /// Notes that the client has reached the partition's end.
+    pub(crate) fn reached_end(&mut self) {
+        self.at_end = true;
+    }
+
+    /// Whether everything up to the partition's end has been handled.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.at_end && self.buffer.is_empty() && self.state == State::Idle
+    }
+
+    /// Whether a batch is being handled.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.state == State::Busy
+    }
+
+    /// Whether nothing will happen before `wakes_at` or the next delivery.
+    pub(crate) fn is_settled(&self, now: Instant) -> bool {
+        match self.state {
+            State::Idle => self.buffer.is_empty(),
+            State::Busy => false,
+            State::Waiting { until } => until > now,
+        }
+    }
+
+    /// How many messages wait.
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Behind the newest message delivered: where the client has got to.
+    pub(crate) fn delivered(&self) -> Option<i64> {
+        self.delivered
+    }
+
+    /// The offset to store.
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.position
+    }
+
+    /// Takes the next batch, if its time has come.
+    pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Batch> {
+        let head = self.buffer.front()?.offset;
+        match self.state {
+            State::Busy => return None,
+            State::Waiting { until } if until > now => return None,
+            State::Waiting { .. } => {}
+            State::Idle => {
+                if self.linger_until().is_some_and(|until| until > now) {
+                    return None;
+                }
+            }
+        }
+        let mut bytes = 0;
+        let records: Vec<_> = self
+            .buffer
+            .iter()
+            .take(self.limits.batch_max.max(1))
+            .take_while(|record| {
+                let first = bytes == 0;
+                bytes += record.weight_bytes();
+                first || bytes <= self.limits.batch_bytes_max
+            })
+            .cloned()
+            .collect();
+        self.state = State::Busy;
+        let failures = self.failing.filter(|(offset, _)| *offset == head).map_or(0, |(_, failures)| failures);
+        Some(Batch { records, failures })
+    }
+
+    /// When a lane that has nothing to do now will have.
+    pub(crate) fn wakes_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { until } => Some(until),
+            State::Idle => self.linger_until(),
+            State::Busy => None,
+        }
+    }
+
+    /// Takes the result of the batch in hand: its first `handled` messages are done.
+    ///
+    /// Returns the offset to store, where it moved.
+    pub(crate) fn finish(&mut self, handled: usize, stop: Option<&Stop>, now: Instant) -> Option<i64> {
+        debug_assert!(self.state == State::Busy, "a result without a batch");
+        debug_assert!(handled <= self.buffer.len(), "more results than messages");
+        let mut moved = None;
+        for record in self.buffer.drain(..handled.min(self.buffer.len())) {
+            self.buffer_bytes -= record.weight_bytes();
+            moved = Some(record.offset + 1);
+        }
+        if let Some(position) = moved {
+            debug_assert!(self.position.is_none_or(|before| before < position), "an offset goes back");
+            self.position = moved;
+            self.outages = 0;
+        }
+        self.lingering_since = (!self.buffer.is_empty()).then_some(now);
+        self.state = match stop {
+            None | Some(Stop::Cancelled) => State::Idle,
+            Some(Stop::Retry(delay)) => {
+                self.count_failure();
+                State::Waiting { until: now + *delay }
+            }
+            Some(Stop::Outage) => {
+                self.outages = self.outages.saturating_add(1);
+                State::Waiting { until: now + outage_delay(self.outages) }
+            }
+        };
+        moved
+    }
+
+    /// How many outages in a row have held the head.
+    pub(crate) fn outages(&self) -> u32 {
+        self.outages
+    }
+
+    /// Whether the partition is to be paused now (`true`), resumed (`false`), or left as it is.
+    ///
+    /// It is resumed at half its bounds, so that it does not flutter.
+    pub(crate) fn change_of_pause(&mut self) -> Option<bool> {
+        let full = self.buffer.len() >= self.limits.buffer_max || self.buffer_bytes >= self.limits.buffer_bytes_max;
+        let low =
+            self.buffer.len() <= self.limits.buffer_max / 2 && self.buffer_bytes <= self.limits.buffer_bytes_max / 2;
+        let change = if !self.paused && full {
+            true
+        } else if self.paused && low {
+            false
+        } else {
+            return None;
+        };
+        self.paused = change;
+        Some(change)
+    }
+
+    fn linger_until(&self) -> Option<Instant> {
+        (!self.limits.linger.is_zero() && self.buffer.len() < self.limits.batch_max)
+            .then(|| self.lingering_since.map(|since| since + self.limits.linger))
+            .flatten()
+    }
+
+    fn count_failure(&mut self) {
+        let Some(head) = self.buffer.front().map(|record| record.offset) else { return };
+        self.failing = Some(match self.failing {
+            Some((offset, failures)) if offset == head => (offset, failures.saturating_add(1)),
+            _ => (head, 1),
+        });
+    }
+}
+
+/// Half a second, doubling up to 30 seconds.
+fn outage_delay(outages: u32) -> Duration {
+    const MS_MAX: u64 = 30_000;
+    Duration::from_millis((500_u64 << outages.saturating_sub(1).min(10)).min(MS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::Headers;
+
+    const LIMITS: LaneLimits = LaneLimits {
+        batch_max: 4,
+        batch_bytes_max: 10_000,
+        linger: Duration::ZERO,
+        buffer_max: 6,
+        buffer_bytes_max: 1_000_000,
+    };
+
+    fn record(offset: i64) -> Arc<RawRecord> {
+        sized(offset, 0)
+    }
+
+    fn sized(offset: i64, bytes: usize) -> Arc<RawRecord> {
+        Arc::new(RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            value: Some(vec![0; bytes]),
+            headers: Headers::new(),
+        })
+    }
+
+    fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
+        let mut lane = Lane::new(LIMITS);
+        for offset in offsets {
+            assert_eq!(lane.deliver(record(offset), now), Delivered::Accepted);
+        }
+        lane
+    }
+
+    #[test]
+    fn a_batch_starts_at_once_when_the_lane_is_idle() {
+        let now = Instant::now();
+        let mut lane = lane([5, 7], now);
+        let batch = lane.take_batch(now).unwrap();
+        assert_eq!((batch.records.len(), batch.failures), (2, 0));
+        assert!(lane.take_batch(now).is_none(), "one batch at a time");
+        assert_eq!(lane.finish(2, None, now), Some(8));
+    }
+
+    #[test]
+    fn counts_attempts_of_the_head_only() {
+        let now = Instant::now();
+        let mut lane = lane(0..3, now);
+        let delay = Duration::from_secs(2);
+        lane.take_batch(now).unwrap();
+        assert_eq!(lane.finish(1, Some(&Stop::Retry(delay)), now), Some(1), "what is before the failing one is done");
+        assert!(lane.take_batch(now + delay / 2).is_none());
+        assert_eq!(lane.wakes_at(), Some(now + delay));
+        let batch = lane.take_batch(now + delay).unwrap();
+        assert_eq!((batch.records[0].offset, batch.failures), (1, 1));
+        assert_eq!(lane.finish(0, Some(&Stop::Retry(delay)), now + delay), None);
+        assert_eq!(lane.take_batch(now + delay * 2).unwrap().failures, 2);
+        lane.finish(1, None, now + delay * 2);
+        assert_eq!(lane.take_batch(now + delay * 2).unwrap().failures, 0, "a new offset starts anew");
+    }
+
+    #[test]
+    fn an_outage_counts_no_attempt_and_backs_off() {
+        let now = Instant::now();
+        let mut lane = lane([0], now);
+        let mut at = now;
+        let mut waits = vec![];
+        for _ in 0..9 {
+            assert_eq!(lane.take_batch(at).unwrap().failures, 0);
+            lane.finish(0, Some(&Stop::Outage), at);
+            waits.push((lane.wakes_at().unwrap() - at).as_millis());
+            at = lane.wakes_at().unwrap();
+        }
+        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    }
+
+    #[test]
+    fn lingers_only_while_there_is_room_in_the_batch() {
+        let now = Instant::now();
+        let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS });
+        lane.deliver(record(0), now);
+        assert!(lane.take_batch(now).is_none());
+        assert_eq!(lane.wakes_at(), Some(now + Duration::from_millis(5)));
+        for offset in 1..4 {
+            lane.deliver(record(offset), now);
+        }
+        assert_eq!(lane.take_batch(now).unwrap().records.len(), 4, "full: no reason to wait");
+    }
+
+    #[test]
+    fn bounds_a_batch_by_bytes_but_lets_one_large_message_through() {
+        let now = Instant::now();
+        let mut lane = Lane::new(LIMITS);
+        lane.deliver(sized(0, 50_000), now);
+        lane.deliver(sized(1, 9_000), now);
+        lane.deliver(sized(2, 9_000), now);
+        for offset in 0..3 {
+            let batch = lane.take_batch(now).unwrap();
+            assert_eq!(batch.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [offset]);
+            lane.finish(1, None, now);
+        }
+    }
+
+    #[test]
+    fn pauses_when_full_and_resumes_at_half() {
+        let now = Instant::now();
+        let mut lane = lane(0..5, now);
+        assert_eq!(lane.change_of_pause(), None);
+        lane.deliver(record(5), now);
+        assert_eq!(lane.change_of_pause(), Some(true));
+        assert_eq!(lane.change_of_pause(), None);
+        lane.take_batch(now).unwrap();
+        lane.finish(1, None, now);
+        assert_eq!(lane.change_of_pause(), None, "5 of 6");
+        lane.take_batch(now).unwrap();
+        lane.finish(4, None, now);
+        assert_eq!(lane.change_of_pause(), Some(false));
+    }
+
+    #[test]
+    fn a_repeated_delivery_is_dropped() {
+        let now = Instant::now();
+        let mut lane = lane([3], now);
+        assert_eq!(lane.deliver(record(3), now), Delivered::Repeated);
+        assert_eq!(lane.deliver(record(2), now), Delivered::Repeated);
+        assert_eq!(lane.expected_offset(), Some(4));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+        /// Whatever is handled, fails, or is held up: every message is handled once and in order, and the offset to
+        /// store never passes one that was not handled.
+        #[test]
+        fn the_position_is_the_handled_prefix(
+            gaps in proptest::collection::vec(1_i64..4, 1..40),
+            steps in proptest::collection::vec((0_usize..6, 0_u8..4), 1..80),
+        ) {
+            let mut now = Instant::now();
+            let mut lane = Lane::new(LIMITS);
+            let mut offsets = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
+            let mut delivered = vec![];
+            let mut handled = vec![];
+            for (n, what) in steps {
+                for offset in offsets.by_ref().take(n) {
+                    delivered.push(offset);
+                    lane.deliver(record(offset), now);
+                }
+                now += Duration::from_secs(60);
+                if let Some(batch) = lane.take_batch(now) {
+                    let done = n.min(batch.records.len());
+                    handled.extend(batch.records[..done].iter().map(|r| r.offset));
+                    let stop = match what {
+                        _ if done == batch.records.len() => None,
+                        0 => Some(Stop::Retry(Duration::from_secs(1))),
+                        1 => Some(Stop::Outage),
+                        _ => Some(Stop::Cancelled),
+                    };
+                    lane.finish(done, stop.as_ref(), now);
+                }
+                prop_assert_eq!(lane.position(), handled.last().map(|last| last + 1));
+            }
+            prop_assert_eq!(&handled[..], &delivered[..handled.len()]);
+            prop_assert_eq!(lane.len(), delivered.len() - handled.len());
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The poll thread: one per consumer. It takes messages and rebalances from librdkafka and hands them to the engine
+//! as events; it decides nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use super::event::{Event, PartitionId, Positions};
+use super::fence::Fence;
+use crate::kafka::ClientEvents;
+use crate::record::{Headers, RawRecord};
+
+pub(crate) type KafkaConsumer = BaseConsumer<PollContext>;
+
+/// Messages handed over at once.
+const CHUNK_MAX: usize = 1_000;
+/// How long a revoke waits for batches in flight. Below librdkafka's shortest sensible session timeout.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// librdkafka's callbacks, on the poll thread.
+pub(crate) struct PollContext {
+    events: mpsc::Sender<Event>,
+    client: ClientEvents,
+    fence: Arc<Fence>,
+}
+
+impl PollContext {
+    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>) -> Self {
+        Self { events, client, fence }
+    }
+
+    /// Waits for the engine's answer to a revoke. Waiting is polling, as far as the session is concerned: librdkafka
+    /// goes on with its heartbeats meanwhile.
+    fn wait_for_drain(&self, drained: &std_mpsc::Receiver<Positions>) -> Option<Positions> {
+        const SLICE: Duration = Duration::from_millis(100);
+        // The engine keeps to the bound itself; a little more, so that its answer is not missed.
+        let until = Instant::now() + REVOKE_TIMEOUT + Duration::from_secs(1);
+        while Instant::now() < until {
+            match drained.recv_timeout(SLICE) {
+                Ok(positions) => return Some(positions),
+                Err(std_mpsc::RecvTimeoutError::Timeout) => {
+                    self.fence.polled();
+                }
+                Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        None
+    }
+}
+
+impl ClientContext for PollContext {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        self.client.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let error = self.client.report(&error, reason);
+        if error.is_fatal {
+            // Not the poll thread in every case: never wait here.
+            let _ = self.events.try_send(Event::Fatal(error.message));
+        }
+    }
+}
+
+impl ConsumerContext for PollContext {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(partitions) = rebalance else { return };
+        let partitions = ids(partitions);
+        if consumer.assignment_lost() {
+            let _ = self.events.blocking_send(Event::Lost(partitions));
+            return;
+        }
+        let (done, drained) = std_mpsc::sync_channel(1);
+        if self.events.blocking_send(Event::Revoked { partitions, done }).is_err() {
+            return;
+        }
+        if let Some(positions) = self.wait_for_drain(&drained) {
+            commit(consumer, &positions);
+        }
+    }
+
+    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                let _ = self.events.blocking_send(Event::Assigned(ids(partitions)));
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!("rebalance: {error}"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        match result {
+            // Nothing was stored since the last commit.
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => tracing::warn!("offsets were not committed and will be with the next commit: {error}"),
+        }
+    }
+}
+
+/// How long a revoke waits for batches in flight.
+pub(crate) const fn revoke_timeout() -> Duration {
+    REVOKE_TIMEOUT
+}
+
+/// Runs until told to stop, then commits the final positions and leaves the group.
+pub(crate) fn run(
+    consumer: Arc<KafkaConsumer>,
+    events: &mpsc::Sender<Event>,
+    stop: &AtomicBool,
+    final_positions: &std_mpsc::Receiver<Positions>,
+    poll_timeout: Duration,
+) {
+    let mut topics = Topics::default();
+    let fence = consumer.context().fence.clone();
+    while !stop.load(Ordering::Relaxed) {
+        if fence.polled() && events.blocking_send(Event::Lapsed).is_err() {
+            return;
+        }
+        let mut records = Vec::new();
+        let mut polled = consumer.poll(poll_timeout);
+        while let Some(result) = polled.take() {
+            match result {
+                Ok(message) => records.push(topics.record(&message)),
+                Err(error) => {
+                    if !hand_over(events, &mut records) || !report(events, &consumer, &error) {
+                        return;
+                    }
+                }
+            }
+            if records.len() < CHUNK_MAX {
+                polled = consumer.poll(Duration::ZERO);
+            }
+        }
+        if !hand_over(events, &mut records) {
+            return;
+        }
+    }
+    // The engine drains meanwhile, and sends nothing where it gave up.
+    if let Ok(positions) = final_positions.recv() {
+        commit(&consumer, &positions);
+    }
+    // Dropping closes: the group is left. The engine must hold no clone by now.
+    drop(consumer);
+}
+
+/// `false`: the engine is gone.
+fn hand_over(events: &mpsc::Sender<Event>, records: &mut Vec<RawRecord>) -> bool {
+    records.is_empty() || events.blocking_send(Event::Records(std::mem::take(records))).is_ok()
+}
+
+fn report(events: &mpsc::Sender<Event>, consumer: &KafkaConsumer, error: &KafkaError) -> bool {
+    let event = match error {
+        KafkaError::PartitionEOF(partition) => Event::EndOfPartition(*partition),
+        // A subscribed topic that is not there yet; it is looked for at each metadata refresh.
+        KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Event::UnknownTopic
+        }
+        error => {
+            let error = consumer.context().client.report(error, "");
+            if !error.is_fatal {
+                return true;
+            }
+            Event::Fatal(error.message)
+        }
+    };
+    events.blocking_send(event).is_ok()
+}
+
+fn commit(consumer: &KafkaConsumer, positions: &Positions) {
+    if positions.is_empty() {
+        return;
+    }
+    let offsets = list(positions);
+    match consumer.commit(&offsets, CommitMode::Sync) {
+        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+        Err(error) => tracing::warn!("the last offsets were not committed; their messages will be read again: {error}"),
+    }
+}
+
+/// A list with offsets.
+pub(crate) fn list(positions: &Positions) -> TopicPartitionList {
+    let mut offsets = TopicPartitionList::with_capacity(positions.len());
+    for ((topic, partition), offset) in positions {
+        // Fails for offsets that no partition has.
+        let _ = offsets.add_partition_offset(topic, *partition, Offset::Offset(*offset));
+    }
+    offsets
+}
+
+fn ids(partitions: &TopicPartitionList) -> Vec<PartitionId> {
+    partitions.elements().iter().map(|element| (Arc::from(element.topic()), element.partition())).collect()
+}
+
+/// Makes each topic's name once.
+#[derive(Default)]
+struct Topics {
+    names: HashMap<String, Arc<str>>,
+    last: Option<Arc<str>>,
+}
+
+impl Topics {
+    fn record(&mut self, message: &BorrowedMessage<'_>) -> RawRecord {
+        let headers = message.headers().map_or_else(Headers::new, |headers| {
+            let mut own = Headers::new();
+            for header in headers.iter() {
+                own.push(header.key, header.value.map(<[u8]>::to_vec));
+            }
+            own
+        });
+        RawRecord {
+            topic: self.name(message.topic()),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().filter(|ms| *ms >= 0),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers,
+        }
+    }
+
+    fn name(&mut self, topic: &str) -> Arc<str> {
+        if let Some(last) = &self.last
+            && **last == *topic
+        {
+            return last.clone();
+        }
+        let name = match self.names.get(topic) {
+            Some(name) => name.clone(),
+            None => self.names.entry(topic.to_owned()).or_insert_with(|| topic.into()).clone(),
+        };
+        self.last = Some(name.clone());
+        name
+    }
+}

@@ -1,0 +1,70 @@
+//! Topics ready to run: names resolved, handlers made.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::sync::ModelSync;
+use crate::topic::{CustomTopic, RetrySettings};
+
+/// A topic of a consumer, ready to run.
+pub(crate) struct TopicRuntime {
+    /// The Rust type's name.
+    pub(crate) type_name: &'static str,
+    /// The name or the pattern, with its variables filled in.
+    pub(crate) name: String,
+    /// Its own retry settings, or the setting's.
+    pub(crate) retry: Option<RetrySettings>,
+    pub(crate) handler: Handler,
+}
+
+/// Who handles a topic's messages.
+pub(crate) enum Handler {
+    /// The user's code.
+    Custom(Box<dyn CustomTopic>),
+    /// Models kept in step.
+    Models(Box<ModelSync>),
+}
+
+/// A consumer's topics, found by the name of a message's topic.
+pub(crate) struct TopicTable {
+    exact: HashMap<String, Arc<TopicRuntime>>,
+    patterns: Vec<(regex::Regex, Arc<TopicRuntime>)>,
+}
+
+impl TopicTable {
+    /// Start-up has checked the patterns already; one that does not compile here matches nothing.
+    pub(crate) fn new(topics: impl IntoIterator<Item = TopicRuntime>) -> Self {
+        let mut table = Self { exact: HashMap::new(), patterns: Vec::new() };
+        for topic in topics {
+            let topic = Arc::new(topic);
+            if !topic.name.starts_with('^') {
+                table.exact.insert(topic.name.clone(), topic);
+            } else if let Ok(pattern) = regex::Regex::new(&topic.name) {
+                table.patterns.push((pattern, topic));
+            }
+        }
+        table
+    }
+
+    /// What the client subscribes to.
+    pub(crate) fn subscription(&self) -> Vec<&str> {
+        self.exact.keys().map(String::as_str).chain(self.patterns.iter().map(|(_, t)| t.name.as_str())).collect()
+    }
+
+    /// Whether any topic is a pattern.
+    pub(crate) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// Who handles messages of this topic: an exact name beats a pattern.
+    pub(crate) fn find(&self, topic: &str) -> Option<&Arc<TopicRuntime>> {
+        self.exact
+            .get(topic)
+            .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.is_match(topic)).map(|(_, topic)| topic))
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TopicRuntime>> {
+        self.exact.values().chain(self.patterns.iter().map(|(_, topic)| topic))
+    }
+}

@@ -1,0 +1,49 @@
+//! Transactions and savepoints by Diesel's own counting, so that a user's `conn.transaction(…)` inside nests.
+
+use diesel::QueryResult;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::result::Error;
+
+use super::DbConn;
+
+/// Begins a transaction that will write: SQLite's lock is taken now, not at the first write, where waiting for it
+/// could only fail.
+pub(crate) fn begin_write(conn: &mut DbConn) -> QueryResult<()> {
+    match conn {
+        DbConn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+    }
+}
+
+/// Commits the transaction. Where that fails it is rolled back.
+pub(crate) fn commit(conn: &mut DbConn) -> QueryResult<()> {
+    DbConn::commit_transaction(conn)
+}
+
+/// Begins a savepoint.
+pub(crate) fn savepoint(conn: &mut DbConn) -> QueryResult<()> {
+    DbConn::begin_transaction(conn)
+}
+
+/// Ends a savepoint and keeps what was done in it.
+pub(crate) fn release(conn: &mut DbConn) -> QueryResult<()> {
+    DbConn::commit_transaction(conn)
+}
+
+/// How many transactions and savepoints are open.
+pub(crate) fn depth(conn: &mut DbConn) -> QueryResult<u32> {
+    Ok(DbConn::transaction_manager_status_mut(conn).transaction_depth()?.map_or(0, u32::from))
+}
+
+/// Rolls back until `to` transactions and savepoints are open.
+///
+/// # Errors
+/// The transaction is gone, because the database or somebody's own SQL ended it.
+pub(crate) fn rollback_to(conn: &mut DbConn, to: u32) -> QueryResult<()> {
+    loop {
+        match depth(conn)? {
+            now if now == to => return Ok(()),
+            now if now < to => return Err(Error::NotInTransaction),
+            _ => DbConn::rollback_transaction(conn)?,
+        }
+    }
+}

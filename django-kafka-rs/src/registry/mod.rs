@@ -1,0 +1,67 @@
+//! What is declared. The registry is a value; linkme's slice is one source of it, the builder another.
+
+#[cfg(feature = "client")]
+mod resolve;
+
+#[cfg(feature = "client")]
+pub(crate) use self::resolve::{ResolvedConsumer, ResolvedTopic, resolve};
+
+use crate::consumer::ConsumerDeclaration;
+use crate::sync::ModelDescriptor;
+use crate::topic::TopicDeclaration;
+
+/// One declaration, as the macros register it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum Declaration {
+    /// `#[topic]`.
+    Topic(&'static TopicDeclaration),
+    /// `#[consumer]`.
+    Consumer(&'static ConsumerDeclaration),
+    /// `#[derive(SyncModel)]` and the derives that include it.
+    Model(&'static ModelDescriptor),
+}
+
+/// Everything that is linked into the program.
+#[doc(hidden)]
+#[linkme::distributed_slice]
+pub static DECLARATIONS: [Declaration];
+
+/// What an application consists of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Registry {
+    /// Declared topics, whether a consumer takes them or not.
+    pub(crate) topics: Vec<TopicDeclaration>,
+    /// Consumers.
+    pub(crate) consumers: Vec<ConsumerDeclaration>,
+}
+
+impl Registry {
+    /// The settings that declarations read with `setting("…")`.
+    #[cfg(feature = "client")]
+    pub(crate) fn referenced_settings(&self) -> Vec<String> {
+        let values = self.consumers.iter().flat_map(|consumer| consumer.config).map(|(_, value)| value);
+        values
+            .filter_map(|value| match value {
+                crate::consumer::ConfigValue::Setting(path) => Some((*path).to_owned()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Everything that is linked into the program, in the order of its places in the source: the linker's own
+    /// order means nothing to anyone.
+    pub(crate) fn from_linked() -> Self {
+        let mut registry = Self::default();
+        for declaration in DECLARATIONS {
+            match declaration {
+                Declaration::Topic(topic) => registry.topics.push(**topic),
+                Declaration::Consumer(consumer) => registry.consumers.push(**consumer),
+                Declaration::Model(_) => {}
+            }
+        }
+        registry.topics.sort_by_key(|topic| (topic.location.file, topic.location.line));
+        registry.consumers.sort_by_key(|consumer| (consumer.location.file, consumer.location.line));
+        registry
+    }
+}

@@ -1,0 +1,239 @@
+//! What only start-up can know of the declarations: names after substitution, derived names, what is not built yet.
+//! Pure; all mistakes at once, each with the place of its declaration.
+
+use std::collections::HashMap;
+
+use super::Registry;
+use crate::consumer::{ConsumerDeclaration, TopicEntry};
+use crate::settings::Settings;
+use crate::topic::names::{self, DerivedNames, derived_name_conflicts};
+use crate::topic::{HandlerSource, RetryMode, RetrySettings};
+
+/// A consumer whose names are known.
+#[derive(Debug, Clone)]
+pub(crate) struct ResolvedConsumer {
+    pub(crate) declaration: ConsumerDeclaration,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<ResolvedTopic>,
+}
+
+/// A topic of a consumer whose name is known.
+#[derive(Debug, Clone)]
+pub(crate) struct ResolvedTopic {
+    pub(crate) entry: TopicEntry,
+    /// The name, or the pattern where it begins with `^`.
+    pub(crate) name: String,
+    /// Its own retry settings, or those of the settings.
+    pub(crate) retry: Option<RetrySettings>,
+}
+
+impl ResolvedTopic {
+    /// Whether its messages become rows.
+    pub(crate) fn is_model(&self) -> bool {
+        matches!((self.entry.handler)(), HandlerSource::Models(_))
+    }
+}
+
+/// Resolves the consumers, or says everything that is wrong with them.
+pub(crate) fn resolve(registry: &Registry, settings: &Settings) -> Result<Vec<ResolvedConsumer>, Vec<String>> {
+    let mut mistakes = Vec::new();
+    if registry.consumers.is_empty() {
+        mistakes.push(nothing_registered(registry));
+    }
+    for topic in &registry.topics {
+        if let Err(mistake) = resolve_name(topic.name, settings) {
+            mistakes.push(format!("{}: topic `{}`: {mistake}", topic.location, topic.type_name));
+        }
+    }
+    let consumers: Vec<_> = registry
+        .consumers
+        .iter()
+        .filter_map(|declaration| resolve_consumer(declaration, settings, &mut mistakes))
+        .collect();
+    duplicate_names(&consumers, &mut mistakes);
+    let declared = consumers.iter().flat_map(|consumer| {
+        consumer
+            .topics
+            .iter()
+            .filter(|topic| !topic.entry.declaration.is_regex())
+            .map(|topic| (consumer.group.as_str(), topic.name.as_str(), topic.entry.declaration.location))
+    });
+    mistakes.extend(derived_name_conflicts(declared, settings.suffixes()));
+    // A topic in several consumers, or both linked and consumed, is said once.
+    let mut seen = std::collections::HashSet::new();
+    mistakes.retain(|mistake| seen.insert(mistake.clone()));
+    if mistakes.is_empty() { Ok(consumers) } else { Err(mistakes) }
+}
+
+fn nothing_registered(registry: &Registry) -> String {
+    if registry.topics.is_empty() {
+        "nothing is declared in this program: no `#[consumer]` was linked into it. Where the consumers are in another \
+         crate, name that crate once, or the linker leaves it out: `use my_models as _;`"
+            .to_owned()
+    } else {
+        "topics are declared, but no consumer takes them: write `#[consumer(group = \"…\", topics(…))] struct …;`. \
+         Where the consumers are in another crate, name that crate once, or the linker leaves it out: \
+         `use my_models as _;`"
+            .to_owned()
+    }
+}
+
+fn resolve_consumer(
+    declaration: &ConsumerDeclaration,
+    settings: &Settings,
+    mistakes: &mut Vec<String>,
+) -> Option<ResolvedConsumer> {
+    let place = format!("{}: consumer `{}`", declaration.location, declaration.type_name);
+    let group = names::substitute(declaration.group, &settings.topic_variables, false)
+        .and_then(|group| names::validate_group(&group).map(|()| group));
+    let group = match group {
+        Ok(group) => group,
+        Err(error) => {
+            mistakes.push(format!("{place}: group: {error}"));
+            return None;
+        }
+    };
+    let mut topics: Vec<ResolvedTopic> = Vec::new();
+    for entry in declaration.topics {
+        let topic = match resolve_topic(entry, &group, settings) {
+            Ok(topic) => topic,
+            Err(mistake) => {
+                let declared = entry.declaration;
+                mistakes.push(format!("{}: topic `{}`: {mistake}", declared.location, declared.type_name));
+                continue;
+            }
+        };
+        if let Some(first) = topics.iter().find(|first| first.name == topic.name) {
+            mistakes.push(format!(
+                "{place}: the topics `{}` and `{}` have the same name, `{}`: a message can have one handler only",
+                first.entry.declaration.type_name, topic.entry.declaration.type_name, topic.name
+            ));
+        }
+        topics.push(topic);
+    }
+    Some(ResolvedConsumer { declaration: *declaration, group, topics })
+}
+
+fn resolve_topic(entry: &TopicEntry, group: &str, settings: &Settings) -> Result<ResolvedTopic, String> {
+    let declared = entry.declaration;
+    let name = resolve_name(declared.name, settings)?;
+    let retry = declared.retry.or(settings.retry_settings);
+    if let Some(retry) = &retry {
+        check_built(retry)?;
+    }
+    if !declared.is_regex() {
+        let names = DerivedNames { group, topic: &name, suffixes: settings.suffixes() };
+        names.validate(0).map_err(|e| format!("its dead letter topic: {e}"))?;
+    }
+    Ok(ResolvedTopic { entry: *entry, name, retry })
+}
+
+fn resolve_name(template: &str, settings: &Settings) -> Result<String, String> {
+    let is_regex = template.starts_with('^');
+    let name = names::substitute(template, &settings.topic_variables, is_regex).map_err(|e| e.to_string())?;
+    if is_regex {
+        regex::Regex::new(&name).map_err(|e| format!("the pattern `{name}` does not compile: {e}"))?;
+    } else {
+        names::validate(&name).map_err(|e| e.to_string())?;
+    }
+    Ok(name)
+}
+
+/// What retry options there are but nothing behind yet.
+fn check_built(retry: &RetrySettings) -> Result<(), String> {
+    if retry.mode == RetryMode::NonBlocking {
+        return Err(
+            "non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for \
+                    the failing message, and goes on after `max_retries`"
+                .to_owned(),
+        );
+    }
+    if retry.use_offset_tracker {
+        return Err("the key offset tracker is not built yet: leave `use_offset_tracker` out".to_owned());
+    }
+    Ok(())
+}
+
+/// `consume NAME` must mean one consumer.
+fn duplicate_names(consumers: &[ResolvedConsumer], mistakes: &mut Vec<String>) {
+    let mut first: HashMap<&str, &ResolvedConsumer> = HashMap::new();
+    for consumer in consumers {
+        let declaration = &consumer.declaration;
+        if let Some(other) = first.insert(declaration.type_name, consumer) {
+            mistakes.push(format!(
+                "{}: consumer `{}`: another consumer of this name is declared at {}; rename one, since `consume {1}` \
+                 would mean both",
+                declaration.location, declaration.type_name, other.declaration.location
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::consumer::TopicEntry;
+    use crate::topic::{Location, TopicDeclaration};
+
+    const fn at(line: u32) -> Location {
+        Location { file: "src/main.rs", line }
+    }
+
+    const fn entry(declaration: TopicDeclaration) -> TopicEntry {
+        TopicEntry { declaration, handler: || HandlerSource::Custom(|| None), type_id: std::any::TypeId::of::<()> }
+    }
+
+    const ORDERS: TopicEntry = entry(TopicDeclaration::new("Order", "${prefix}.orders", at(1)));
+    const SAME: TopicEntry = entry(TopicDeclaration::new("Same", "shop.orders", at(2)));
+    const OWN: TopicEntry = entry(TopicDeclaration::new("Own", "crm.shop.orders.dlt", at(3)));
+    const RETRIED: TopicEntry =
+        entry(TopicDeclaration::new("Retried", "retried", at(4)).retry(RetrySettings::new(1).blocking(false)));
+
+    fn check(group: &'static str, topics: &'static [TopicEntry], expected: &Expect) {
+        let mut settings = Settings::default();
+        settings.topic_variables.insert("prefix".into(), "shop".into());
+        let registry =
+            Registry { topics: vec![], consumers: vec![ConsumerDeclaration::new("Crm", group, topics, at(9))] };
+        let text = match resolve(&registry, &settings) {
+            Ok(consumers) => consumers
+                .iter()
+                .flat_map(|c| c.topics.iter().map(|t| format!("{}: {}", c.group, t.name)))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            Err(mistakes) => mistakes.join("\n"),
+        };
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn fills_in_variables() {
+        check("${prefix}-crm", &[ORDERS], &expect!["shop-crm: shop.orders"]);
+    }
+
+    #[test]
+    fn says_all_mistakes_with_their_places() {
+        check(
+            "crm",
+            &[ORDERS, SAME, OWN, RETRIED],
+            &expect![[r#"
+                src/main.rs:9: consumer `Crm`: the topics `Order` and `Same` have the same name, `shop.orders`: a message can have one handler only
+                src/main.rs:4: topic `Retried`: non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for the failing message, and goes on after `max_retries`
+                src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]],
+        );
+        check(
+            "c r m",
+            &[ORDERS],
+            &expect![
+                "src/main.rs:9: consumer `Crm`: group: `c r m` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'"
+            ],
+        );
+    }
+
+    #[test]
+    fn an_empty_registry_names_the_cure() {
+        let mistakes = resolve(&Registry::default(), &Settings::default()).unwrap_err();
+        assert!(mistakes[0].contains("use my_models as _;"), "{mistakes:?}");
+    }
+}

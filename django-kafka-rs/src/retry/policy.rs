@@ -1,0 +1,188 @@
+//! What happens to a message that failed: a plain function of the settings, the error and the attempts made.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::error::{Action, ConsumeError};
+use crate::topic::RetrySettings;
+
+/// What is to happen to a failed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Try again after this time.
+    Retry(Duration),
+    /// To the dead letter topic.
+    DeadLetter,
+    /// Pass over it.
+    Skip,
+}
+
+/// Decides.
+///
+/// `failures` counts this failure too: 1 after the first attempt. `spread` is a random number in `0.0..1.0` for
+/// `jitter`; it is an argument so that the decision stays a function.
+pub(crate) fn decide(settings: Option<&RetrySettings>, error: &ConsumeError, failures: u32, spread: f64) -> Decision {
+    let retry_after = match error.action() {
+        Action::Skip => return Decision::Skip,
+        Action::DeadLetter => return Decision::DeadLetter,
+        Action::RetryAfter(delay) => Some(delay),
+        Action::Policy => None,
+    };
+    let Some(settings) = settings else { return Decision::DeadLetter };
+    let left = match u32::try_from(settings.max_retries) {
+        Ok(max_retries) => failures <= max_retries,
+        // Negative: -1, for ever.
+        Err(_) => true,
+    };
+    // A handler that asks for a retry has judged its error itself.
+    if !left || (retry_after.is_none() && !is_retryable(settings, error.error())) {
+        return Decision::DeadLetter;
+    }
+    Decision::Retry(match retry_after {
+        Some(delay) => settings.delay_ms_max.map_or(delay, |max| delay.min(Duration::from_millis(max))),
+        None if settings.jitter => settings.delay_before(failures).mul_f64(0.5 + 0.5 * spread.clamp(0.0, 1.0)),
+        None => settings.delay_before(failures),
+    })
+}
+
+/// Whether the retry number `failures` is to be logged.
+pub(crate) fn is_logged(settings: &RetrySettings, failures: u32) -> bool {
+    settings.log_every.is_some_and(|n| n != 0 && failures.is_multiple_of(n))
+}
+
+fn is_retryable(settings: &RetrySettings, error: &(dyn Error + 'static)) -> bool {
+    if let Some(function) = settings.include_if {
+        return any_cause(error, &function);
+    }
+    if !settings.include.is_empty() {
+        return any_cause(error, &|e| settings.include.iter().any(|t| t.matches(e)));
+    }
+    !any_cause(error, &|e| settings.exclude.iter().any(|t| t.matches(e)))
+}
+
+/// Asks the error and what caused it, also where a type that we know hides its cause from `source()`.
+fn any_cause(error: &(dyn Error + 'static), ask: &dyn Fn(&(dyn Error + 'static)) -> bool) -> bool {
+    /// Longer chains are a cycle or an accident.
+    const DEPTH_MAX: usize = 64;
+    fn walk(error: &(dyn Error + 'static), ask: &dyn Fn(&(dyn Error + 'static)) -> bool, depth: usize) -> bool {
+        if depth > DEPTH_MAX {
+            return false;
+        }
+        if ask(error) {
+            return true;
+        }
+        if let Some(hidden) = hidden_cause(error)
+            && walk(hidden, ask, depth + 1)
+        {
+            return true;
+        }
+        error.source().is_some_and(|source| walk(source, ask, depth + 1))
+    }
+    walk(error, ask, 0)
+}
+
+/// The cause that `source()` does not give: `io::Error::other(e)` and Diesel's boxed errors answer with the
+/// source *of* their content.
+fn hidden_cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    use diesel::result::Error as DieselError;
+    if let Some(io) = error.downcast_ref::<std::io::Error>() {
+        return io.get_ref().map(|e| e as &(dyn Error + 'static));
+    }
+    match error.downcast_ref::<DieselError>()? {
+        DieselError::QueryBuilderError(e)
+        | DieselError::DeserializationError(e)
+        | DieselError::SerializationError(e) => Some(&**e),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::ErrorType;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("mine")]
+    struct Mine;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Mine);
+
+    const MINE: &[ErrorType] = &[ErrorType::of::<Mine>("Mine")];
+
+    fn first(settings: RetrySettings, error: impl Into<ConsumeError>) -> Decision {
+        decide(Some(&settings), &error.into(), 1, 0.0)
+    }
+
+    const RETRY: Decision = Decision::Retry(Duration::from_millis(RetrySettings::DELAY_MS_DEFAULT));
+
+    #[test]
+    fn without_settings_a_failure_is_a_dead_letter() {
+        assert_eq!(decide(None, &Mine.into(), 1, 0.0), Decision::DeadLetter);
+        assert_eq!(decide(None, &ConsumeError::retry_after(Duration::from_secs(1)), 1, 0.0), Decision::DeadLetter);
+    }
+
+    #[test]
+    fn counts_retries_after_the_first_attempt() {
+        let settings = RetrySettings::new(2);
+        let decisions: Vec<_> = (1..=4).map(|n| decide(Some(&settings), &Mine.into(), n, 0.0)).collect();
+        assert_eq!(decisions, [RETRY, RETRY, Decision::DeadLetter, Decision::DeadLetter]);
+        assert_eq!(first(RetrySettings::new(0), Mine), Decision::DeadLetter);
+        assert_eq!(decide(Some(&RetrySettings::new(-1)), &Mine.into(), u32::MAX, 0.0), RETRY);
+    }
+
+    #[test]
+    fn include_and_exclude_look_through_the_chain() {
+        let include = RetrySettings::new(1).include(MINE);
+        let exclude = RetrySettings::new(1).exclude(MINE);
+        for error in [
+            ConsumeError::from(Mine),
+            Outer(Mine).into(),
+            std::io::Error::other(Mine).into(),
+            diesel::result::Error::SerializationError(Box::new(Mine)).into(),
+            diesel::result::Error::QueryBuilderError(Box::new(Outer(Mine))).into(),
+        ] {
+            assert_eq!(decide(Some(&include), &error, 1, 0.0), RETRY, "{error:?}");
+            assert_eq!(decide(Some(&exclude), &error, 1, 0.0), Decision::DeadLetter, "{error:?}");
+        }
+        assert_eq!(first(include, "text"), Decision::DeadLetter);
+        assert_eq!(first(exclude, "text"), RETRY);
+    }
+
+    #[test]
+    fn include_if_is_asked_of_each_cause() {
+        let settings = RetrySettings::new(1).include_if(|e| e.to_string() == "mine");
+        assert_eq!(first(settings, Outer(Mine)), RETRY);
+        assert_eq!(first(settings, "other"), Decision::DeadLetter);
+    }
+
+    #[test]
+    fn the_handler_overrides() {
+        let settings = RetrySettings::new(1).include(MINE).delay_ms_max(5_000);
+        assert_eq!(first(settings, ConsumeError::skip("no")), Decision::Skip);
+        assert_eq!(first(settings, ConsumeError::dead_letter(Mine)), Decision::DeadLetter);
+        let soon = ConsumeError::retry_after(Duration::from_secs(1));
+        assert_eq!(decide(Some(&settings), &soon, 1, 0.0), Decision::Retry(Duration::from_secs(1)));
+        assert_eq!(decide(Some(&settings), &soon, 2, 0.0), Decision::DeadLetter, "it counts as an attempt");
+        let late = ConsumeError::retry_after(Duration::from_secs(60));
+        assert_eq!(decide(Some(&settings), &late, 1, 0.0), Decision::Retry(Duration::from_secs(5)), "max_delay caps");
+    }
+
+    #[test]
+    fn delays_double_up_to_the_cap_and_spread() {
+        let settings = RetrySettings::new(-1).delay_ms(1_000).backoff(true).delay_ms_max(5_000);
+        let delays: Vec<u128> = [1, 2, 3, 4, 40, u32::MAX].map(|n| settings.delay_before(n).as_millis()).to_vec();
+        assert_eq!(delays, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
+        let jittered = settings.jitter(true);
+        assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 0.0), Decision::Retry(Duration::from_millis(500)));
+        assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 1.0), Decision::Retry(Duration::from_millis(1_000)));
+    }
+
+    #[test]
+    fn logs_every_nth() {
+        let settings = RetrySettings::new(-1).log_every(3);
+        assert_eq!((1..=7).filter(|n| is_logged(&settings, *n)).collect::<Vec<_>>(), [3, 6]);
+        assert!(!is_logged(&RetrySettings::new(1), 1));
+    }
+}

@@ -1,0 +1,114 @@
+//! All settings with their values and where each comes from: what `check` prints.
+
+use super::error::Source;
+use super::secret::mask;
+use super::values::{show_bytes, show_duration};
+use super::{Properties, Settings};
+use crate::topic::{RetryMode, RetrySettings};
+
+/// One setting as it is in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EffectiveSetting {
+    /// With dots between its levels.
+    pub key: String,
+    /// As the settings file would have it; secrets are masked. Empty: not set.
+    pub value: String,
+    /// Where it was set.
+    pub source: Source,
+}
+
+impl Settings {
+    /// All settings in the order of the documentation, secrets masked.
+    #[must_use]
+    pub fn effective(&self) -> Vec<EffectiveSetting> {
+        let defaults = Self::default().listing();
+        self.listing()
+            .into_iter()
+            .map(|(key, value)| {
+                let source = match self.loaded.origins.get(&key) {
+                    Some((loaded, source)) if *loaded == value => source.clone(),
+                    _ if defaults.contains(&(key.clone(), value.clone())) => Source::Default,
+                    _ => Source::Program(None),
+                };
+                EffectiveSetting { value: mask(&key, &value), key, source }
+            })
+            .collect()
+    }
+
+    /// The value of a setting for `setting("path")`, unmasked: one that only declarations read, or one of ours.
+    pub(super) fn lookup(&self, path: &str) -> Option<String> {
+        let referenced = self.loaded.referenced.get(path).map(|(value, _)| value.clone());
+        referenced.or_else(|| {
+            self.listing().into_iter().find(|(key, value)| key == path && !value.is_empty()).map(|(_, value)| value)
+        })
+    }
+
+    /// All settings, unmasked. Maps are listed by entry, and an empty value is one that is not set.
+    pub(super) fn listing(&self) -> Vec<(String, String)> {
+        let mut list = Listing::default();
+        list.add("client_id", &self.client_id);
+        list.properties("global_config", &self.global_config);
+        list.properties("producer_config", &self.producer_config);
+        list.properties("consumer_config", &self.consumer_config);
+        list.properties("retry_consumer_config", &self.retry_consumer_config);
+        list.retry(self.retry_settings.as_ref());
+        list.add("retry_topic_suffix", &self.retry_topic_suffix);
+        list.add("dead_letter_topic_suffix", &self.dead_letter_topic_suffix);
+        list.add("polling_frequency", show_duration(self.polling_frequency));
+        list.add("database_url", self.database_url.as_deref().unwrap_or_default());
+        list.add("database.pool_size", self.database.pool_size.to_string());
+        list.add("database.busy_timeout", show_duration(self.database.busy_timeout));
+        list.add("database.synchronous", self.database.synchronous.map_or("", super::Synchronous::name));
+        list.add("batch.max", self.batch.max.to_string());
+        list.add("batch.bytes", show_bytes(self.batch.bytes));
+        list.add("batch.linger", show_duration(self.batch.linger));
+        list.add("batch.workers", self.batch.workers.to_string());
+        list.add("batch.buffer_messages", self.batch.buffer_messages.to_string());
+        list.add("batch.buffer_bytes", show_bytes(self.batch.buffer_bytes));
+        for (name, value) in &self.topic_variables {
+            list.add(&format!("topic_variables.{name}"), value);
+        }
+        list.add("topics.partitions", show(self.topics.partitions));
+        list.add("topics.replication", show(self.topics.replication));
+        list.add("topics.retention", self.topics.retention.map(show_duration).unwrap_or_default());
+        list.add("shutdown_timeout", show_duration(self.shutdown_timeout));
+        list.add("embedded.enabled", self.embedded.enabled.to_string());
+        list.add("embedded.partitions", self.embedded.partitions.to_string());
+        list.0
+    }
+}
+
+fn show(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct Listing(Vec<(String, String)>);
+
+impl Listing {
+    fn add(&mut self, key: &str, value: impl Into<String>) {
+        self.0.push((key.to_owned(), value.into()));
+    }
+
+    fn properties(&mut self, section: &str, properties: &Properties) {
+        for (name, value) in properties.iter() {
+            self.add(&format!("{section}.{name}"), value);
+        }
+    }
+
+    fn retry(&mut self, retry: Option<&RetrySettings>) {
+        let Some(retry) = retry else {
+            return;
+        };
+        let ms = |ms| show_duration(std::time::Duration::from_millis(ms));
+        self.add("retry_settings.max_retries", retry.max_retries.to_string());
+        self.add("retry_settings.delay", ms(retry.delay_ms));
+        self.add("retry_settings.max_delay", retry.delay_ms_max.map(ms).unwrap_or_default());
+        self.add("retry_settings.backoff", retry.backoff.to_string());
+        self.add("retry_settings.jitter", retry.jitter.to_string());
+        self.add("retry_settings.blocking", (retry.mode == RetryMode::Blocking).to_string());
+        self.add("retry_settings.log_every", show(retry.log_every));
+        self.add("retry_settings.use_offset_tracker", retry.use_offset_tracker.to_string());
+    }
+}

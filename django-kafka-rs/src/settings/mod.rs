@@ -1,0 +1,235 @@
+//! Settings: `django-kafka.toml`, the environment, and the defaults under both.
+//!
+//! ```toml
+//! database_url = "sqlite://shop.sqlite3"
+//!
+//! [global_config]                      # librdkafka's properties, for consumers and producers
+//! bootstrap.servers = "kafka1:9092"
+//!
+//! [topic_variables]                    # fills `${prefix}` in the names of topics
+//! prefix = "shop"
+//! ```
+//!
+//! The file is `django-kafka.toml` in the working directory, or what `--settings` or the environment variable
+//! `DJANGO_KAFKA_SETTINGS` names. Environment variables go before the file: `DJANGO_KAFKA__` and the key in upper
+//! case, with `__` between its levels; inside `*_CONFIG` a single `_` stands for `.`:
+//! `DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS=kafka1:9092`, `DJANGO_KAFKA__BATCH__MAX=2000`.
+//!
+//! Durations are seconds (`2`, `0.5`) or text (`"500ms"`, `"2m"`); sizes are bytes or text (`"16MiB"`).
+//! Unknown keys, wrong values and options that are not built yet are errors at start, all at once.
+
+mod client;
+mod document;
+mod effective;
+mod error;
+#[rustfmt::skip]
+mod librdkafka_table;
+mod load;
+mod properties;
+mod read;
+mod read_retry;
+mod secret;
+mod section;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(crate) use self::client::ClientKind;
+pub use self::effective::EffectiveSetting;
+pub use self::error::{SettingsErrors, SettingsMistake, Source};
+pub use self::load::{LoadOptions, SettingsSource};
+pub use self::properties::Properties;
+pub(crate) use self::secret::mask;
+use crate::consumer::BatchSettings;
+pub use crate::db::Synchronous;
+use crate::topic::RetrySettings;
+use crate::topic::names::Suffixes;
+
+/// All settings of a program. [`Settings::default`] has the documented defaults; fields may be set one by one.
+///
+/// Its `Debug` form and [`effective`](Self::effective) show no secrets.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Tells brokers who asks: `client.id` of consumers and producers, unless their own configuration has one.
+    /// Default: `{hostname}-rust`.
+    pub client_id: String,
+    /// librdkafka properties of consumers and producers. Default: none.
+    pub global_config: Properties,
+    /// librdkafka properties of producers, over `global_config`. Default: none.
+    pub producer_config: Properties,
+    /// librdkafka properties of consumers, over `global_config`. Default: none.
+    pub consumer_config: Properties,
+    /// librdkafka properties of retry consumers, over all others. Default: `auto.offset.reset` = `earliest`,
+    /// `enable.auto.offset.store` = `false`, `topic.metadata.refresh.interval.ms` = `10000`.
+    pub retry_consumer_config: Properties,
+    /// How topics without a `retry(…)` of their own retry. Default: none, a failed message becomes a dead letter.
+    pub retry_settings: Option<RetrySettings>,
+    /// The part of a retry topic's name before its number. Default: `retry`.
+    pub retry_topic_suffix: String,
+    /// The end of a dead letter topic's name. Default: `dlt`.
+    pub dead_letter_topic_suffix: String,
+    /// How long one poll waits for messages at most. Default: 1 second.
+    pub polling_frequency: Duration,
+    /// Where the models' tables are. `sqlite://FILE`, or a plain file name. Default: none.
+    pub database_url: Option<String>,
+    /// Connections.
+    pub database: DatabaseSettings,
+    /// How messages are taken together, where a consumer says nothing else.
+    pub batch: BatchLimits,
+    /// What `${variable}` stands for in the names of topics and groups. Default: none.
+    pub topic_variables: BTreeMap<String, String>,
+    /// Topics that this program creates.
+    pub topics: TopicSettings,
+    /// How long a warm shutdown may take: batches that are not done by then are given up and will be read again.
+    /// Default: 30 seconds.
+    pub shutdown_timeout: Duration,
+    /// The broker inside the program.
+    pub embedded: EmbeddedSettings,
+    /// What was read, and where: filled by loading, empty otherwise.
+    loaded: load::Loaded,
+}
+
+/// `[database]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseSettings {
+    /// Connections at most, 1 to 1000. Default: 8.
+    pub pool_size: u32,
+    /// How long SQLite waits for another program's lock. Default: 5 seconds.
+    pub busy_timeout: Duration,
+    /// SQLite's `synchronous`. Default: `full`, and `normal` in embedded mode.
+    pub synchronous: Option<Synchronous>,
+}
+
+/// `[batch]`: how many messages make a transaction, and how many wait in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchLimits {
+    /// Messages in a transaction at most. Default: 1000.
+    pub max: u32,
+    /// Bytes of messages in a transaction at most. Default: 16 MiB.
+    pub bytes: u64,
+    /// How long to wait for more messages while nothing else is under way. Default: 0.
+    pub linger: Duration,
+    /// Messages of one partition that wait in memory at most; then the partition is paused. At least `max`.
+    /// Default: 4000.
+    pub buffer_messages: u32,
+    /// Bytes of one partition's messages that wait in memory at most; then the partition is paused. At least
+    /// `bytes`. Default: 16 MiB.
+    pub buffer_bytes: u64,
+    /// Transactions of one consumer at the same time, at most `database.pool_size`. Default: 4.
+    pub workers: u32,
+}
+
+/// `[topics]`: how topics are created where this program has to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicSettings {
+    /// Partitions, at least 1. Default: the broker's.
+    pub partitions: Option<u32>,
+    /// Replicas, at least 1. Default: the broker's.
+    pub replication: Option<u16>,
+    /// How long messages are kept. Default: dead letters without limit.
+    pub retention: Option<Duration>,
+}
+
+/// `[embedded]`: a broker inside the program, for trying things out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmbeddedSettings {
+    /// Whether to run it; `--embedded` says so too. Default: false.
+    pub enabled: bool,
+    /// Partitions of topics that are made when first used, at least 1. Default: 4.
+    pub partitions: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let hostname = hostname::get().ok().and_then(|name| name.into_string().ok());
+        Self {
+            client_id: format!("{}-rust", hostname.as_deref().unwrap_or("localhost")),
+            global_config: Properties::default(),
+            producer_config: Properties::default(),
+            consumer_config: Properties::default(),
+            retry_consumer_config: [
+                ("auto.offset.reset", "earliest"),
+                ("enable.auto.offset.store", "false"),
+                ("topic.metadata.refresh.interval.ms", "10000"),
+            ]
+            .into_iter()
+            .collect(),
+            retry_settings: None,
+            retry_topic_suffix: "retry".to_owned(),
+            dead_letter_topic_suffix: "dlt".to_owned(),
+            polling_frequency: Duration::from_secs(1),
+            database_url: None,
+            database: DatabaseSettings::default(),
+            batch: BatchLimits::default(),
+            topic_variables: BTreeMap::new(),
+            topics: TopicSettings::default(),
+            shutdown_timeout: Duration::from_secs(30),
+            embedded: EmbeddedSettings::default(),
+            loaded: load::Loaded::default(),
+        }
+    }
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { pool_size: 8, busy_timeout: Duration::from_secs(5), synchronous: None }
+    }
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            max: 1000,
+            bytes: 16 << 20,
+            linger: Duration::ZERO,
+            buffer_messages: 4000,
+            buffer_bytes: 16 << 20,
+            workers: 4,
+        }
+    }
+}
+
+impl Default for EmbeddedSettings {
+    fn default() -> Self {
+        Self { enabled: false, partitions: 4 }
+    }
+}
+
+impl Settings {
+    /// The suffixes of retry and dead letter topics.
+    pub(crate) fn suffixes(&self) -> Suffixes<'_> {
+        Suffixes { retry: &self.retry_topic_suffix, dead_letter: &self.dead_letter_topic_suffix }
+    }
+}
+
+impl BatchLimits {
+    /// The limits of a consumer: what its `batch(…)` and `workers` say goes before the settings. Buffers grow to
+    /// hold at least one batch.
+    #[must_use]
+    pub fn of_consumer(&self, batch: &BatchSettings, workers: Option<u32>) -> Self {
+        let max = batch.max.unwrap_or(self.max);
+        let bytes = batch.bytes_max.unwrap_or(self.bytes);
+        Self {
+            max,
+            bytes,
+            linger: batch.linger_ms.map_or(self.linger, Duration::from_millis),
+            buffer_messages: self.buffer_messages.max(max),
+            buffer_bytes: self.buffer_bytes.max(bytes),
+            workers: workers.unwrap_or(self.workers),
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.effective().into_iter().map(|setting| (setting.key, setting.value))).finish()
+    }
+}

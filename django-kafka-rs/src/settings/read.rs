@@ -1,0 +1,201 @@
+//! The whole tree, key by key.
+
+use std::collections::BTreeMap;
+
+use super::document::{Raw, Table};
+use super::error::SettingsMistake;
+use super::section::{Findings, Section};
+use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
+use super::{
+    BatchLimits, DatabaseSettings, EmbeddedSettings, Settings, Synchronous, TopicSettings, properties, read_retry,
+};
+use crate::topic::names;
+
+/// Keys that the design has and this version does not. Setting one is an error: an option that does nothing would
+/// be worse. Later versions delete lines here.
+const NOT_BUILT: &[(&str, &str)] = &[
+    ("retry_consumer_config", "retry topics"),
+    ("schema_registry", "Avro and the schema registry"),
+    ("connect_host", "Kafka Connect"),
+    ("connect_auth", "Kafka Connect"),
+    ("connect_retry", "Kafka Connect"),
+    ("connect_requests_timeout", "Kafka Connect"),
+    ("connector_name_prefix", "Kafka Connect"),
+    ("temporal", "Temporal"),
+    ("temporal_task_queue", "Temporal"),
+    ("relation_resolver_daemon", "the relations resolver"),
+    ("relation_resolver_daemon_interval", "the relations resolver"),
+    ("reproducer_config", "topic reproducers"),
+    ("key_offset_tracker", "the key offset tracker"),
+];
+
+/// Settings of the Python library that name code. Code is given in code.
+const IN_CODE: &[&str] = &["error_handler", "relation_resolver", "relation_resolver_processor"];
+
+const SYNCHRONOUS: &[(&str, Synchronous)] =
+    &[(Synchronous::Normal.name(), Synchronous::Normal), (Synchronous::Full.name(), Synchronous::Full)];
+
+/// Reads all settings; what is wrong is in the findings, and its place has the default.
+pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
+    let mut settings = Settings::default();
+    let table = without_unbuilt(table, findings);
+    let mut top = Section::top(table);
+
+    top.set("client_id", &mut settings.client_id, findings, text);
+    for (key, audience) in properties::SECTIONS.iter().filter(|(key, _)| NOT_BUILT.iter().all(|(k, _)| k != key)) {
+        if let Some(section) = top.section(key, findings) {
+            let read = properties::read(key, section.into_rest(), *audience, findings);
+            match *key {
+                "global_config" => settings.global_config = read,
+                "producer_config" => settings.producer_config = read,
+                "consumer_config" => settings.consumer_config = read,
+                _ => settings.retry_consumer_config = read,
+            }
+        }
+    }
+    if let Some(section) = top.section("retry_settings", findings) {
+        settings.retry_settings = read_retry::retry_settings(section, findings);
+    }
+    top.set("retry_topic_suffix", &mut settings.retry_topic_suffix, findings, text);
+    top.set("dead_letter_topic_suffix", &mut settings.dead_letter_topic_suffix, findings, text);
+    top.set("polling_frequency", &mut settings.polling_frequency, findings, positive_duration);
+    settings.database_url = top.read("database_url", findings, text);
+    if let Some(section) = top.section("database", findings) {
+        database(section, &mut settings.database, findings);
+    }
+    if let Some(section) = top.section("batch", findings) {
+        batch(section, &mut settings.batch, findings);
+    }
+    if let Some(section) = top.section("topic_variables", findings) {
+        settings.topic_variables = topic_variables(section, findings);
+    }
+    if let Some(section) = top.section("topics", findings) {
+        topics(section, &mut settings.topics, findings);
+    }
+    top.set("shutdown_timeout", &mut settings.shutdown_timeout, findings, duration);
+    if let Some(section) = top.section("embedded", findings) {
+        embedded(section, &mut settings.embedded, findings);
+    }
+    top.finish(findings);
+    check_together(&settings, findings);
+    settings
+}
+
+fn without_unbuilt(mut table: Table, findings: &mut Findings) -> Table {
+    for (key, capability) in NOT_BUILT {
+        if let Some(node) = table.remove(*key) {
+            findings.mistake(&node.source, key, format!("{capability}: not built yet; take it out"));
+        }
+    }
+    for key in IN_CODE {
+        if let Some(node) = table.remove(*key) {
+            let message = "names code, which a settings file cannot: give it to `App::builder()`; take it out here";
+            findings.mistake(&node.source, key, message);
+        }
+    }
+    table
+}
+
+fn database(mut section: Section, database: &mut DatabaseSettings, findings: &mut Findings) {
+    section.set("pool_size", &mut database.pool_size, findings, |node| integer(node, 1..=1000));
+    section.set("busy_timeout", &mut database.busy_timeout, findings, duration);
+    database.synchronous = section.read("synchronous", findings, |node| one_of(node, SYNCHRONOUS));
+    section.finish(findings);
+}
+
+fn batch(mut section: Section, batch: &mut BatchLimits, findings: &mut Findings) {
+    section.set("max", &mut batch.max, findings, |node| integer(node, 1..=1_000_000));
+    section.set("bytes", &mut batch.bytes, findings, bytes);
+    section.set("linger", &mut batch.linger, findings, duration);
+    section.set("workers", &mut batch.workers, findings, |node| integer(node, 1..=1000));
+    let buffer_messages = section.read("buffer_messages", findings, |node| integer(node, 1..=100_000_000));
+    let buffer_bytes = section.read("buffer_bytes", findings, bytes);
+    section.finish(findings);
+
+    // A buffer that is not set grows with the batch; one that is set must hold it.
+    batch.buffer_messages = buffer_messages.unwrap_or_else(|| batch.buffer_messages.max(batch.max));
+    batch.buffer_bytes = buffer_bytes.unwrap_or_else(|| batch.buffer_bytes.max(batch.bytes));
+    if batch.buffer_messages < batch.max {
+        let (buffer, max) = (batch.buffer_messages, batch.max);
+        findings.mistake_at(
+            "batch.buffer_messages",
+            format!("{buffer} messages cannot hold a batch of {max} (`batch.max`): raise it, or lower `batch.max`"),
+        );
+    }
+    if batch.buffer_bytes < batch.bytes {
+        let (buffer, bytes) = (show_bytes(batch.buffer_bytes), show_bytes(batch.bytes));
+        findings.mistake_at(
+            "batch.buffer_bytes",
+            format!("{buffer} cannot hold a batch of {bytes} (`batch.bytes`): raise it, or lower `batch.bytes`"),
+        );
+    }
+}
+
+/// The user's own names, each with text that may stand in a topic's name.
+fn topic_variables(section: Section, findings: &mut Findings) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for (name, node) in section.into_rest() {
+        let key = format!("topic_variables.{name}");
+        findings.sources.insert(key.clone(), node.source.clone());
+        match scalar(&node) {
+            Ok(value) => {
+                if let (false, Err(why)) = (value.is_empty(), names::validate_group(&value)) {
+                    findings.mistake(&node.source, &key, why.to_string());
+                }
+                variables.insert(name, value);
+            }
+            Err(expected) => {
+                let hint = if matches!(node.raw, Raw::Table(_)) { "; variables have no levels" } else { "" };
+                findings.mistake(
+                    &node.source,
+                    &key,
+                    format!("expected {expected}, found {}{hint}", node.raw.found(false)),
+                );
+            }
+        }
+    }
+    variables
+}
+
+fn topics(mut section: Section, topics: &mut TopicSettings, findings: &mut Findings) {
+    topics.partitions = section.read("partitions", findings, |node| integer(node, 1..=100_000));
+    topics.replication = section.read("replication", findings, |node| integer(node, 1..=1000));
+    topics.retention = section.read("retention", findings, positive_duration);
+    section.finish(findings);
+}
+
+fn embedded(mut section: Section, embedded: &mut EmbeddedSettings, findings: &mut Findings) {
+    section.set("enabled", &mut embedded.enabled, findings, flag);
+    section.set("partitions", &mut embedded.partitions, findings, |node| integer(node, 1..=1000));
+    section.finish(findings);
+}
+
+/// What only several settings together can show.
+fn check_together(settings: &Settings, findings: &mut Findings) {
+    if let Err((key, message)) = settings.suffixes().validate() {
+        let key = if findings.sources.contains_key(key) { key } else { "retry_topic_suffix" };
+        findings.mistake_at(key, message);
+    }
+    let (workers, pool) = (settings.batch.workers, settings.database.pool_size);
+    if workers > pool {
+        let key = if findings.sources.contains_key("batch.workers") { "batch.workers" } else { "database.pool_size" };
+        findings.mistake_at(
+            key,
+            format!(
+                "{workers} transactions at the same time (`batch.workers`) need as many connections, and \
+                 `database.pool_size` is {pool}: lower the one or raise the other"
+            ),
+        );
+    }
+}
+
+/// Findings in the order of the file: by source, then as they were met.
+pub(super) fn in_order(mut mistakes: Vec<SettingsMistake>) -> Vec<SettingsMistake> {
+    use super::error::Source;
+    mistakes.sort_by_key(|mistake| match mistake.source() {
+        Source::File { line, .. } => (0, *line),
+        Source::Environment(_) => (1, 0),
+        Source::Default | Source::Program(_) => (2, 0),
+    });
+    mistakes
+}

@@ -1,0 +1,417 @@
+//! Tests of your models, without services: a broker inside the test, and a database of its own.
+//!
+//! ```no_run
+//! # use django_kafka_rs::{App, testing::TestApp};
+//! # async fn test() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = TestApp::start(App::from_linked()).await?;
+//! app.produce("shop.public.customers", r#"{"id":1}"#, r#"{"id":1,"name":"Ann"}"#).await?;
+//! app.settle().await?;
+//! assert!(app.dead_letters("shop.public.customers").await?.is_empty());
+//! # Ok(()) }
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::app::{App, ConsumeOptions, Handle, Parts, StartError, Summary};
+use crate::consumer::event::PartitionId;
+use crate::dead_letter;
+use crate::error::BoxError;
+use crate::producer::{Delivery, Outgoing};
+use crate::record::Headers;
+use crate::registry::ResolvedConsumer;
+use crate::topic::names::DerivedNames;
+
+/// How long [`TestApp::settle`] waits at most.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// How long the broker may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What went wrong in the test's own machinery.
+pub type TestResult<T> = Result<T, BoxError>;
+
+/// An application under test: consumers that run, the embedded broker, a temporary SQLite database with the
+/// application's migrations applied.
+///
+/// The settings file of the working directory is not read; give `App::settings` what the test needs. Names of
+/// topics are real ones, with their variables filled in. Ends when dropped.
+#[derive(Debug)]
+pub struct TestApp {
+    handle: Handle,
+    consumers: Vec<ResolvedConsumer>,
+}
+
+/// Bytes of a key or a value as tests write them: text, JSON, bytes, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestBytes(Option<Vec<u8>>);
+
+impl From<&str> for TestBytes {
+    fn from(text: &str) -> Self {
+        Self(Some(text.as_bytes().to_vec()))
+    }
+}
+impl From<String> for TestBytes {
+    fn from(text: String) -> Self {
+        Self(Some(text.into_bytes()))
+    }
+}
+impl From<&[u8]> for TestBytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Some(bytes.to_vec()))
+    }
+}
+impl<const N: usize> From<&[u8; N]> for TestBytes {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self(Some(bytes.to_vec()))
+    }
+}
+impl From<Vec<u8>> for TestBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Some(bytes))
+    }
+}
+impl From<serde_json::Value> for TestBytes {
+    fn from(value: serde_json::Value) -> Self {
+        Self(Some(value.to_string().into_bytes()))
+    }
+}
+impl From<()> for TestBytes {
+    /// A null key, or a tombstone.
+    fn from((): ()) -> Self {
+        Self(None)
+    }
+}
+impl<T: Into<TestBytes>> From<Option<T>> for TestBytes {
+    fn from(bytes: Option<T>) -> Self {
+        bytes.map_or(Self(None), Into::into)
+    }
+}
+
+/// A message in a dead letter topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The dead letter topic.
+    pub dead_letter_topic: String,
+    /// The topic the message was first read from.
+    pub topic: String,
+    /// The partition it was first read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes.
+    pub value: Option<Vec<u8>>,
+    /// All headers.
+    pub headers: Headers,
+    /// The error in one line.
+    pub summary: String,
+    /// The error with everything that caused it.
+    pub detail: String,
+    /// How many times it was tried.
+    pub attempts: u32,
+}
+
+impl TestApp {
+    /// Starts the application in embedded mode.
+    ///
+    /// # Errors
+    /// As `App::start`.
+    pub async fn start(app: App) -> Result<Self, StartError> {
+        let mut parts = Parts::load_for_tests(app)?;
+        parts.settings.polling_frequency = Duration::from_millis(20);
+        let consumers = parts.resolve(&[])?;
+        let handle = parts.start(ConsumeOptions::default()).await?;
+        Ok(Self { handle, consumers })
+    }
+
+    /// Produces a message, and returns once the broker has it.
+    ///
+    /// # Errors
+    /// The topic's name is not legal.
+    pub async fn produce(
+        &self,
+        topic: &str,
+        key: impl Into<TestBytes>,
+        value: impl Into<TestBytes>,
+    ) -> TestResult<Delivery> {
+        self.produce_with(topic, key, value, Headers::new(), None).await
+    }
+
+    /// Produces a message with headers, to a partition where one is given.
+    ///
+    /// # Errors
+    /// The topic's name is not legal.
+    pub async fn produce_with(
+        &self,
+        topic: &str,
+        key: impl Into<TestBytes>,
+        value: impl Into<TestBytes>,
+        headers: Headers,
+        partition: Option<i32>,
+    ) -> TestResult<Delivery> {
+        let message = Outgoing {
+            topic: topic.to_owned(),
+            partition,
+            timestamp_ms: None,
+            key: key.into().0,
+            value: value.into().0,
+            headers,
+        };
+        self.handle.kafka().producer().send(&message).await.map_err(|refused| refused.to_string().into())
+    }
+
+    /// Returns when all that was produced has been handled, and only retries of a time to come remain.
+    ///
+    /// # Errors
+    /// That is not so within a minute; the text says what is still under way.
+    pub async fn settle(&self) -> TestResult<()> {
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
+        loop {
+            let Err(why) = self.is_settled().await? else { return Ok(()) };
+            if Instant::now() > deadline {
+                return Err(format!("not settled within {} s: {why}", SETTLE_TIMEOUT.as_secs()).into());
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Moves the clock by which retries wait.
+    #[expect(clippy::unused_async, reason = "the form that users write; retry topics will need it")]
+    pub async fn advance(&self, by: Duration) {
+        self.handle.clock().advance(by);
+    }
+
+    /// What is in the dead letter topics of this topic, whichever group's, in order.
+    ///
+    /// # Errors
+    /// No consumer takes the topic.
+    pub async fn dead_letters(&self, topic: &str) -> TestResult<Vec<DeadLetter>> {
+        let settings = &self.handle.services().settings;
+        let mut topics = BTreeSet::new();
+        for consumer in &self.consumers {
+            let takes = |name: &str| match name.strip_prefix('^') {
+                None => name == topic,
+                Some(_) => regex::Regex::new(name).is_ok_and(|pattern| pattern.is_match(topic)),
+            };
+            if consumer.topics.iter().any(|t| takes(&t.name)) {
+                let names = DerivedNames { group: &consumer.group, topic, suffixes: settings.suffixes() };
+                topics.insert(names.dead_letter_topic());
+            }
+        }
+        if topics.is_empty() {
+            let known: Vec<&str> = self.consumers.iter().flat_map(|c| &c.topics).map(|t| t.name.as_str()).collect();
+            return Err(format!("no consumer takes the topic `{topic}`; there are: {}", known.join(", ")).into());
+        }
+        let mut letters = Vec::new();
+        for name in topics {
+            letters.extend(self.messages(&name).await?.into_iter().map(|message| dead_letter_of(&name, message)));
+        }
+        letters.sort_by(|a, b| (a.partition, a.offset).cmp(&(b.partition, b.offset)));
+        Ok(letters)
+    }
+
+    /// Runs `work` on the test's database, in a transaction.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub async fn sqlite<T, E, F>(&self, work: F) -> TestResult<T>
+    where
+        F: FnOnce(&mut diesel::SqliteConnection) -> Result<T, E> + Send + 'static,
+        E: Into<BoxError> + 'static,
+        T: Send + 'static,
+    {
+        let database = self.handle.database().cloned().ok_or("the application has no database")?;
+        tokio::task::spawn_blocking(move || {
+            database.write_transaction(|conn| match conn {
+                crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<BoxError>::into),
+            })
+        })
+        .await?
+    }
+
+    /// The handle of the application.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.handle.summary()
+    }
+
+    /// Stops the application in order.
+    ///
+    /// # Errors
+    /// It did not end in order.
+    pub async fn shutdown(self) -> TestResult<Summary> {
+        let ended = self.handle.shutdown();
+        Ok(ended.await?)
+    }
+
+    /// All messages of a topic, read by a client without a group.
+    pub(crate) async fn messages(&self, topic: &str) -> TestResult<Vec<TestMessage>> {
+        let client = self.asking_client()?;
+        let topic = topic.to_owned();
+        tokio::task::spawn_blocking(move || read_all(&client, &topic)).await?
+    }
+
+    fn asking_client(&self) -> TestResult<ClientConfig> {
+        Ok(self.handle.services().asking_config()?)
+    }
+
+    /// `Ok(Err(why))`: not yet.
+    async fn is_settled(&self) -> TestResult<Result<(), String>> {
+        let before = match self.look().await {
+            Ok(positions) => positions,
+            Err(why) => return Ok(Err(why)),
+        };
+        let client = self.asking_client()?;
+        let patterns = self.consumers.iter().flat_map(|c| c.topics.iter().map(|t| t.name.clone())).collect();
+        let ends = tokio::task::spawn_blocking(move || ends(&client, patterns)).await??;
+        for (id, end) in &ends {
+            let Some(delivered) = before.get(id) else {
+                return Ok(Err(format!("{}[{}] is not assigned yet", id.0, id.1)));
+            };
+            // A topic's first message has offset 0: nothing delivered means an end of 0.
+            if delivered + 1 < *end {
+                return Ok(Err(format!("{}[{}] has been read up to {delivered} of {end}", id.0, id.1)));
+            }
+        }
+        // Nothing moved meanwhile: what a handler produced is among the ends.
+        Ok(match self.look().await {
+            Ok(after) if after == before => Ok(()),
+            Ok(_) => Err("messages are still coming".to_owned()),
+            Err(why) => Err(why),
+        })
+    }
+
+    /// The newest offset delivered of each partition (-1: none), if every lane is settled.
+    async fn look(&self) -> Result<BTreeMap<PartitionId, i64>, String> {
+        let mut positions = BTreeMap::new();
+        for consumer in self.handle.consumers() {
+            let Some(snapshot) = consumer.snapshot().await else {
+                return Err(format!("consumer `{}` has ended", consumer.name));
+            };
+            if !snapshot.is_assigned {
+                return Err(format!("consumer `{}` has no partitions yet", consumer.name));
+            }
+            for (id, lane) in snapshot.lanes {
+                if !lane.is_settled {
+                    return Err(format!("{}[{}] has {} messages under way", id.0, id.1, lane.buffered));
+                }
+                let delivered = lane.delivered.unwrap_or(-1);
+                // Two consumers may take one topic: the slower counts.
+                positions.entry(id).and_modify(|p: &mut i64| *p = delivered.min(*p)).or_insert(delivered);
+            }
+        }
+        Ok(positions)
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.handle.ask_to_stop_now();
+    }
+}
+
+/// A message as read back.
+#[derive(Debug, Clone)]
+pub(crate) struct TestMessage {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Headers,
+}
+
+fn dead_letter_of(name: &str, message: TestMessage) -> DeadLetter {
+    let text = |header: &str| {
+        message.headers.get(header).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+    };
+    DeadLetter {
+        dead_letter_topic: name.to_owned(),
+        topic: text(dead_letter::TOPIC),
+        partition: text(dead_letter::PARTITION).parse().unwrap_or(-1),
+        offset: text(dead_letter::OFFSET).parse().unwrap_or(-1),
+        summary: text(dead_letter::SUMMARY),
+        detail: text(dead_letter::DETAIL),
+        attempts: text(dead_letter::ATTEMPTS).parse().unwrap_or(0),
+        key: message.key,
+        value: message.value,
+        headers: message.headers,
+    }
+}
+
+/// The end of each partition of the topics that match.
+fn ends(client: &ClientConfig, names: Vec<String>) -> TestResult<BTreeMap<PartitionId, i64>> {
+    let consumer: BaseConsumer = client.create()?;
+    let metadata = consumer.fetch_metadata(None, ANSWER_TIMEOUT)?;
+    let patterns: Vec<_> = names.iter().filter(|n| n.starts_with('^')).map(|n| regex::Regex::new(n)).collect();
+    let mut ends = BTreeMap::new();
+    for topic in metadata.topics() {
+        let name = topic.name();
+        let taken = names.iter().any(|n| n == name)
+            || patterns.iter().any(|pattern| pattern.as_ref().is_ok_and(|pattern| pattern.is_match(name)));
+        if !taken {
+            continue;
+        }
+        for partition in topic.partitions() {
+            let (_, high) = consumer.fetch_watermarks(name, partition.id(), ANSWER_TIMEOUT)?;
+            ends.insert((Arc::from(name), partition.id()), high);
+        }
+    }
+    Ok(ends)
+}
+
+fn read_all(client: &ClientConfig, topic: &str) -> TestResult<Vec<TestMessage>> {
+    let mut client = client.clone();
+    // librdkafka wants a group for its consumer queue; nothing is joined or committed with `assign`.
+    client.set("group.id", "django-kafka-test-reader").set("enable.auto.commit", "false");
+    client.set("fetch.queue.backoff.ms", "1");
+    let consumer: BaseConsumer = client.create()?;
+    let metadata = consumer.fetch_metadata(None, ANSWER_TIMEOUT)?;
+    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(Vec::new()) };
+    let mut left = BTreeMap::new();
+    let mut list = TopicPartitionList::new();
+    for partition in found.partitions() {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), ANSWER_TIMEOUT)?;
+        if low < high {
+            left.insert(partition.id(), high);
+            list.add_partition_offset(topic, partition.id(), Offset::Offset(low))?;
+        }
+    }
+    consumer.assign(&list)?;
+    drop(list);
+    let mut messages = Vec::new();
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    while !left.is_empty() {
+        if Instant::now() > deadline {
+            return Err(format!("topic `{topic}` could not be read to its end").into());
+        }
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let message = message?;
+        if left.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
+            left.remove(&message.partition());
+        }
+        let mut headers = Headers::new();
+        for header in message.headers().iter().flat_map(|headers| headers.iter()) {
+            headers.push(header.key, header.value.map(<[u8]>::to_vec));
+        }
+        messages.push(TestMessage {
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers,
+        });
+    }
+    Ok(messages)
+}
