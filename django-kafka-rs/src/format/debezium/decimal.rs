@@ -11,11 +11,10 @@ use bigdecimal::num_bigint::BigInt;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::dbz;
-use super::encoding::{DefaultEncoding, Encoding, Opt, Presence};
+use super::encoding::{ByType, DefaultEncoding, Encoding, Opt, Presence, Seq};
 use super::placeholder::PLACEHOLDER;
 use super::scalar::{Scalar, quoted};
 use super::schema::FieldSchema;
-use crate::sync::probe::Readable;
 
 /// The most digits before or after the point, PostgreSQL's own limit: a longer exponent would be a small message that
 /// asks for gigabytes.
@@ -287,17 +286,22 @@ impl<'de> Visitor<'de> for DecimalVisitor {
     }
 }
 
-/// Why a `BigDecimal` needs an `as`: not an encoding, but the place of its message.
+/// What stands where a `BigDecimal` has no `as`: nothing can be read by it, and [`SaysHow`] says why when it is used.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct DecimalNeedsScale<Why>(std::marker::PhantomData<Why>);
+pub struct DecimalNeedsScale;
 
-/// `BigDecimal` has no default.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Decimals;
+impl DefaultEncoding for BigDecimal {
+    type Encoding = DecimalNeedsScale;
+}
 
-/// Never implemented: the message of the bound is all that is wanted.
+impl<T> Encoding<T> for DecimalNeedsScale {
+    fn read<'de, D: Deserializer<'de>>(_: D, _: Option<&FieldSchema>) -> Result<Presence<T>, D::Error> {
+        Err(D::Error::custom("a decimal in a message does not say its scale; write `as = dbz::Decimal(scale)`"))
+    }
+}
+
+/// A default encoding that can be used: all but [`DecimalNeedsScale`].
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a decimal in a message does not say its scale",
@@ -306,23 +310,8 @@ pub struct Decimals;
             `#[sync(as = dbz::DecimalText)]` where the connector has `decimal.handling.mode = string`, or \
             `#[sync(as = dbz::FromSchema)]` where the messages carry their schema"
 )]
-pub trait SaysItsScale {}
-
-impl DefaultEncoding for BigDecimal {
-    type Encoding = DecimalNeedsScale<Decimals>;
-}
-
-impl<W: SaysItsScale> Readable<BigDecimal> for DecimalNeedsScale<W> {
-    fn read<'de, D: Deserializer<'de>>(_: D, _: Option<&FieldSchema>) -> Result<Presence<BigDecimal>, D::Error> {
-        Err(D::Error::custom("a decimal without an encoding"))
-    }
-}
-
-impl<W: SaysItsScale> Readable<Option<BigDecimal>> for Opt<DecimalNeedsScale<W>> {
-    fn read<'de, D: Deserializer<'de>>(
-        _: D,
-        _: Option<&FieldSchema>,
-    ) -> Result<Presence<Option<BigDecimal>>, D::Error> {
-        Err(D::Error::custom("a decimal without an encoding"))
-    }
-}
+pub trait SaysHow {}
+impl SaysHow for ByType {}
+impl SaysHow for dbz::Base64 {}
+impl<E: SaysHow> SaysHow for Opt<E> {}
+impl<E: SaysHow> SaysHow for Seq<E> {}

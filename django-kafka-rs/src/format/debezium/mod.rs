@@ -11,7 +11,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 
-pub use self::decimal::DecimalNeedsScale;
+pub use self::decimal::{DecimalNeedsScale, FromDecimal, SaysHow};
 pub use self::encoding::{ByType, DefaultEncoding, Encoding, Opt, Presence, Seq, Serde};
 pub(crate) use self::scalar::quoted;
 pub(crate) use self::schema::ConnectSchema;

@@ -1,5 +1,7 @@
 //! What wraps rows, what says a deletion, which row is meant, and what is said when it cannot be known.
 
+#![expect(clippy::needless_raw_string_hashes, reason = "as expect-test writes them")]
+
 use std::error::Error;
 
 use expect_test::{Expect, expect};
@@ -48,12 +50,16 @@ const ROW: &str = r#"{"id":1,"total":2.5,"note":null,"other":{"a":[1]}}"#;
 
 #[test]
 fn rows_and_tombstones() {
-    check(&PLAIN, &[(KEY, ROW), (KEY, ""), (KEY, "null"), (KEY, "{}"), (KEY, r#"{"note":"a"}"#)], expect![[r#"
+    check(
+        &PLAIN,
+        &[(KEY, ROW), (KEY, ""), (KEY, "null"), (KEY, "{}"), (KEY, r#"{"note":"a"}"#)],
+        expect![[r#"
         upsert by [0] Order { id: Some(1), total: Some(2.5), note: Some(None) }
         delete by [0] Order { id: Some(1), total: None, note: None }
         delete by [0] Order { id: Some(1), total: None, note: None }
         upsert by [0] Order { id: Some(1), total: None, note: None }
-        upsert by [0] Order { id: Some(1), total: None, note: Some(Some("a")) }"#]]);
+        upsert by [0] Order { id: Some(1), total: None, note: Some(Some("a")) }"#]],
+    );
 }
 
 #[test]
@@ -79,11 +85,19 @@ fn deletions_by_field() {
             delete by [0] Order { id: Some(1), total: None, note: None }
             error: field `total` (column `orders.total`): expected a number (f64), found null, but the field has no NULL; make it an `Option<…>`"#]],
     );
-    check(&PLAIN, &[(KEY, r#"{"id":1,"total":1,"__deleted":true}"#)], expect!["upsert by [0] Order { id: Some(1), total: Some(1.0), note: None }"]);
+    check(
+        &PLAIN,
+        &[(KEY, r#"{"id":1,"total":1,"__deleted":true}"#)],
+        expect!["upsert by [0] Order { id: Some(1), total: Some(1.0), note: None }"],
+    );
     let named = with(PLAIN, |options| options.deleted_field = Some("note"));
-    check(&named, &[(KEY, r#"{"id":1,"note":"true"}"#), (KEY, r#"{"id":1,"note":"false"}"#)], expect![[r#"
+    check(
+        &named,
+        &[(KEY, r#"{"id":1,"note":"true"}"#), (KEY, r#"{"id":1,"note":"false"}"#)],
+        expect![[r#"
         delete by [0] Order { id: Some(1), total: None, note: None }
-        upsert by [0] Order { id: Some(1), total: None, note: Some(Some("false")) }"#]]);
+        upsert by [0] Order { id: Some(1), total: None, note: Some(Some("false")) }"#]],
+    );
 }
 
 #[test]
@@ -159,23 +173,35 @@ fn a_text_key_that_looks_like_a_number_is_a_text_for_a_text_column() {
     let by_note = with(PLAIN, |options| {
         options.lookup = Some(&[LookupField { field: "note", whole_key: false }]);
     });
-    check(&by_note, &[("42", ""), ("abc", ""), ("\"q\"", ""), ("true", ROW)], expect![[r#"
+    check(
+        &by_note,
+        &[("42", ""), ("abc", ""), ("\"q\"", ""), ("true", ROW)],
+        expect![[r#"
         delete by [2] Order { id: None, total: None, note: Some(Some("42")) }
         delete by [2] Order { id: None, total: None, note: Some(Some("abc")) }
         delete by [2] Order { id: None, total: None, note: Some(Some("q")) }
-        upsert by [2] Order { id: Some(1), total: Some(2.5), note: Some(Some("true")) }"#]]);
+        upsert by [2] Order { id: Some(1), total: Some(2.5), note: Some(Some("true")) }"#]],
+    );
     let whole = with(PLAIN, |options| options.lookup = Some(&[LookupField { field: "note", whole_key: true }]));
-    check(&whole, &[("abc", ""), (KEY, "")], expect![[r#"
+    check(
+        &whole,
+        &[("abc", ""), (KEY, "")],
+        expect![[r#"
         delete by [2] Order { id: None, total: None, note: Some(Some("abc")) }
-        error: key field `note` (column `orders.note`): expected a text, found an object"#]]);
+        error: key field `note` (column `orders.note`): expected a text, found an object"#]],
+    );
     let two = with(PLAIN, |options| {
         options.lookup =
             Some(&[LookupField { field: "id", whole_key: false }, LookupField { field: "note", whole_key: false }]);
     });
-    check(&two, &[(r#"{"id":1,"note":"a"}"#, ""), ("5", ROW), ("5", "")], expect![[r#"
+    check(
+        &two,
+        &[(r#"{"id":1,"note":"a"}"#, ""), ("5", ROW), ("5", "")],
+        expect![[r#"
         delete by [0, 2] Order { id: Some(1), total: None, note: Some(Some("a")) }
         upsert by [0, 2] Order { id: Some(1), total: Some(2.5), note: Some(None) }
-        error: the lookup's field `id` (column `orders.id`) is missing: the key held "5", and the value is null"#]]);
+        error: the lookup's field `id` (column `orders.id`) is missing: the key held "5", and the value is null"#]],
+    );
 }
 
 #[test]
@@ -185,10 +211,14 @@ fn a_lookup_of_the_users_own() {
         Ok(ErasedLookup { patch: Box::new(order), columns: ColumnSet::of(&[1]) })
     }
     let topic = with(PLAIN, |options| options.lookup_with = Some(by_total));
-    check(&topic, &[("9.5", ROW), ("9.5", ""), ("x", "")], expect![[r#"
+    check(
+        &topic,
+        &[("9.5", ROW), ("9.5", ""), ("x", "")],
+        expect![[r#"
         upsert by [1] Order { id: Some(1), total: Some(9.5), note: Some(None) }
         delete by [1] Order { id: None, total: Some(9.5), note: None }
-        error: key: invalid type: string "x", expected f64 at line 1 column 3"#]]);
+        error: key: invalid type: string "x", expected f64 at line 1 column 3"#]],
+    );
 }
 
 #[test]
@@ -249,7 +279,10 @@ fn envelopes() {
         r#"{"after":{"total":4}}"#.to_owned(),
     ];
     let messages: Vec<_> = texts.iter().map(|text| (KEY, text.as_str())).collect();
-    check(&DEBEZIUM, &messages, expect![[r#"
+    check(
+        &DEBEZIUM,
+        &messages,
+        expect![[r#"
         upsert by [0] Order { id: Some(1), total: Some(2.5), note: Some(None) }
         upsert by [0] Order { id: Some(1), total: Some(2.5), note: Some(None) }
         upsert by [0] Order { id: Some(1), total: Some(2.5), note: Some(None) }
@@ -261,7 +294,8 @@ fn envelopes() {
         error: Debezium's operation `c` writes a row, but the message has no `after`
         upsert by [0] Order { id: Some(1), total: None, note: None }
         upsert by [0] Order { id: Some(1), total: None, note: None }
-        upsert by [0] Order { id: Some(1), total: None, note: None }"#]]);
+        upsert by [0] Order { id: Some(1), total: None, note: None }"#]],
+    );
     let full = with(DEBEZIUM, |options| options.envelope = Some(Envelope::Full));
     check(
         &full,
@@ -273,14 +307,22 @@ fn envelopes() {
             upsert by [0] Order { id: Some(1), total: Some(1.0), note: None }"#]],
     );
     let flat = with(DEBEZIUM, |options| options.envelope = Some(Envelope::Flat));
-    check(&flat, &[(KEY, &texts[0]), (KEY, ROW)], expect![[r#"
+    check(
+        &flat,
+        &[(KEY, &texts[0]), (KEY, ROW)],
+        expect![[r#"
         upsert by [0] Order { id: Some(1), total: None, note: None }
-        upsert by [0] Order { id: Some(1), total: Some(2.5), note: Some(None) }"#]]);
+        upsert by [0] Order { id: Some(1), total: Some(2.5), note: Some(None) }"#]],
+    );
     check(&PLAIN, &[(KEY, &texts[0])], expect!["upsert by [0] Order { id: Some(1), total: None, note: None }"]);
     // The key lacks the field: the row as it was has it.
-    check(&DEBEZIUM, &[(r#"{"a":1}"#, &texts[3]), (r#"{"a":1}"#, &texts[4])], expect![[r#"
+    check(
+        &DEBEZIUM,
+        &[(r#"{"a":1}"#, &texts[3]), (r#"{"a":1}"#, &texts[4])],
+        expect![[r#"
         delete by [0] Order { id: Some(1), total: None, note: None }
-        error: the lookup's field `id` (column `orders.id`) is missing: the key held the fields `a`, and the value is null"#]]);
+        error: the lookup's field `id` (column `orders.id`) is missing: the key held the fields `a`, and the value is null"#]],
+    );
 }
 
 #[test]
@@ -316,15 +358,21 @@ fn wrapped_envelopes_have_their_rows_schema() {
 #[test]
 fn excluded_fields_stay_out() {
     let topic = with(PLAIN, |options| options.exclude = &["note", "id"]);
-    check(&topic, &[(KEY, r#"{"id":{"wrong":1},"total":1,"note":"secret"}"#)], expect!["upsert by [0] Order { id: Some(1), total: Some(1.0), note: None }"]);
+    check(
+        &topic,
+        &[(KEY, r#"{"id":{"wrong":1},"total":1,"note":"secret"}"#)],
+        expect!["upsert by [0] Order { id: Some(1), total: Some(1.0), note: None }"],
+    );
 }
 
 #[test]
 fn plans_refuse_what_cannot_be() {
     let lookup = with(PLAIN, |options| options.lookup = Some(&[LookupField { field: "nam", whole_key: false }]));
-    expect!["lookup names `nam`, but `Order` has no such field with a column; it has `id`, `total`, `note`"].assert_eq(&ReadPlan::new(&lookup, &ORDER).unwrap_err());
+    expect!["lookup names `nam`, but `Order` has no such field with a column; it has `id`, `total`, `note`"]
+        .assert_eq(&ReadPlan::new(&lookup, &ORDER).unwrap_err());
     let full = with(PLAIN, |options| options.envelope = Some(Envelope::Full));
-    expect!["`envelope = full` is Debezium's: derive `DbzConsumer` in place of `ModelTopicConsumer`"].assert_eq(&ReadPlan::new(&full, &ORDER).unwrap_err());
+    expect!["`envelope = full` is Debezium's: derive `DbzConsumer` in place of `ModelTopicConsumer`"]
+        .assert_eq(&ReadPlan::new(&full, &ORDER).unwrap_err());
 }
 
 #[test]
@@ -350,7 +398,7 @@ fn rerouted_keys() {
         0 Order
         error: the key names the table "shop.public.orders", which `#[reroute(…)]` does not map; it maps `public.orders`; it is `public.orders` behind the connector's topic prefix: map the whole name, or cut the prefix with `key.field.regex` and `key.field.replacement` in the connector
         error: the key names the table "public.others", which `#[reroute(…)]` does not map; it maps `public.orders`
-        error: key field `__dbz__physicalTableIdentifier`: expected the table's name as text, found "5"
+        error: key field `__dbz__physicalTableIdentifier`: expected the table's name as text, found 5
         error: the key has no field `__dbz__physicalTableIdentifier`, so nothing tells which of the topic's models the message is for; let the connector add it (`key.enforce.uniqueness = true` of `ByLogicalTableRouter`); `#[reroute(…)]` maps `public.orders`
         error: the key has no field `__dbz__physicalTableIdentifier`, so nothing tells which of the topic's models the message is for; let the connector add it (`key.enforce.uniqueness = true` of `ByLogicalTableRouter`); `#[reroute(…)]` maps `public.orders`"#]].assert_eq(&rows.join("\n"));
     let rows: Vec<_> = keys.iter().map(|key| identify(&DEBEZIUM, key)).collect();
@@ -359,7 +407,7 @@ fn rerouted_keys() {
         error: the key names the table "public.orders" in `__dbz__physicalTableIdentifier`, but the topic maps no tables; declare `#[reroute("public.orders" => Model)]` on a unit topic
         error: the key names the table "shop.public.orders" in `__dbz__physicalTableIdentifier`, but the topic maps no tables; declare `#[reroute("shop.public.orders" => Model)]` on a unit topic
         error: the key names the table "public.others" in `__dbz__physicalTableIdentifier`, but the topic maps no tables; declare `#[reroute("public.others" => Model)]` on a unit topic
-        error: key field `__dbz__physicalTableIdentifier`: expected the table's name as text, found "5"
+        error: key field `__dbz__physicalTableIdentifier`: expected the table's name as text, found 5
         0 Order
         0 Order"#]].assert_eq(&rows.join("\n"));
     assert_eq!(identify(&PLAIN, keys[0]), "0 Order");
@@ -409,7 +457,7 @@ impl Patch for Computed {
             0 => self.id = read_present::<i64, ByType, D>(value, schema)?,
             1 => match read_present::<String, ByType, D>(value, schema)? {
                 Some(name) if name.is_empty() => {
-                    self.error = Some(TransformError::new("name", std::fmt::Error.into()));
+                    self.error = Some(TransformError::new("name", std::fmt::Error));
                     return Err(serde::de::Error::custom("name"));
                 }
                 name => self.name = name,
@@ -472,7 +520,8 @@ fn functions_of_the_user() {
         error: field `name` (column `computed.name`): expected a text, found the integer 5
         error: field `name`: an error occurred when formatting an argument
         delete by [0] Computed { id: Some(1), name: None, length: None, offset: None, error: None }
-        delete by [3] Computed { id: None, name: None, length: None, offset: Some(0), error: None }"#]].assert_eq(&rows.join("\n"));
+        delete by [3] Computed { id: None, name: None, length: None, offset: Some(0), error: None }"#]]
+    .assert_eq(&rows.join("\n"));
 
     let error = decode(&topic, Some(KEY.as_bytes()), Some(br#"{"name":""}"#)).unwrap_err();
     let mut chain = std::iter::successors(Some(error.error()), |error: &&(dyn Error + 'static)| (*error).source());
