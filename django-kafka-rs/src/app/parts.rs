@@ -97,14 +97,12 @@ impl Parts {
 
     /// Runs pending migrations, ours and the application's; gives their names.
     pub(crate) fn migrate(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
-        migrations::run(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        migrations::run(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Migrations that have not been run.
     pub(crate) fn pending_migrations(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
-        migrations::pending(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        migrations::pending(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Starts the consumers.
