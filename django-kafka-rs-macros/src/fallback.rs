@@ -1,13 +1,19 @@
 //! What is generated beside a mistake: the item as it is, and impls without content, so that whatever names the
 //! item (`topics(Customer)`, `Record<Audit>`) does not fail too. One mistake, one error.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use crate::paths::Runtime;
 
 /// A `Topic` that says nothing. `key` and `value` as far as they could be read.
-pub(crate) fn topic(dk: &Runtime, ident: &Ident, key: Option<&syn::Type>, value: Option<&syn::Type>) -> TokenStream {
+pub(crate) fn topic(
+    dk: &Runtime,
+    item: &syn::ItemStruct,
+    key: Option<&syn::Type>,
+    value: Option<&syn::Type>,
+) -> TokenStream {
+    let ident = &item.ident;
     let type_or_json = |ty: Option<&syn::Type>| match ty {
         Some(ty) => ty.to_token_stream(),
         None => quote!(#dk::serde_json::Value),
@@ -37,7 +43,8 @@ pub(crate) fn topic(dk: &Runtime, ident: &Ident, key: Option<&syn::Type>, value:
 }
 
 /// A `Consumer` that says nothing.
-pub(crate) fn consumer(dk: &Runtime, ident: &Ident) -> TokenStream {
+pub(crate) fn consumer(dk: &Runtime, item: &syn::ItemStruct) -> TokenStream {
+    let ident = &item.ident;
     quote! {
         const _: () = {
             #[automatically_derived]

@@ -6,7 +6,9 @@ pub use linkme;
 pub use serde;
 pub use serde_json;
 
-pub use crate::consumer::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};
+pub use crate::consumer::{
+    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry, check_consumer_topic,
+};
 pub use crate::context::Context;
 pub use crate::db::DbConn;
 pub use crate::error::{ConsumeError, DecodeError, TransformError};

@@ -37,7 +37,7 @@ pub mod topic;
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel};
+    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
 
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;

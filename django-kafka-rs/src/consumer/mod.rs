@@ -19,4 +19,6 @@ pub(crate) mod progress;
 #[cfg(feature = "client")]
 pub(crate) mod topic;
 
+#[doc(hidden)]
+pub use self::declaration::check_consumer_topic;
 pub use self::declaration::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};
