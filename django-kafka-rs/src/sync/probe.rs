@@ -191,6 +191,23 @@ impl<U> FinishValue for &Output<U> {
     }
 }
 
+/// Stands for a topic's format beside a mistake in its declaration, so that nothing else is reported: it takes any
+/// type, and is never called.
+#[derive(Debug)]
+pub struct AnyFormat;
+
+impl<T> crate::topic::Decode<T> for AnyFormat {
+    fn decode(_bytes: &[u8]) -> Result<T, crate::error::DecodeError> {
+        Err(crate::error::DecodeError::new("the topic's declaration did not compile"))
+    }
+}
+
+impl<T: ?Sized> crate::topic::Encode<T> for AnyFormat {
+    fn encode(_value: &T) -> Result<Vec<u8>, crate::error::EncodeError> {
+        Err(crate::error::EncodeError::caused_by("the topic's declaration did not compile", "it has no format"))
+    }
+}
+
 /// A topic's own value, where its type can be made from nothing: `(&DefaultOf::<T>::new()).make()`.
 #[derive(Debug)]
 pub struct DefaultOf<T>(PhantomData<fn() -> T>);
