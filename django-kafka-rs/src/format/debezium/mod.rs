@@ -1,6 +1,16 @@
-//! Debezium's conventions.
+//! Debezium's conventions: how it writes values, and what it writes where it has none.
+
 pub mod dbz;
+mod decimal;
 pub(crate) mod encoding;
+mod placeholder;
+mod plain;
+mod scalar;
 mod schema;
-pub use self::encoding::{DefaultEncoding, Encoding, Opt, Presence, Seq, Serde};
+mod temporal;
+
+pub use self::decimal::DecimalNeedsScale;
+pub use self::encoding::{ByType, DefaultEncoding, Encoding, Opt, Presence, Seq, Serde};
+pub(crate) use self::scalar::quoted;
+pub(crate) use self::schema::ConnectSchema;
 pub use self::schema::FieldSchema;

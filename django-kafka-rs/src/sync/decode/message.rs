@@ -1,0 +1,278 @@
+//! What wraps a row, taken off: the JSON converter's `{"schema", "payload"}`, and Debezium's envelope.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::plan::ReadPlan;
+use super::schemas::RowSchema;
+use crate::error::{ConsumeError, DecodeError};
+use crate::format::debezium::quoted;
+use crate::record::RawRecord;
+use crate::sync::context::SyncContext;
+use crate::sync::model::{Envelope, ModelTopic};
+
+/// A message whose key and value are JSON text, whatever the topic's formats were.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct JsonMessage<'a> {
+    /// As it came.
+    pub raw: &'a RawRecord,
+    /// The key as JSON text.
+    pub key: Option<Cow<'a, [u8]>>,
+    /// The value as JSON text.
+    pub value: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> JsonMessage<'a> {
+    /// Key and value through the topic's formats.
+    ///
+    /// A key that is no JSON but text is that text: string serializers write `abc` without quotes.
+    ///
+    /// # Errors
+    /// The key or the value is not of the topic's format.
+    pub fn new(raw: &'a RawRecord, topic: &ModelTopic) -> Result<Self, ConsumeError> {
+        let key = raw.key.as_deref().map(|bytes| key_json(bytes, topic)).transpose()?;
+        let value = raw
+            .value
+            .as_deref()
+            .map(|bytes| (topic.value_to_json)(bytes).map_err(|e| DecodeError::caused_by(format!("value: {e}"), e)));
+        Ok(Self { raw, key, value: value.transpose()? })
+    }
+}
+
+fn key_json<'a>(bytes: &'a [u8], topic: &ModelTopic) -> Result<Cow<'a, [u8]>, DecodeError> {
+    let json = (topic.key_to_json)(bytes).map_err(|e| DecodeError::caused_by(format!("key: {e}"), e))?;
+    if serde_json::from_slice::<IgnoredAny>(&json).is_ok() {
+        return Ok(json);
+    }
+    match std::str::from_utf8(&json) {
+        Ok(text) => Ok(Cow::Owned(json_string(text))),
+        Err(_) => Err(DecodeError::new(format!("the key is neither JSON nor text: {}", beginning(&json)))),
+    }
+}
+
+/// A text as JSON.
+pub(super) fn json_string(text: &str) -> Vec<u8> {
+    serde_json::Value::from(text).to_string().into_bytes()
+}
+
+/// The first bytes for an error, and what they look like.
+pub(super) fn beginning(bytes: &[u8]) -> String {
+    match bytes.first() {
+        None => "it is empty".to_owned(),
+        Some(0) => "it begins with a zero byte, as Avro of a schema registry does".to_owned(),
+        // Enough bytes for the characters that an error shows.
+        Some(_) => format!("it begins with {}", quoted(&String::from_utf8_lossy(&bytes[..bytes.len().min(256)]))),
+    }
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A row to write, unless it or its absence says a deletion.
+    Row,
+    /// A deletion; the value is the row as it was, where it is known.
+    Deletion,
+    /// Nothing that concerns rows.
+    Nothing,
+}
+
+/// Key and value without their wrapping. `None` is null.
+#[derive(Debug)]
+pub(super) struct Unwrapped<'m> {
+    pub(super) key: Option<&'m [u8]>,
+    pub(super) key_schema: Option<Arc<RowSchema>>,
+    pub(super) value: Option<&'m [u8]>,
+    pub(super) value_schema: Option<Arc<RowSchema>>,
+    pub(super) change: Change,
+}
+
+impl<'m> Unwrapped<'m> {
+    pub(super) fn new(plan: &ReadPlan, message: &'m JsonMessage<'_>) -> Result<Self, DecodeError> {
+        let (key, key_schema) = payload(plan, message.key.as_deref());
+        let (value, value_schema) = payload(plan, message.value.as_deref());
+        let flat = Self { key, key_schema, value, value_schema, change: Change::Row };
+        match value.map(|json| envelope(plan, json)).transpose()?.flatten() {
+            Some(envelope) => flat.open(&envelope),
+            None => Ok(flat),
+        }
+    }
+
+    pub(super) fn context<'a>(&'a self, raw: &'a RawRecord) -> SyncContext<'a> {
+        SyncContext::new(raw, self.key, self.value)
+    }
+
+    fn open(self, envelope: &DebeziumEnvelope<'m>) -> Result<Self, DecodeError> {
+        let schema = self.value_schema.as_deref();
+        match envelope.op {
+            "c" | "u" | "r" => match envelope.after {
+                Some(after) => Ok(Self { value: Some(after), value_schema: schema.and_then(RowSchema::after), ..self }),
+                None => Err(DecodeError::new(format!(
+                    "Debezium's operation `{}` writes a row, but the message has no `after`",
+                    envelope.op
+                ))),
+            },
+            "d" => Ok(Self {
+                value: envelope.before,
+                value_schema: schema.and_then(RowSchema::before),
+                change: Change::Deletion,
+                ..self
+            }),
+            "m" => Ok(Self { value: None, value_schema: None, change: Change::Nothing, ..self }),
+            "t" => Err(DecodeError::new(
+                "Debezium's operation `t` says that the whole table was truncated, which is not applied; delete the \
+                 rows by hand, or leave the operation out with `skipped.operations = t` in the connector",
+            )),
+            unknown => Err(DecodeError::new(format!(
+                "unknown operation {} in Debezium's envelope; known are c, u, r, d, t and m",
+                quoted(unknown)
+            ))),
+        }
+    }
+}
+
+/// Takes off `{"schema": …, "payload": …}`. JSON's null is no value.
+pub(super) fn payload<'m>(plan: &ReadPlan, json: Option<&'m [u8]>) -> (Option<&'m [u8]>, Option<Arc<RowSchema>>) {
+    let Some(json) = json else { return (None, None) };
+    let (payload, schema) = match wrapped(json) {
+        Some((schema, payload)) if schema.get() == "null" => {
+            // Without a schema to look at, a model with these two columns is the better reading.
+            let is_row = plan.reads("schema") || plan.reads("payload");
+            (if is_row { json } else { payload.get().as_bytes() }, None)
+        }
+        Some((schema, payload)) => match plan.schemas.get(schema.get()) {
+            Some(schema) => (payload.get().as_bytes(), Some(schema)),
+            None => (json, None),
+        },
+        None => (json, None),
+    };
+    (Some(payload).filter(|json| json.trim_ascii() != b"null"), schema)
+}
+
+fn wrapped(json: &[u8]) -> Option<(&RawValue, &RawValue)> {
+    if !matches!(first_key(json), Some(b"schema" | b"payload")) {
+        return None;
+    }
+    match members(json, ["schema", "payload"], Others::Refused)? {
+        [Some(schema), Some(payload)] => Some((schema, payload)),
+        _ => None,
+    }
+}
+
+/// The payload of a key whose schema does not matter.
+pub(super) fn key_payload(json: &[u8]) -> &[u8] {
+    match wrapped(json) {
+        Some((schema, payload)) if matches!(schema.get().as_bytes().first(), Some(b'{' | b'n')) => {
+            payload.get().as_bytes()
+        }
+        _ => json,
+    }
+}
+
+struct DebeziumEnvelope<'m> {
+    op: &'m str,
+    before: Option<&'m [u8]>,
+    after: Option<&'m [u8]>,
+}
+
+const ENVELOPE: [&str; 9] = ["op", "source", "before", "after", "ts_ms", "ts_us", "ts_ns", "transaction", "message"];
+
+/// Debezium's envelope; `None` where the value is a row.
+///
+/// A row may have columns of these names: in [`Envelope::Auto`] every member has to be the envelope's, `op` a text,
+/// `source` an object, and `before` and `after` objects or null. Rows whose first field has another name cost nothing.
+fn envelope<'m>(plan: &ReadPlan, json: &'m [u8]) -> Result<Option<DebeziumEnvelope<'m>>, DecodeError> {
+    let full = match plan.envelope {
+        Envelope::Flat => return Ok(None),
+        Envelope::Full => true,
+        Envelope::Auto => {
+            if !first_key(json).is_some_and(|key| ENVELOPE.iter().any(|name| name.as_bytes() == key)) {
+                return Ok(None);
+            }
+            false
+        }
+    };
+    let found = members(json, ENVELOPE, if full { Others::Ignored } else { Others::Refused });
+    let found = found.and_then(|[op, source, before, after, ..]| {
+        let op = op?.get().strip_prefix('"')?.strip_suffix('"')?;
+        let is_source = source.is_some_and(|source| source.get().starts_with('{'));
+        (is_source || full).then_some(())?;
+        Some(DebeziumEnvelope { op, before: row_or_null(before)?, after: row_or_null(after)? })
+    });
+    match found {
+        None if full => Err(DecodeError::new(format!(
+            "expected Debezium's envelope (`before`, `after`, `source`, `op`), as `envelope = full` says, found another \
+             value: {}",
+            beginning(json)
+        ))),
+        found => Ok(found),
+    }
+}
+
+/// The inner `None` is null or absent; the outer one neither null nor an object.
+fn row_or_null(member: Option<&RawValue>) -> Option<Option<&[u8]>> {
+    match member.map(RawValue::get) {
+        None | Some("null") => Some(None),
+        Some(row) if row.starts_with('{') => Some(Some(row.as_bytes())),
+        Some(_) => None,
+    }
+}
+
+/// The name of an object's first member, as it is written.
+fn first_key(json: &[u8]) -> Option<&[u8]> {
+    let json = json.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
+    json.iter().position(|byte| *byte == b'"').map(|end| &json[..end])
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Others {
+    Refused,
+    Ignored,
+}
+
+/// The texts of an object's members by these names; `None` where it is no object, or has others that are refused.
+fn members<'m, const N: usize>(
+    json: &'m [u8],
+    names: [&'static str; N],
+    others: Others,
+) -> Option<[Option<&'m RawValue>; N]> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let members = json.deserialize_map(Members { names, others }).ok()?;
+    json.end().ok()?;
+    Some(members)
+}
+
+struct Members<const N: usize> {
+    names: [&'static str; N],
+    others: Others,
+}
+
+impl<'de, const N: usize> Visitor<'de> for Members<N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            match self.names.iter().position(|known| *known == name.0) {
+                Some(index) => found[index] = Some(map.next_value::<&'de RawValue>()?),
+                None if self.others == Others::Refused => return Err(A::Error::custom("another member")),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
