@@ -56,6 +56,6 @@ pub mod prelude {
 }
 
 #[cfg(feature = "client")]
-pub use self::app::{App, Handle, RunError, StartError, Summary};
+pub use self::app::{App, Handle, RunError, StartError, Summary, run};
 #[cfg(feature = "client")]
 pub use self::kafka::ClientError;
