@@ -2,13 +2,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 
-use diesel::prelude::*;
 use django_kafka_rs::__private as dk;
 use django_kafka_rs::db::DbConn;
-use django_kafka_rs::error::{ConsumeError, TransformError};
-use django_kafka_rs::sync::{Applied, Lookup, SyncContext};
-use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel};
-use dk::{Patch as _, Row as _, SyncModel as _, dbz};
+use django_kafka_rs::prelude::*;
+use dk::{Patch as _, Row as _};
 use expect_test::{Expect, expect};
 
 diesel::table! {
@@ -164,33 +161,167 @@ fn check<M: dk::SyncModel>(json: &str, expected: Expect) {
 fn reads_renamed_transformed_and_encoded_fields() {
     check::<Customer>(
         r#"{"id": 7, "name": "ada", "email": null, "joined": 19000, "password_hash": "x", "first_name": "no"}"#,
-        expect![[r#""#]],
+        expect![[r#"
+            id= ? -- binds: [7]
+            first_name= ? -- binds: ["ADA"]
+            email= ? -- binds: [None]
+            joined= ? -- binds: [2022-01-08]
+        "#]],
     );
 }
 
 #[test]
 fn absent_fields_are_absent_columns() {
-    check::<Customer>(r#"{"id": 7}"#, expect![[r#""#]]);
+    check::<Customer>(
+        r#"{"id": 7}"#,
+        expect![[r#"
+        id= ? -- binds: [7]
+        first_name absent NULL -- binds: []
+        email absent NULL -- binds: []
+        joined absent NULL -- binds: []
+    "#]],
+    );
 }
 
 #[test]
 fn reads_one_message_field_into_two_columns_and_keeps_excluded_ones_out() {
     check::<Everything>(
         r#"{"id": 1, "raw": "12", "due": 0, "type": "a", "slug": "ABC", "secret": "s", "left_over": "l"}"#,
-        expect![[r#""#]],
+        expect![[r#"
+            the_key= ? -- binds: [1]
+            count= ? -- binds: [12]
+            label= ? -- binds: ["12"]
+            score absent NULL -- binds: []
+            due= ? -- binds: [Some(1970-01-02)]
+            type= ? -- binds: ["a"]
+            slug= ? -- binds: [Slug("abc")]
+            origin absent NULL -- binds: []
+            note absent NULL -- binds: []
+            secret absent NULL -- binds: []
+        "#]],
     );
 }
 
 #[test]
 fn a_transform_sees_null_where_its_argument_is_an_option() {
-    check::<Everything>(r#"{"due": null}"#, expect![[r#""#]]);
+    let patch = read::<Everything>(r#"{"due": null}"#).expect("null is a value");
+    assert_eq!(patch.present(), dk::ColumnSet::of(&[4]));
+    let Err((error, None)) = read::<Customer>(r#"{"name": null}"#) else { panic!("a text was expected") };
+    expect!["expected a text, found null, but the field has no NULL; make it an `Option<…>`"]
+        .assert_eq(&error.to_string());
+}
+
+diesel::table! {
+    encodeds (id) {
+        id -> Text,
+        seen -> Nullable<Timestamp>,
+        at -> TimestamptzSqlite,
+        price -> Nullable<Text>,
+        raw -> Binary,
+    }
+}
+#[derive(SyncModel)]
+struct Encoded {
+    id: String,
+    #[sync(as = dbz::Timestamp)]
+    seen: Option<chrono::NaiveDateTime>,
+    #[sync(as = dbz::MicroTimestamp)]
+    at: chrono::DateTime<chrono::Utc>,
+    #[sync(as = dbz::Decimal(2))]
+    price: Option<String>,
+    raw: Vec<u8>,
+}
+
+#[test]
+fn named_encodings_read_what_is_in_an_option() {
+    check::<Encoded>(
+        r#"{"id": "a", "seen": 1500, "at": 1500, "price": "AN8=", "raw": "AQI="}"#,
+        expect![[r#"
+            id= ? -- binds: ["a"]
+            seen= ? -- binds: [Some(1970-01-01T00:00:01.500)]
+            at= ? -- binds: [1970-01-01T00:00:00.001500Z]
+            price= ? -- binds: [Some("2.23")]
+            raw= ? -- binds: [[1, 2]]
+        "#]],
+    );
+    check::<Encoded>(
+        r#"{"id": "a", "seen": null, "price": null}"#,
+        expect![[r#"
+        id= ? -- binds: ["a"]
+        seen= ? -- binds: [None]
+        at absent NULL -- binds: []
+        price= ? -- binds: [None]
+        raw absent NULL -- binds: []
+    "#]],
+    );
+    check::<Encoded>(
+        r#"{"id": "a", "seen": "__debezium_unavailable_value"}"#,
+        expect![[r#"
+        id= ? -- binds: ["a"]
+        seen absent NULL -- binds: []
+        at absent NULL -- binds: []
+        price absent NULL -- binds: []
+        raw absent NULL -- binds: []
+    "#]],
+    );
+}
+
+#[test]
+fn computes_from_the_message() {
+    let raw = django_kafka_rs::record::RawRecord {
+        topic: "t".into(),
+        partition: 0,
+        offset: 7,
+        timestamp_ms: None,
+        key: Some(b"1".to_vec()),
+        value: Some(br#"{"id": 1}"#.to_vec()),
+        headers: Headers::new(),
+    };
+    let topic = dk::ModelTopic {
+        dialect: dk::Dialect::Plain,
+        targets: dk::Targets::One(&Everything::DESCRIPTOR),
+        options: dk::SyncOptions::NONE,
+        key_to_json: dk::to_json::<dk::Json>,
+        value_to_json: dk::to_json::<dk::Json>,
+    };
+    let plan = dk::ReadPlan::new(&topic, &Everything::DESCRIPTOR).expect("a plan");
+    let message = django_kafka_rs::sync::decode::JsonMessage::new(&raw, &topic).expect("JSON");
+    let decoded = (Everything::DESCRIPTOR.decode)(&plan, &message).expect("a row");
+    let dk::Decoded::Upsert { row, lookup } = decoded else { panic!("a row, not {decoded:?}") };
+    assert_eq!(lookup, dk::ColumnSet::of(&[0]));
+    let patch = row.as_any().downcast_ref::<PatchOf<Everything>>().expect("the model's own patch");
+    expect![[r#"
+        the_key= ? -- binds: [1]
+        count absent NULL -- binds: []
+        label absent NULL -- binds: []
+        score absent NULL -- binds: []
+        due absent NULL -- binds: []
+        type absent NULL -- binds: []
+        slug absent NULL -- binds: []
+        origin= ? -- binds: ["t/7"]
+        note= ? -- binds: ["noted"]
+        secret absent NULL -- binds: []
+    "#]]
+    .assert_eq(&bound::<Everything>(patch));
 }
 
 #[test]
 fn defaults_fill_what_is_absent_on_insert() {
     let mut patch = read::<Everything>(r#"{"id": 1, "score": 2.5}"#).expect("a patch");
     patch.fill_insert_defaults();
-    expect![[r#""#]].assert_eq(&bound::<Everything>(&patch));
+    expect![[r#"
+        the_key= ? -- binds: [1]
+        count absent NULL -- binds: []
+        label absent NULL -- binds: []
+        score= ? -- binds: [Some(2.5)]
+        due absent NULL -- binds: []
+        type absent NULL -- binds: []
+        slug absent NULL -- binds: []
+        origin absent NULL -- binds: []
+        note absent NULL -- binds: []
+        secret= ? -- binds: [""]
+    "#]]
+    .assert_eq(&bound::<Everything>(&patch));
 }
 
 #[test]
@@ -198,13 +329,17 @@ fn a_failing_transform_keeps_its_error() {
     let Err((error, Some(transform))) = read::<Everything>(r#"{"raw": "twelve"}"#) else {
         panic!("a number was expected")
     };
-    expect![[r#""#]].assert_eq(&format!("{error}\n{transform}"));
+    expect![[r#"
+        count
+        field `count`: invalid digit found in string"#]]
+    .assert_eq(&format!("{error}\n{transform}"));
 }
 
 #[test]
 fn a_value_of_the_wrong_type_is_an_error_of_serde() {
     let Err((error, None)) = read::<Customer>(r#"{"id": "seven"}"#) else { panic!("an integer was expected") };
-    expect![[r#""#]].assert_eq(&error.to_string());
+    expect![[r#"expected an integer (i64, -9223372036854775808 to 9223372036854775807), found the text "seven""#]]
+        .assert_eq(&error.to_string());
 }
 
 #[test]
@@ -247,7 +382,21 @@ fn describes_the_model() {
     text +=
         &format!("{} {} {}\n", options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some());
     text += &(descriptor.table)().sqlite;
-    expect![[r#""#]].assert_eq(&text);
+    expect![[r#"
+        Everything [0]
+        ColumnDescriptor { field: "id", column: "the_key", message_field: Some("id"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "count", column: "count", message_field: Some("raw"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "label", column: "label", message_field: Some("raw"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "score", column: "score", message_field: Some("score"), insert_default: true, stores_sqlite: true }
+        ColumnDescriptor { field: "due", column: "due", message_field: Some("due"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "type", column: "type", message_field: Some("type"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "slug", column: "slug", message_field: Some("slug"), insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "origin", column: "origin", message_field: None, insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "note", column: "note", message_field: None, insert_default: false, stores_sqlite: true }
+        ColumnDescriptor { field: "secret", column: "secret", message_field: None, insert_default: true, stores_sqlite: true }
+        ["secret", "left_over", "not-a-word"] Some([LookupField { field: "id", whole_key: true }]) Some(Flat) Some(false)
+        true true false
+        `every_options`"#]].assert_eq(&text);
 }
 
 /// `lookup_with` is typed: the columns are the model's own.
@@ -345,5 +494,10 @@ fn topic_of<T: dk::ModelTopicConsumer>() -> String {
 #[test]
 fn model_topics_name_their_models() {
     let text = [topic_of::<Account>(), topic_of::<Plain>(), topic_of::<Several>(), topic_of::<One>()].concat();
-    expect![[r#""#]].assert_eq(&text);
+    expect![[r#"
+        Debezium: Account; [] None false
+        Plain: Plain; [] None false
+        Debezium: public.customers => Customer, public.accounts => Account; ["password_hash"] Some([LookupField { field: "id", whole_key: false }]) false
+        Plain: Contact; [] None true
+    "#]].assert_eq(&text);
 }

@@ -8,10 +8,15 @@ mod context;
 pub mod decode;
 mod lookup;
 mod model;
+pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
 #[doc(hidden)]
 pub mod stub;
+#[cfg(feature = "sqlite")]
+pub(crate) mod table;
+#[cfg(feature = "sqlite")]
+pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
