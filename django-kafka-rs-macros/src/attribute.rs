@@ -20,7 +20,31 @@ pub(crate) fn topic(arguments: TokenStream, item: &TokenStream) -> TokenStream {
         }
         (errors, _, Some(structure)) => {
             let errors = errors.err();
-            let stub = fallback::topic(&dk, &structure.ident, key.as_ref(), value.as_ref());
+            let stub = fallback::topic(&dk, &structure, key.as_ref(), value.as_ref());
+            quote!(#item #errors #stub)
+        }
+        (errors, _, None) => {
+            let errors = errors.err();
+            quote!(#item #errors)
+        }
+    }
+}
+
+/// `#[consumer(…)]`: the item, and what it adds.
+pub(crate) fn consumer(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    let ctx = Ctx::new();
+    let options = attr::consumer::read(&ctx, arguments);
+    let dk = options.dk.clone();
+    let structure = attr::item::structure(&ctx, symbol::CONSUMER.title, item);
+    let consumer = structure.as_ref().and_then(|structure| check::consumer(&ctx, options, structure));
+    match (ctx.finish(), consumer, structure) {
+        (Ok(()), Some(consumer), _) => {
+            let code = expand::consumer::expand(&consumer);
+            quote!(#item #code)
+        }
+        (errors, _, Some(structure)) => {
+            let errors = errors.err();
+            let stub = fallback::consumer(&dk, &structure);
             quote!(#item #errors #stub)
         }
         (errors, _, None) => {

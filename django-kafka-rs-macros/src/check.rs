@@ -1,11 +1,13 @@
 //! Rules across an attribute's options and the item it stands on.
 
+use crate::attr::consumer::ConsumerOptions;
 use crate::attr::item;
 use crate::attr::topic::TopicOptions;
 use crate::ctx::Ctx;
-use crate::diag;
+use crate::model::consumer::Consumer;
 use crate::model::topic::{Format, Payload, Role, Topic};
-use crate::symbol::{KEY, KEY_FORMAT, VALUE, VALUE_FORMAT};
+use crate::symbol::{CONSUMER, KEY, KEY_FORMAT, VALUE, VALUE_FORMAT};
+use crate::{diag, librdkafka};
 
 /// A topic of these options on this struct; `None` where something was reported.
 pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) -> Option<Topic> {
@@ -30,6 +32,25 @@ pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) ->
         retry,
         register: register.unwrap_or(true),
     })
+}
+
+/// A consumer of these options on this struct; `None` where something was reported.
+pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStruct) -> Option<Consumer> {
+    let ConsumerOptions { dk, group, topics, config, batch, workers } = options;
+    let config = librdkafka::check_consumer(ctx, config);
+    if !item.fields.is_empty() {
+        let message = diag::note(
+            format_args!("{} stands on a struct without fields", CONSUMER.title),
+            "a consumer is a declaration; nothing is kept in it",
+        );
+        let cure =
+            format_args!("write `struct {};`; what handlers share goes into `App::builder().state(…)`", item.ident);
+        ctx.error(&item.fields, diag::help(message, cure));
+    }
+    if ctx.has_errors() {
+        return None;
+    }
+    Some(Consumer { dk, ident: item.ident.clone(), group: group?, topics: topics?, config, batch, workers })
 }
 
 /// A key or value: the format decides the type where none is written, and the type the format.

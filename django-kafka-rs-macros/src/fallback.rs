@@ -1,26 +1,35 @@
 //! What is generated beside a mistake: the item as it is, and impls without content, so that whatever names the
 //! item (`topics(Customer)`, `Record<Audit>`) does not fail too. One mistake, one error.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
+use crate::attr::item::role;
+use crate::model::topic::Role;
 use crate::paths::Runtime;
 
-/// A `Topic` that says nothing. `key` and `value` as far as they could be read.
-pub(crate) fn topic(dk: &Runtime, ident: &Ident, key: Option<&syn::Type>, value: Option<&syn::Type>) -> TokenStream {
-    let type_or_json = |ty: Option<&syn::Type>| match ty {
-        Some(ty) => ty.to_token_stream(),
-        None => quote!(#dk::serde_json::Value),
+/// A `Topic` that says nothing. `key` and `value` as far as they could be read; the formats take any type.
+pub(crate) fn topic(
+    dk: &Runtime,
+    item: &syn::ItemStruct,
+    key: Option<&syn::Type>,
+    value: Option<&syn::Type>,
+) -> TokenStream {
+    let ident = &item.ident;
+    let payload = |ty: Option<&syn::Type>| match (ty, role(item)) {
+        (Some(ty), _) => ty.to_token_stream(),
+        (None, Role::Synced | Role::Unclear) => quote!(#dk::serde_json::Value),
+        (None, Role::Unit | Role::Stateful) => quote!(::std::string::String),
     };
-    let (key, value) = (type_or_json(key), type_or_json(value));
+    let (key, value) = (payload(key), payload(value));
     quote! {
         const _: () = {
             #[automatically_derived]
             impl #dk::Topic for #ident {
                 type Key = #key;
                 type Value = #value;
-                type KeyFormat = #dk::Json;
-                type ValueFormat = #dk::Json;
+                type KeyFormat = #dk::probe::AnyFormat;
+                type ValueFormat = #dk::probe::AnyFormat;
                 const DECLARATION: #dk::TopicDeclaration = #dk::TopicDeclaration::new(
                     ::core::stringify!(#ident),
                     "",
@@ -37,7 +46,8 @@ pub(crate) fn topic(dk: &Runtime, ident: &Ident, key: Option<&syn::Type>, value:
 }
 
 /// A `Consumer` that says nothing.
-pub(crate) fn consumer(dk: &Runtime, ident: &Ident) -> TokenStream {
+pub(crate) fn consumer(dk: &Runtime, item: &syn::ItemStruct) -> TokenStream {
+    let ident = &item.ident;
     quote! {
         const _: () = {
             #[automatically_derived]
@@ -48,6 +58,46 @@ pub(crate) fn consumer(dk: &Runtime, ident: &Ident) -> TokenStream {
                     &[],
                     #dk::Location { file: ::core::file!(), line: ::core::line!() },
                 );
+            }
+        };
+    }
+}
+
+/// A `SyncModel` that says nothing; nothing at all for a struct with parameters, where it would be a mistake more.
+pub(crate) fn sync_model(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::SyncModel for #ident {
+                type Table = #dk::stub::Table;
+                type Patch = #dk::stub::Patch;
+                const DESCRIPTOR: #dk::ModelDescriptor = #dk::stub::DESCRIPTOR;
+            }
+        };
+    }
+}
+
+/// What makes a struct a model topic, saying nothing.
+pub(crate) fn model_consumer(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::ModelTopicConsumer for #ident {
+                const MODEL_TOPIC: #dk::ModelTopic = #dk::stub::MODEL_TOPIC;
+            }
+            #[automatically_derived]
+            impl #dk::ConsumedTopic for #ident {
+                fn __handler() -> #dk::HandlerSource {
+                    #dk::HandlerSource::Models(&#dk::stub::MODEL_TOPIC)
+                }
             }
         };
     }

@@ -11,11 +11,14 @@ mod ctx;
 mod diag;
 mod expand;
 mod fallback;
+mod librdkafka;
 mod model;
 mod not_yet;
 mod paths;
 mod symbol;
 mod sync_derive;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 
@@ -23,6 +26,12 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn topic(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::topic(arguments.into(), &item.into()).into()
+}
+
+#[doc = include_str!("../docs/consumer.md")]
+#[proc_macro_attribute]
+pub fn consumer(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::consumer(arguments.into(), &item.into()).into()
 }
 
 #[doc = include_str!("../docs/sync_model.md")]

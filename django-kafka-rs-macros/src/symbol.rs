@@ -37,10 +37,8 @@ const fn word(name: &'static str, example: &'static str) -> Word {
 }
 
 // Attributes.
-pub(crate) const TOPIC_ATTRIBUTE: &str = "topic";
 pub(crate) const SYNC_ATTRIBUTE: &str = "sync";
 pub(crate) const REROUTE_ATTRIBUTE: &str = "reroute";
-pub(crate) const REPRODUCE_ATTRIBUTE: &str = "reproduce";
 pub(crate) const DIESEL_ATTRIBUTE: &str = "diesel";
 pub(crate) const DERIVE_ATTRIBUTE: &str = "derive";
 
@@ -48,7 +46,6 @@ pub(crate) const DERIVE_ATTRIBUTE: &str = "derive";
 pub(crate) const SYNC_MODEL: &str = "SyncModel";
 pub(crate) const MODEL_TOPIC_CONSUMER: &str = "ModelTopicConsumer";
 pub(crate) const DBZ_CONSUMER: &str = "DbzConsumer";
-pub(crate) const TOPIC_REPRODUCER: &str = "TopicReproducer";
 
 // In every macro.
 pub(crate) const CRATE: &str = "crate";

@@ -6,7 +6,9 @@ pub use linkme;
 pub use serde;
 pub use serde_json;
 
-pub use crate::consumer::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};
+pub use crate::consumer::{
+    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry, check_consumer_topic,
+};
 pub use crate::context::Context;
 pub use crate::db::DbConn;
 pub use crate::error::{ConsumeError, DecodeError, TransformError};
@@ -35,3 +37,24 @@ macro_rules! __sqlite {
     ($($item:tt)*) => {};
 }
 pub use crate::__sqlite as sqlite;
+
+/// Whether SQLite stores the type as the SQL type; never, where the runtime has no SQLite.
+#[cfg(feature = "sqlite")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __stores_sqlite {
+    ($type:ty, $sql_type:ty) => {{
+        use $crate::__private::probe::StoresSqliteNot as _;
+        <$crate::__private::probe::StoresSqlite<$type, $sql_type>>::YES
+    }};
+}
+/// Never: this runtime has no SQLite.
+#[cfg(not(feature = "sqlite"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __stores_sqlite {
+    ($type:ty, $sql_type:ty) => {
+        false
+    };
+}
+pub use crate::__stores_sqlite as stores_sqlite;

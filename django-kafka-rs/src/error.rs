@@ -78,7 +78,10 @@ impl ConsumeError {
 
 impl<E: Into<BoxError>> From<E> for ConsumeError {
     fn from(error: E) -> Self {
-        Self::with_action(Action::Policy, error.into())
+        let source = error.into();
+        // What a field's function asked for goes on through the error that names the field.
+        let action = source.downcast_ref::<TransformError>().map_or(Action::Policy, |transform| transform.action);
+        Self::with_action(action, source)
     }
 }
 
@@ -186,6 +189,7 @@ impl ProduceError {
 #[error("field `{field}`: {source}")]
 pub struct TransformError {
     field: &'static str,
+    action: Action,
     #[source]
     source: BoxError,
 }
@@ -193,7 +197,22 @@ pub struct TransformError {
 impl TransformError {
     #[doc(hidden)]
     #[must_use]
-    pub fn new(field: &'static str, source: BoxError) -> Self {
-        Self { field, source }
+    pub fn new(field: &'static str, error: impl Into<ConsumeError>) -> Self {
+        let ConsumeError { action, source, .. } = error.into();
+        Self { field, action, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_s_function_can_skip_the_message() {
+        let error = ConsumeError::from(TransformError::new("total", ConsumeError::skip("a draft")));
+        assert_eq!(error.action(), Action::Skip);
+        assert_eq!(error.to_string(), "field `total`: a draft");
+        let error = ConsumeError::from(TransformError::new("total", "no number"));
+        assert_eq!(error.action(), Action::Policy);
     }
 }

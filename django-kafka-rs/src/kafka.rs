@@ -48,8 +48,7 @@ impl ClientEvents {
     pub(crate) fn report(&self, error: &KafkaError, reason: &str) -> ClientError {
         let is_fatal = matches!(
             error,
-            KafkaError::MessageConsumptionFatal(_)
-                | KafkaError::Global(rdkafka::error::RDKafkaErrorCode::Fatal)
+            KafkaError::MessageConsumptionFatal(_) | KafkaError::Global(rdkafka::error::RDKafkaErrorCode::Fatal)
         );
         let message = if reason.is_empty() { error.to_string() } else { format!("{error}: {reason}") };
         let error = ClientError { client: self.client.clone(), message, is_fatal };

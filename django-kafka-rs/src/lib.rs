@@ -2,25 +2,42 @@
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod app;
+#[cfg(feature = "client")]
+mod clock;
 pub mod consumer;
 pub mod context;
 pub mod db;
+#[cfg(feature = "client")]
+pub mod dead_letter;
+#[cfg(feature = "client")]
+pub mod embedded;
 pub mod error;
 pub mod format;
 #[cfg(feature = "client")]
+mod kafka;
+#[cfg(feature = "client")]
 mod nearest;
+#[cfg(feature = "client")]
+pub mod producer;
 pub mod record;
+
 mod registry;
+#[cfg(feature = "client")]
+mod retry;
 #[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod topic;
 
 /// What a program that declares topics and consumers names: `use django_kafka_rs::prelude::*;`. Diesel's own
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel};
+    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
 
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;
@@ -33,3 +50,8 @@ pub mod prelude {
     pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
 }
+
+#[cfg(feature = "client")]
+pub use self::app::{App, Handle, RunError, StartError, Summary};
+#[cfg(feature = "client")]
+pub use self::kafka::ClientError;

@@ -1,4 +1,9 @@
 //! Generated code. Nothing here can fail: what is wrong was found before.
 
+pub(crate) mod consumer;
+pub(crate) mod model_consumer;
+pub(crate) mod patch;
 pub(crate) mod register;
+pub(crate) mod row;
+pub(crate) mod sync;
 pub(crate) mod topic;

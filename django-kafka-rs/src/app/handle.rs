@@ -46,7 +46,7 @@ type Result_ = Result<Summary, RunError>;
 #[derive(Debug)]
 pub struct Handle {
     consumers: Vec<ConsumerHandle>,
-    services: Services,
+    services: Arc<Services>,
     kafka: Kafka,
     database: Option<Database>,
     clock: Clock,
@@ -63,7 +63,7 @@ pub(crate) struct ConsumerHandle {
 impl Handle {
     pub(crate) fn new(
         running: Vec<Running>,
-        services: Services,
+        services: Arc<Services>,
         kafka: Kafka,
         database: Option<Database>,
         clock: Clock,
@@ -73,7 +73,7 @@ impl Handle {
             .map(|r| ConsumerHandle { name: r.name.clone(), sender: r.sender.clone(), progress: r.progress.clone() })
             .collect();
         let (tell, ended) = watch::channel(None);
-        tokio::spawn(supervise(running, consumers.clone(), kafka.clone(), tell));
+        tokio::spawn(supervise(running, consumers.clone(), services.clone(), kafka.clone(), tell));
         Self { consumers, services, kafka, database, clock, ended }
     }
 
@@ -110,6 +110,15 @@ impl Handle {
     #[must_use]
     pub fn embedded_bootstrap_servers(&self) -> Option<&str> {
         self.services.embedded.as_ref().map(|broker| broker.bootstrap_servers())
+    }
+
+    /// Asks all consumers to end, without waiting; for `Drop`.
+    #[cfg(feature = "testing")]
+    pub(crate) fn ask_to_stop_now(&self) {
+        for consumer in &self.consumers {
+            // A full channel means an engine at work, which its runtime ends.
+            let _ = consumer.sender.try_send(Event::Shutdown);
+        }
     }
 
     /// What was done so far.
@@ -176,6 +185,7 @@ async fn ask_to_stop(consumers: &[ConsumerHandle]) {
 async fn supervise(
     running: Vec<Running>,
     consumers: Vec<ConsumerHandle>,
+    services: Arc<Services>,
     kafka: Kafka,
     tell: watch::Sender<Option<Result_>>,
 ) {
@@ -208,6 +218,8 @@ async fn supervise(
         tracing::warn!("{error}");
     }
     let counts = summary(consumers.iter().map(|consumer| consumer.progress.counts()));
+    // Until here the embedded broker is needed: a client that closes without its broker waits long.
+    drop(services);
     let _ = tell.send(Some(result.map(|()| counts)));
 }
 

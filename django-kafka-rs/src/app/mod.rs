@@ -46,7 +46,10 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("registry", &self.registry).field("embedded", &self.embedded).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("registry", &self.registry)
+            .field("embedded", &self.embedded)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,6 +122,6 @@ impl App {
     /// # Errors
     /// What is wrong with the settings or the declarations (all of it), or what cannot be reached.
     pub async fn start(self) -> Result<Handle, StartError> {
-        Parts::load(self)?.start(ConsumeOptions::default()).await
+        Parts::load(self, None)?.start(ConsumeOptions::default()).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc as std_mpsc;
@@ -14,12 +15,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Handle, Running};
-use super::services::{Services, reach_broker};
+use super::services::{Services, environment, reach_broker};
 use super::{App, StartError};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
-use crate::consumer::engine::{Engine, EngineConfig, Wiring};
+use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
 use crate::consumer::event::Event;
+use crate::consumer::fence::Fence;
 use crate::consumer::lane::LaneLimits;
 use crate::consumer::poll::{self, KafkaConsumer, PollContext};
 use crate::consumer::progress::Progress;
@@ -28,7 +30,7 @@ use crate::context::{Context, States};
 use crate::db::{Database, migrations};
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
-use crate::settings::{ClientKind, Settings};
+use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
 use crate::topic::names::own_topics_pattern;
 use crate::topic::{CustomTopic, HandlerSource};
@@ -56,12 +58,22 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Loads the settings.
-    pub(crate) fn load(app: App) -> Result<Self, StartError> {
+    /// Loads the settings; `path` is the command line's.
+    pub(crate) fn load(app: App, path: Option<PathBuf>) -> Result<Self, StartError> {
         let App { registry, settings, embedded, states, migrations, error_handler, topics } = app;
-        let mut settings = settings.load()?;
+        let referenced = registry.referenced_settings();
+        let mut settings = settings.resolve(LoadOptions { path, referenced, ..LoadOptions::of_process() })?;
         settings.embedded.enabled |= embedded;
         Ok(Self { registry, settings, states, migrations, error_handler, topics })
+    }
+
+    /// For tests: settings that were given, or the defaults; neither a file nor the environment changes a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn load_for_tests(mut app: App) -> Result<Self, StartError> {
+        if let SettingsSource::Search = app.settings {
+            app.settings = Settings::default().into();
+        }
+        Self::load(app.embedded(), None)
     }
 
     /// The consumers of these names, with their names resolved.
@@ -85,12 +97,14 @@ impl Parts {
 
     /// Runs pending migrations, ours and the application's; gives their names.
     pub(crate) fn migrate(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        migrations::run(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
+        migrations::run(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Migrations that have not been run.
     pub(crate) fn pending_migrations(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        migrations::pending(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
+        migrations::pending(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Starts the consumers.
@@ -123,7 +137,7 @@ impl Parts {
         for (consumer, topics) in consumers.into_iter().zip(tables) {
             running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, options)?);
         }
-        Ok(Handle::new(running, services, kafka, database, clock))
+        Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
 
     /// The mock broker creates topics at the first message; a consumer finds them sooner when they are there.
@@ -221,7 +235,10 @@ impl Parts {
         let name: Arc<str> = resolved.declaration.type_name.into();
         let config = consumer_config(resolved, &topics, settings, options)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let poll_context = PollContext::new(sender.clone(), ClientEvents::new(&name, self.error_handler.clone()));
+        let session = Session::of(&config);
+        let fence = Fence::new(session.timeout);
+        let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
+        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone());
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.subscribe(&topics.subscription()).map_err(refused)?;
@@ -245,20 +262,40 @@ impl Parts {
             },
             clock: clock.clone(),
             progress: progress.clone(),
+            fence,
+            lapse_hold: session.heartbeat * 2,
         };
-        let stop_polling = Arc::new(AtomicBool::new(false));
+        let stop_polling = StopPolling::default();
         let (final_positions, last_commit) = std_mpsc::channel();
         let poll_thread = spawn_poll_thread(
             &name,
             consumer.clone(),
             sender.clone(),
-            stop_polling.clone(),
+            stop_polling.flag(),
             last_commit,
-            settings.polling_frequency,
+            // Polling says that the process lives: often enough for its session.
+            settings.polling_frequency.min(session.timeout / 4),
         )?;
         let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
+    }
+}
+
+/// How a group notices that a member is gone.
+struct Session {
+    timeout: Duration,
+    heartbeat: Duration,
+}
+
+impl Session {
+    /// As configured, or librdkafka's defaults.
+    fn of(config: &ClientConfig) -> Self {
+        let ms = |key, default| {
+            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
+            Duration::from_millis(ms)
+        };
+        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
     }
 }
 
@@ -269,19 +306,16 @@ fn consumer_config(
     settings: &Settings,
     options: &ConsumeOptions,
 ) -> Result<ClientConfig, StartError> {
-    let own = settings
-        .client_config(ClientKind::Consumer, resolved.declaration.config)
-        .map_err(StartError::Settings)?;
+    let kind = ClientKind::Consumer(&resolved.declaration, &resolved.group);
+    let own = settings.client_config(kind, &environment)?;
     let mut config = ClientConfig::new();
     // Its default of one second costs whole seconds where queues are short.
     config.set("fetch.queue.backoff.ms", "5");
     // Memory is bounded: lanes hold the rest.
     config.set("queued.max.messages.kbytes", "16384");
-    for (key, value) in &own {
+    for (key, value) in own.iter() {
         config.set(key, value);
     }
-    config.set("group.id", &resolved.group);
-    config.set("enable.auto.offset.store", "false");
     config.set("enable.auto.commit", "true");
     config.set("enable.partition.eof", if options.until_end { "true" } else { "false" });
     if topics.has_patterns() {

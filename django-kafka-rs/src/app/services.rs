@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::metadata::Metadata;
 
 use super::StartError;
-use crate::db::Database;
+use crate::db::{self, Database};
 use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::producer::{Kafka, Producer};
@@ -16,6 +16,15 @@ use crate::settings::{ClientKind, Settings};
 
 /// How long a broker may take to answer at start.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest message that a consumer takes by default (librdkafka's `receive.message.max.bytes`), and 64 KiB for
+/// the headers that a dead letter adds: librdkafka's own default of 1 MB would refuse before the broker does.
+const MESSAGE_BYTES_MAX: &str = "100065536";
+
+/// Answers `env("…")`.
+pub(crate) fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
 
 /// Settings with what they say running.
 #[derive(Debug)]
@@ -34,9 +43,11 @@ impl Services {
         }
         let partitions = i32::try_from(settings.embedded.partitions).unwrap_or(i32::MAX);
         let broker = EmbeddedBroker::start(partitions).map_err(|e| StartError::Broker(e.to_string()))?;
-        settings.global_config.insert("bootstrap.servers", broker.bootstrap_servers());
+        settings.global_config.set("bootstrap.servers", broker.bootstrap_servers());
         for (key, value) in crate::embedded::CONSUMER_CONFIG {
-            settings.consumer_config.insert_default(key, value);
+            if settings.consumer_config.get(key).is_none() && settings.global_config.get(key).is_none() {
+                settings.consumer_config.set(*key, *value);
+            }
         }
         let mut temporary = None;
         if settings.database_url.is_none() {
@@ -59,14 +70,25 @@ impl Services {
     /// The database; `None` where the settings name none.
     pub(crate) fn open_database(&self) -> Result<Option<Database>, StartError> {
         let Some(url) = &self.settings.database_url else { return Ok(None) };
-        Database::open(&self.settings.database_settings(url))
-            .map(Some)
-            .map_err(|e| StartError::Database(e.to_string()))
+        let settings = &self.settings.database;
+        let settings = db::DatabaseSettings {
+            url: url.clone(),
+            pool_size: settings.pool_size,
+            busy_timeout: settings.busy_timeout,
+            synchronous: settings.synchronous.unwrap_or_default(),
+        };
+        Database::open(&settings).map(Some).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// The producer, with what producing needs.
     pub(crate) fn kafka(&self, error_handler: Option<&ErrorHandler>) -> Result<Kafka, StartError> {
-        let config = self.settings.producer_config().map_err(StartError::Settings)?;
+        let own = self.settings.client_config(ClientKind::Producer, &environment)?;
+        let mut config = ClientConfig::new();
+        config.set("enable.idempotence", "true");
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX);
+        for (key, value) in own.iter() {
+            config.set(key, value);
+        }
         let producer = Producer::new(&config, ClientEvents::new("producer", error_handler.cloned()))
             .map_err(|e| StartError::Broker(e.to_string()))?;
         Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone())))
@@ -74,9 +96,9 @@ impl Services {
 
     /// The configuration of a client that only asks: no group, no consuming.
     pub(crate) fn asking_config(&self) -> Result<ClientConfig, StartError> {
-        let config = self.settings.client_config(ClientKind::Producer, &[]).map_err(StartError::Settings)?;
+        let config = self.settings.client_config(ClientKind::Producer, &environment)?;
         let mut client = ClientConfig::new();
-        for (key, value) in &config {
+        for (key, value) in config.iter() {
             client.set(key, value);
         }
         Ok(client)

@@ -1,6 +1,7 @@
 //! What `#[consumer]` says, as constants.
 
-use crate::topic::{ConsumedTopic, HandlerSource, Location, TopicDeclaration};
+use crate::topic::names::check_derived_names;
+use crate::topic::{ConsumedTopic, HandlerSource, Location, RetryMode, TopicDeclaration};
 
 /// A declared consumer. Written by `#[consumer(…)]`.
 #[diagnostic::on_unimplemented(
@@ -136,4 +137,46 @@ impl TopicEntry {
     pub const fn of<T: ConsumedTopic>() -> Self {
         Self { declaration: T::DECLARATION, handler: T::__handler, type_id: std::any::TypeId::of::<T> }
     }
+}
+
+/// Checks one topic of a consumer, while the program is compiled: that no topic before it has its name, and that
+/// the retry and dead letter topics named after group and topic fit into Kafka's limit.
+///
+/// # Panics
+/// One of them is not so. In a constant this is a compile error with the panic's text.
+#[doc(hidden)]
+pub const fn check_consumer_topic(consumer: &ConsumerDeclaration, index: usize) {
+    let topic = &consumer.topics[index].declaration;
+    let mut earlier = 0;
+    while earlier < index {
+        assert!(
+            !same(topic.name, consumer.topics[earlier].declaration.name),
+            "two topics of this consumer have the same name: a message can have one handler only; \
+             give one of them another name, or take it out of `topics(…)`"
+        );
+        earlier += 1;
+    }
+    let retry_topics = match &topic.retry {
+        Some(retry) if matches!(retry.mode, RetryMode::NonBlocking) && retry.max_retries > 0 => {
+            retry.max_retries.unsigned_abs()
+        }
+        _ => 0,
+    };
+    check_derived_names(consumer.group, topic.name, retry_topics);
+}
+
+/// `==` of strings in a constant.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, BatchEnvironment, BatchResult};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
+use super::fence::Fence;
 use super::lane::{Delivered, Lane, LaneLimits, Stop};
 use super::poll::{self, KafkaConsumer};
 use super::progress::Progress;
@@ -36,6 +37,9 @@ pub(crate) struct EngineConfig {
     pub(crate) environment: BatchEnvironment,
     pub(crate) clock: Clock,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) fence: Arc<Fence>,
+    /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
+    pub(crate) lapse_hold: Duration,
 }
 
 /// Why an engine ended.
@@ -70,9 +74,31 @@ pub(crate) struct Wiring {
     pub(crate) sender: mpsc::Sender<Event>,
     pub(crate) events: mpsc::Receiver<Event>,
     /// Stops the poll thread's polling.
-    pub(crate) stop_polling: Arc<AtomicBool>,
+    pub(crate) stop_polling: StopPolling,
     /// Where the poll thread waits for what to commit last.
     pub(crate) final_positions: std_mpsc::Sender<Positions>,
+}
+
+/// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
+/// runtime leaves no thread behind.
+#[derive(Default)]
+pub(crate) struct StopPolling(Arc<AtomicBool>);
+
+impl StopPolling {
+    /// What the poll thread looks at.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
+    fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for StopPolling {
+    fn drop(&mut self) {
+        self.tell();
+    }
 }
 
 pub(crate) struct Engine {
@@ -84,6 +110,7 @@ pub(crate) struct Engine {
     busy: usize,
     is_assigned: bool,
     drain_until: Option<Instant>,
+    hold_until: Option<Instant>,
     fatal: Option<String>,
     told_unknown_topic: bool,
 }
@@ -99,6 +126,7 @@ impl Engine {
             busy: 0,
             is_assigned: false,
             drain_until: None,
+            hold_until: None,
             fatal: None,
             told_unknown_topic: false,
         }
@@ -161,6 +189,15 @@ impl Engine {
             }
             Event::EndOfPartition(number) => self.reached_end(number),
             Event::UnknownTopic => self.tell_unknown_topic(),
+            Event::Lapsed => {
+                tracing::warn!(
+                    consumer = &*self.config.name,
+                    "this process stood still for longer than its session lasts (`session.timeout.ms`): what was in \
+                     hand is not committed, and nothing new starts for {:?}",
+                    self.config.lapse_hold
+                );
+                self.hold_until = Some(self.config.clock.now() + self.config.lapse_hold);
+            }
             Event::Fatal(message) => {
                 self.fatal.get_or_insert(message);
                 self.drain();
@@ -233,6 +270,10 @@ impl Engine {
             return;
         }
         let now = self.config.clock.now();
+        if self.hold_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.hold_until = None;
         for (id, state) in &mut self.lanes {
             if self.busy >= self.config.workers {
                 return;
@@ -242,7 +283,8 @@ impl Engine {
             }
             let Some(batch) = state.lane.take_batch(now) else { continue };
             self.busy += 1;
-            let environment = BatchEnvironment { cancel: state.cancel.clone(), ..self.config.environment.clone() };
+            let permit = self.config.fence.permit(state.cancel.clone());
+            let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
             spawn(id.clone(), state.generation, state.topic.clone(), batch, environment, self.wiring.sender.clone());
         }
     }
@@ -348,7 +390,7 @@ impl Engine {
     fn drain(&mut self) {
         if self.drain_until.is_none() {
             self.drain_until = Some(self.config.clock.now() + self.config.shutdown_timeout);
-            self.wiring.stop_polling.store(true, Ordering::Relaxed);
+            self.wiring.stop_polling.tell();
         }
     }
 
@@ -388,9 +430,9 @@ impl Engine {
             .lanes
             .values()
             .filter(|state| !state.is_leaving && self.busy < self.config.workers && self.drain_until.is_none())
-            .filter_map(|state| state.lane.wakes_at());
+            .filter_map(|state| state.lane.wakes_at().max(self.hold_until));
         let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
-        lanes.chain(revocations).chain(self.drain_until).min()
+        lanes.chain(revocations).chain(self.drain_until).chain(self.hold_until).min()
     }
 
     fn snapshot(&self) -> Snapshot {

@@ -30,6 +30,8 @@ pub(crate) enum Event {
     EndOfPartition(i32),
     /// From the poll thread: a subscribed topic is not there.
     UnknownTopic,
+    /// From the poll thread: it did not poll for longer than the session lasts. Partitions may be somebody else's.
+    Lapsed,
     /// From librdkafka: the client is of no more use.
     Fatal(String),
     /// From a batch's task.

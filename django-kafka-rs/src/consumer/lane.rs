@@ -28,7 +28,9 @@ enum State {
     /// A batch is being handled.
     Busy,
     /// The head waits until then.
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
 }
 
 /// The messages of one partition between the client and the handler, in order.

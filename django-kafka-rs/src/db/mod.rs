@@ -17,7 +17,8 @@ pub(crate) mod transaction;
 pub use self::conn::DbConn;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::pool::{Database, Reader, WriterGuard};
-pub(crate) use self::settings::{DatabaseSettings, Synchronous};
+pub(crate) use self::settings::DatabaseSettings;
+pub use self::settings::Synchronous;
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]

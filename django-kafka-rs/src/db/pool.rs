@@ -215,10 +215,7 @@ pub(crate) struct Opener {
 
 impl Opener {
     fn configure(&self, conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
-        let synchronous = match self.synchronous {
-            Synchronous::Full => "FULL",
-            Synchronous::Normal => "NORMAL",
-        };
+        let synchronous = self.synchronous.name();
         // The timeout first: the switch to WAL needs a lock itself.
         conn.batch_execute(&format!(
             "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; \

@@ -17,15 +17,26 @@ pub(crate) struct DatabaseSettings {
     pub synchronous: Synchronous,
 }
 
-/// SQLite's `synchronous`.
+/// SQLite's `PRAGMA synchronous`: what a power failure may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Synchronous {
-    /// A committed row survives a power failure. The default: with offsets in Kafka a row that was lost after its
-    /// offset was committed would never come again.
+pub enum Synchronous {
+    /// A power failure can lose rows whose offsets were committed to Kafka.
+    Normal,
+    /// Nothing committed is lost. The default: with offsets in Kafka a row that was lost after its offset was
+    /// committed would never come again.
     #[default]
     Full,
-    /// A power failure can lose the last commits.
-    Normal,
+}
+
+impl Synchronous {
+    /// As the settings and SQLite write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Full => "full",
+        }
+    }
 }
 
 impl DatabaseSettings {

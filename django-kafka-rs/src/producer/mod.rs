@@ -81,12 +81,8 @@ impl std::fmt::Debug for Producer {
 
 impl Producer {
     /// A producer with this configuration. Nothing is connected yet.
-    pub(crate) fn new(config: &[(String, String)], events: ClientEvents) -> Result<Self, ProduceError> {
-        let mut client = ClientConfig::new();
-        for (key, value) in config {
-            client.set(key, value);
-        }
-        let inner = client
+    pub(crate) fn new(config: &ClientConfig, events: ClientEvents) -> Result<Self, ProduceError> {
+        let inner = config
             .create_with_context(events)
             .map_err(|e| ProduceError::caused_by(format!("the producer cannot be made: {e}"), e))?;
         Ok(Self { inner })
@@ -140,9 +136,8 @@ fn record_of(message: &Outgoing) -> FutureRecord<'_, [u8], [u8]> {
     record.payload = message.value.as_deref();
     if !message.headers.is_empty() {
         let headers = OwnedHeaders::new_with_capacity(message.headers.len());
-        record.headers = Some(
-            message.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value })),
-        );
+        record.headers =
+            Some(message.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value })));
     }
     record
 }

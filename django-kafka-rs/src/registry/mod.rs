@@ -37,6 +37,18 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// The settings that declarations read with `setting("…")`.
+    #[cfg(feature = "client")]
+    pub(crate) fn referenced_settings(&self) -> Vec<String> {
+        let values = self.consumers.iter().flat_map(|consumer| consumer.config).map(|(_, value)| value);
+        values
+            .filter_map(|value| match value {
+                crate::consumer::ConfigValue::Setting(path) => Some((*path).to_owned()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Everything that is linked into the program, in the order of its places in the source: the linker's own
     /// order means nothing to anyone.
     pub(crate) fn from_linked() -> Self {

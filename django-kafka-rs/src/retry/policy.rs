@@ -21,12 +21,7 @@ pub(crate) enum Decision {
 ///
 /// `failures` counts this failure too: 1 after the first attempt. `spread` is a random number in `0.0..1.0` for
 /// `jitter`; it is an argument so that the decision stays a function.
-pub(crate) fn decide(
-    settings: Option<&RetrySettings>,
-    error: &ConsumeError,
-    failures: u32,
-    spread: f64,
-) -> Decision {
+pub(crate) fn decide(settings: Option<&RetrySettings>, error: &ConsumeError, failures: u32, spread: f64) -> Decision {
     let retry_after = match error.action() {
         Action::Skip => return Decision::Skip,
         Action::DeadLetter => return Decision::DeadLetter,
@@ -177,9 +172,7 @@ mod tests {
     #[test]
     fn delays_double_up_to_the_cap_and_spread() {
         let settings = RetrySettings::new(-1).delay_ms(1_000).backoff(true).delay_ms_max(5_000);
-        let delays: Vec<u128> = [1, 2, 3, 4, 40, u32::MAX]
-            .map(|n| settings.delay_before(n).as_millis())
-            .to_vec();
+        let delays: Vec<u128> = [1, 2, 3, 4, 40, u32::MAX].map(|n| settings.delay_before(n).as_millis()).to_vec();
         assert_eq!(delays, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
         let jittered = settings.jitter(true);
         assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 0.0), Decision::Retry(Duration::from_millis(500)));

@@ -44,6 +44,7 @@ pub use self::load::{LoadOptions, SettingsSource};
 pub use self::properties::Properties;
 pub(crate) use self::secret::mask;
 use crate::consumer::BatchSettings;
+pub use crate::db::Synchronous;
 use crate::topic::RetrySettings;
 use crate::topic::names::Suffixes;
 
@@ -102,19 +103,6 @@ pub struct DatabaseSettings {
     pub busy_timeout: Duration,
     /// SQLite's `synchronous`. Default: `full`, and `normal` in embedded mode.
     pub synchronous: Option<Synchronous>,
-}
-
-/// SQLite's `PRAGMA synchronous`: what a power failure may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Synchronous {
-    /// The operating system decides: a power failure can damage the file.
-    Off,
-    /// A power failure can lose rows whose offsets were committed to Kafka.
-    Normal,
-    /// Nothing committed is lost.
-    Full,
-    /// As `full`, and the directory is synchronised too.
-    Extra,
 }
 
 /// `[batch]`: how many messages make a transaction, and how many wait in memory.
@@ -236,19 +224,6 @@ impl BatchLimits {
             buffer_messages: self.buffer_messages.max(max),
             buffer_bytes: self.buffer_bytes.max(bytes),
             workers: workers.unwrap_or(self.workers),
-        }
-    }
-}
-
-impl Synchronous {
-    /// As the settings and SQLite write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Normal => "normal",
-            Self::Full => "full",
-            Self::Extra => "extra",
         }
     }
 }

@@ -32,12 +32,8 @@ const NOT_BUILT: &[(&str, &str)] = &[
 /// Settings of the Python library that name code. Code is given in code.
 const IN_CODE: &[&str] = &["error_handler", "relation_resolver", "relation_resolver_processor"];
 
-const SYNCHRONOUS: &[(&str, Synchronous)] = &[
-    (Synchronous::Off.name(), Synchronous::Off),
-    (Synchronous::Normal.name(), Synchronous::Normal),
-    (Synchronous::Full.name(), Synchronous::Full),
-    (Synchronous::Extra.name(), Synchronous::Extra),
-];
+const SYNCHRONOUS: &[(&str, Synchronous)] =
+    &[(Synchronous::Normal.name(), Synchronous::Normal), (Synchronous::Full.name(), Synchronous::Full)];
 
 /// Reads all settings; what is wrong is in the findings, and its place has the default.
 pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {

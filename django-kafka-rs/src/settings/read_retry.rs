@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::section::{Findings, Section};
-use super::values::{duration, flag, integer, positive_duration};
+use super::values::{DURATION_MAX, duration, flag, integer, positive_duration};
 use crate::topic::RetrySettings;
 
 /// Reads the table; `None` where it is wrong.
@@ -70,24 +70,24 @@ fn refuse_types(section: &mut Section, findings: &mut Findings) {
     }
 }
 
-/// A doubling delay that no clock can hold, where nothing caps it.
+/// A doubling delay that grows out of all bounds, where nothing caps it.
 fn check_growth(settings: &RetrySettings, findings: &mut Findings) {
     if !settings.backoff || settings.delay_ms_max.is_some() {
         return;
     }
-    // A year is where a wait stops being one.
-    let year_ms = 366 * 24 * 3600 * 1000_u64;
-    let doublings_max = (year_ms / settings.delay_ms.max(1)).checked_ilog2().unwrap_or(0);
-    let last = u32::try_from(settings.max_retries).unwrap_or(u32::MAX);
-    if last > doublings_max + 1 {
-        findings.mistake_at(
-            "retry_settings.backoff",
-            format!(
-                "doubles the delay beyond a year at retry {}: cap it with `max_delay = \"1h\"`, or lower `max_retries`",
-                doublings_max + 2
-            ),
-        );
+    let ratio = ms(DURATION_MAX) / settings.delay_ms.max(1);
+    // Retry n waits delay × 2^(n-1).
+    let overflow = ratio.checked_ilog2().map_or(1, |doublings| doublings + 2);
+    if u32::try_from(settings.max_retries).is_ok_and(|last| last < overflow) {
+        return;
     }
+    findings.mistake_at(
+        "retry_settings.backoff",
+        format!(
+            "doubles the delay until retry {overflow} would wait over 1000 days: cap it, for example with \
+             `max_delay = \"1h\"`, or lower `max_retries`"
+        ),
+    );
 }
 
 fn ms(duration: Duration) -> u64 {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::document::{Node, Raw};
 use super::error::Source;
 
-/// Years are enough for every delay, and below what clocks can add.
-const DURATION_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// The longest time that settings take: 1000 days, as in `retry(…)`.
+pub(super) const DURATION_MAX: Duration = Duration::from_secs(1000 * 24 * 3600);
 
 /// What a value should have been.
 pub(super) type Expected = String;

@@ -3,6 +3,8 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
+#[cfg(feature = "sqlite")]
+mod apply;
 mod context;
 #[doc(hidden)]
 pub mod decode;
@@ -11,6 +13,8 @@ mod model;
 pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
+#[doc(hidden)]
+pub mod stub;
 #[cfg(feature = "sqlite")]
 pub(crate) mod table;
 #[cfg(feature = "sqlite")]
@@ -20,5 +24,8 @@ pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
 pub use self::model::{
     ColumnDescriptor, ColumnSet, Dialect, Envelope, LookupField, ModelDescriptor, ModelTopic, ModelTopicConsumer,
-    Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, table_name, to_json,
+    Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
 };
+
+#[cfg(feature = "sqlite")]
+pub(crate) use self::apply::{ModelSync, Outcome, Report, Stop, Verdict};

@@ -181,12 +181,95 @@ pub struct ColumnDescriptor {
     pub field: &'static str,
     /// The column's SQL name: `<columns::x as diesel::Column>::NAME`.
     pub column: &'static str,
-    /// The message's field it is read from; `None` where `compute` makes it.
+    /// The message's field it is read from; `None` where `compute` makes it, or `default` alone.
     pub message_field: Option<&'static str>,
     /// `default`: missing in the message → `Default::default()`, on insert only.
     pub insert_default: bool,
     /// Whether the connected SQLite can store it: `probe::stores_sqlite!`.
     pub stores_sqlite: bool,
+}
+
+/// States where a unit topic names it that `lookup(field)` is a field which the model reads from messages.
+///
+/// # Panics
+/// It is not: in constants, a compile error at the field's name.
+#[doc(hidden)]
+pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
+    let mut text = Text::new();
+    let mut i = 0;
+    while i < model.columns.len() {
+        let column = &model.columns[i];
+        if equal(column.field, field) {
+            if column.message_field.is_some() {
+                return;
+            }
+            text.push("rows are found by `");
+            text.push(field);
+            text.push("`, which the model reads from no field of the message");
+            panic!("{}", text.as_str());
+        }
+        i += 1;
+    }
+    text.push("`");
+    text.push(model.type_name);
+    text.push("` has no field `");
+    text.push(field);
+    text.push("` that messages write; it has");
+    let mut i = 0;
+    while i < model.columns.len() {
+        text.push(if i == 0 { " `" } else { ", `" });
+        text.push(model.columns[i].field);
+        text.push("`");
+        i += 1;
+    }
+    panic!("{}", text.as_str());
+}
+
+const fn equal(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// A text put together in a constant, for its panic. What does not fit is cut, between pieces.
+struct Text {
+    bytes: [u8; 1024],
+    len: usize,
+}
+
+impl Text {
+    const fn new() -> Self {
+        Self { bytes: [0; 1024], len: 0 }
+    }
+
+    const fn push(&mut self, piece: &str) {
+        let piece = piece.as_bytes();
+        if self.len + piece.len() > self.bytes.len() {
+            return;
+        }
+        let mut i = 0;
+        while i < piece.len() {
+            self.bytes[self.len] = piece[i];
+            self.len += 1;
+            i += 1;
+        }
+    }
+
+    const fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.bytes.split_at(self.len).0) {
+            Ok(text) => text,
+            Err(_) => "the text is not UTF-8",
+        }
+    }
 }
 
 /// The container's `#[sync(…)]`, of a model or of a unit topic. `None` and empty: not said.

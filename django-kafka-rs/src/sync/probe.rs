@@ -2,7 +2,9 @@
 //! as it is before it borrows once more. Each works for concrete types only, which is what generated code has.
 //!
 //! In each pair the preferred trait is implemented for the wrapper, the fallback for a reference to it; the call is
-//! `(&wrapper).method()`, with both traits in scope.
+//! `(&wrapper).method()`, with both traits in scope. Where there are three, they are implemented for `&wrapper`,
+//! `&&wrapper` and `wrapper` in the order of preference, and the call is `(&&wrapper).method()`: method lookup first
+//! takes the receiver as it is, then borrows it once more, and only then dereferences it.
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
@@ -10,10 +12,10 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Deserializer};
 
-use crate::error::BoxError;
-use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Presence, Serde};
+use crate::error::ConsumeError;
+use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Serde};
 
-/// How a type is read: `(&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
+/// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
 pub struct EncodingOf<T>(PhantomData<fn() -> T>);
 
@@ -39,7 +41,7 @@ pub trait EncodingByType {
         Marker(PhantomData)
     }
 }
-impl<T: DefaultEncoding> EncodingByType for EncodingOf<T> {
+impl<T: DefaultEncoding> EncodingByType for &EncodingOf<T> {
     type Found = T::Encoding;
 }
 
@@ -50,7 +52,7 @@ pub trait EncodingBySerde {
         Marker(PhantomData)
     }
 }
-impl<T: DeserializeOwned> EncodingBySerde for &EncodingOf<T> {}
+impl<T: DeserializeOwned> EncodingBySerde for &&EncodingOf<T> {}
 
 /// Neither.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub trait EncodingOfNone {
         Marker(PhantomData)
     }
 }
-impl<T> EncodingOfNone for &&EncodingOf<T> {}
+impl<T> EncodingOfNone for EncodingOf<T> {}
 
 /// `E` reads `T`: the bound that generated code states, with a message for the user.
 #[diagnostic::on_unimplemented(
@@ -91,11 +93,32 @@ pub fn read<'de, T, E: Readable<T>, D: Deserializer<'de>>(
     crate::sync::decode::read_present::<T, E, D>(value, schema)
 }
 
-/// The marker of an encoding that the user named: `as = dbz::Date`.
-#[must_use]
-pub fn named<E>() -> Marker<E> {
-    Marker(PhantomData)
+/// Reads a field's value by the encoding that the user named (`as = dbz::Date`); `None` where it is unavailable.
+pub fn read_named<'de, T, E: Encoding<T>, D: Deserializer<'de>>(
+    value: D,
+    schema: Option<&FieldSchema>,
+) -> Result<Option<T>, D::Error> {
+    crate::sync::decode::read_present::<T, E, D>(value, schema)
 }
+
+/// The encoding that the user named for the argument of a `with` function: `(&transform.input()).named::<E>()`.
+/// First: the argument is an `Option`, and null is `None`.
+pub trait NamedForOption {
+    /// The marker.
+    fn named<E>(&self) -> Marker<Opt<E>> {
+        Marker(PhantomData)
+    }
+}
+impl<T> NamedForOption for EncodingOf<Option<T>> {}
+
+/// Second: any other argument.
+pub trait NamedForValue {
+    /// The marker.
+    fn named<E>(&self) -> Marker<E> {
+        Marker(PhantomData)
+    }
+}
+impl<T> NamedForValue for &EncodingOf<T> {}
 
 /// A `with` function: its argument's type is the type that the message's field is read into.
 #[derive(Debug)]
@@ -124,7 +147,7 @@ impl<F: Fn(T) -> R, T, R> Transform<F, T, R> {
 }
 
 /// What a `with` or `compute` function returned: a value, or a `Result` of one.
-/// `(&output).finish()` gives `Result<U, BoxError>` for both.
+/// `(&output).finish()` gives `Result<U, ConsumeError>` for both.
 #[expect(missing_debug_implementations, reason = "its value has none in general, and only generated code sees it")]
 pub struct Output<R>(Cell<Option<R>>);
 
@@ -145,11 +168,11 @@ pub trait FinishResult {
     /// The value's type.
     type Value;
     /// The value, or why not.
-    fn finish(&self) -> Result<Self::Value, BoxError>;
+    fn finish(&self) -> Result<Self::Value, ConsumeError>;
 }
-impl<U, E: Into<BoxError>> FinishResult for Output<Result<U, E>> {
+impl<U, E: Into<ConsumeError>> FinishResult for Output<Result<U, E>> {
     type Value = U;
-    fn finish(&self) -> Result<U, BoxError> {
+    fn finish(&self) -> Result<U, ConsumeError> {
         self.take().map_err(Into::into)
     }
 }
@@ -159,12 +182,29 @@ pub trait FinishValue {
     /// The value's type.
     type Value;
     /// The value.
-    fn finish(&self) -> Result<Self::Value, BoxError>;
+    fn finish(&self) -> Result<Self::Value, ConsumeError>;
 }
 impl<U> FinishValue for &Output<U> {
     type Value = U;
-    fn finish(&self) -> Result<U, BoxError> {
+    fn finish(&self) -> Result<U, ConsumeError> {
         Ok(self.take())
+    }
+}
+
+/// Stands for a topic's format beside a mistake in its declaration, so that nothing else is reported: it takes any
+/// type, and is never called.
+#[derive(Debug)]
+pub struct AnyFormat;
+
+impl<T> crate::topic::Decode<T> for AnyFormat {
+    fn decode(_bytes: &[u8]) -> Result<T, crate::error::DecodeError> {
+        Err(crate::error::DecodeError::new("the topic's declaration did not compile"))
+    }
+}
+
+impl<T: ?Sized> crate::topic::Encode<T> for AnyFormat {
+    fn encode(_value: &T) -> Result<Vec<u8>, crate::error::EncodeError> {
+        Err(crate::error::EncodeError::caused_by("the topic's declaration did not compile", "it has no format"))
     }
 }
 
@@ -273,7 +313,7 @@ pub trait HashNone {
         false
     }
     /// False.
-    fn same(&self, _other: &Self) -> bool {
+    fn same<O>(&self, _other: &O) -> bool {
         false
     }
 }
@@ -374,3 +414,28 @@ pub const fn assert_lookup<T: LookupValue>() {}
 pub trait LookupValue {}
 #[diagnostic::do_not_recommend]
 impl<T: Hash + Eq> LookupValue for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::{EncodingBySerde as _, Marker};
+    use super::{EncodingByType as _, EncodingOf, EncodingOfNone as _, HashFeed as _, HashNone as _, HashOf};
+
+    fn chosen<E>(_: &Marker<E>) -> &'static str {
+        std::any::type_name::<E>().rsplit("::").next().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_types_own_encoding_goes_before_its_deserialize() {
+        // `NaiveDate` has both: its encoding is not serde's.
+        let by_type = chosen(&(&&EncodingOf::<chrono::NaiveDate>::new()).encoding());
+        assert_ne!(by_type, "Serde");
+        assert_eq!(chosen(&(&&EncodingOf::<std::net::IpAddr>::new()).encoding()), "Serde");
+        assert_eq!(chosen(&(&&EncodingOf::<std::thread::Thread>::new()).encoding()), "Unreadable");
+    }
+
+    #[test]
+    fn floats_are_never_a_rows_identity() {
+        assert!((&HashOf(&1_i64)).same(&HashOf(&1)));
+        assert!(!(&HashOf(&1.0_f64)).same(&HashOf(&1.0)));
+    }
+}

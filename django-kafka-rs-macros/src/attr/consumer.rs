@@ -1,0 +1,148 @@
+//! `#[consumer(…)]`.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::spanned::Spanned;
+
+use crate::attr::config::{self, Pair};
+use crate::attr::options::{Entry, OptionList};
+use crate::attr::{duration, item, name};
+use crate::ctx::Ctx;
+use crate::model::consumer::{Batch, ConfigValue};
+use crate::paths::Runtime;
+use crate::symbol::{
+    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, TOPICS, WORKERS,
+};
+use crate::{diag, not_yet};
+
+const GROUP_ID: &str = "group.id";
+
+/// The options as written.
+#[derive(Debug)]
+pub(crate) struct ConsumerOptions {
+    pub(crate) dk: Runtime,
+    pub(crate) group: Option<syn::LitStr>,
+    pub(crate) topics: Option<Vec<syn::Type>>,
+    pub(crate) config: Vec<Pair>,
+    pub(crate) batch: Option<Batch>,
+    pub(crate) workers: Option<u32>,
+}
+
+/// Reads the options.
+pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
+    let mut list = OptionList::parse(ctx, &CONSUMER, tokens);
+    let dk = Runtime::new(list.take(CRATE).and_then(|entry| entry.path(ctx, "a path")).as_ref());
+    let mut config = list.take(CONFIG).map(|entry| config::read(ctx, &entry)).unwrap_or_default();
+    let topics = list.take(TOPICS);
+    if topics.is_none() && !list.is_faulty() {
+        let message = diag::missing(CONSUMER.title, TOPICS, "topics(Customer, Order)");
+        ctx.error_at(item::attribute_span(), message);
+    }
+    if let Some(entry) = list.take(OFFSETS) {
+        offsets(ctx, &entry);
+    }
+    ConsumerOptions {
+        dk,
+        group: group(ctx, &mut list, &mut config),
+        topics: topics.and_then(|entry| topic_types(ctx, &entry)),
+        config,
+        batch: list.take(BATCH).and_then(|entry| batch(ctx, &entry)),
+        workers: list.take(WORKERS).and_then(|entry| positive(ctx, &entry)),
+    }
+}
+
+/// The group: `group = "…"`, or the property `group.id`, which is taken out of the others.
+fn group(ctx: &Ctx, list: &mut OptionList<'_>, config: &mut Vec<Pair>) -> Option<syn::LitStr> {
+    let property = config.iter().position(|pair| pair.key.value() == GROUP_ID).map(|index| config.remove(index));
+    match (list.take(GROUP), property) {
+        (Some(option), None) => option.string(ctx).and_then(|literal| name::group(ctx, literal)),
+        (None, Some(Pair { value: ConfigValue::Str(literal), .. })) => name::group(ctx, literal),
+        (None, Some(pair)) => {
+            let found = diag::describe(&pair.value_tokens);
+            ctx.error(
+                pair.value_tokens,
+                diag::help(
+                    diag::note(
+                        format_args!("`{GROUP_ID}` expects a string literal, found {found}"),
+                        "retry and dead letter topics are named after the group",
+                    ),
+                    "for a group that is known only at start write `group = \"${group}\"` and set the variable \
+                     `group` in `[topic_variables]`",
+                ),
+            );
+            None
+        }
+        (Some(option), Some(pair)) => {
+            let message =
+                format_args!("`{GROUP_ID}` is what `group` says already, on line {}", line(option.name.span()));
+            ctx.error(pair.key, diag::help(message, "keep `group`"));
+            None
+        }
+        (None, None) if list.is_faulty() => None,
+        (None, None) => {
+            ctx.error_at(item::attribute_span(), diag::missing(CONSUMER.title, GROUP, "group = \"crm\""));
+            None
+        }
+    }
+}
+
+/// The topics, each once.
+fn topic_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
+    let types: Vec<syn::Type> = entry.list_of(ctx, "one topic's type")?;
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for ty in &types {
+        let text = ty.to_token_stream().to_string().replace(' ', "");
+        if let Some(first) = seen.get(&text) {
+            ctx.error(ty, diag::duplicate(&text, *first));
+        } else {
+            seen.insert(text, ty.span());
+        }
+    }
+    Some(types)
+}
+
+fn offsets(ctx: &Ctx, entry: &Entry) {
+    if entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)
+        && let Some(message) = not_yet::value(OFFSETS, DATABASE)
+    {
+        entry.value_error(ctx, message);
+    }
+}
+
+fn batch(ctx: &Ctx, entry: &Entry) -> Option<Batch> {
+    let arguments = entry.arguments(ctx, "its options")?;
+    let empty = arguments.is_empty();
+    let mut list = OptionList::parse(ctx, &BATCH_OPTIONS, arguments);
+    if empty {
+        let message = "`batch(…)` says nothing";
+        ctx.error(entry, diag::help(message, format_args!("write `{}`, or leave it out", entry.word().example)));
+    }
+    Some(Batch {
+        max: list.take(MAX).and_then(|entry| positive(ctx, &entry)),
+        bytes_max: list.take(BYTES).and_then(|entry| positive(ctx, &entry)),
+        linger_ms: list.take(LINGER).and_then(|entry| duration::text(ctx, &entry)),
+    })
+}
+
+/// An integer of at least 1.
+fn positive<T: TryFrom<i128>>(ctx: &Ctx, entry: &Entry) -> Option<T> {
+    let number = entry.integer(ctx)?;
+    let name = entry.word().name;
+    if number < 1 {
+        let message = format_args!("`{name}` is {number}, and has to be at least 1");
+        entry.value_error(ctx, diag::help(message, format_args!("write `{}`", entry.word().example)));
+        return None;
+    }
+    let number = T::try_from(number).ok();
+    if number.is_none() {
+        entry.value_error(ctx, format_args!("`{name}` is too large"));
+    }
+    number
+}
+
+/// 0 outside a compiler.
+fn line(span: Span) -> usize {
+    if proc_macro::is_available() { span.unwrap().line() } else { 0 }
+}

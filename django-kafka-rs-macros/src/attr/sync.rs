@@ -1,0 +1,187 @@
+//! `#[sync(…)]` on a struct and on a field: the words and their forms. What they mean together is in
+//! `sync_derive::check`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, LitInt, LitStr, Path, Token};
+
+use crate::attr::options::OptionList;
+use crate::ctx::Ctx;
+use crate::diag;
+use crate::model::field::Encoding;
+use crate::model::sync_options::{Envelope, LookupField, MessageField, SyncOptions};
+use crate::symbol::{
+    self, AFTER, AS, COMPUTE, CRATE, DEFAULT, DELETED_FIELD, ENVELOPE, EXCLUDE, FROM, IS_DELETION, KEY, LOOKUP,
+    LOOKUP_WITH, MODEL, REDUCE, SKIP, SYNC_ATTRIBUTE, Vocabulary, WITH,
+};
+
+const FUNCTION: &str = "the path of a function";
+
+/// Reads `#[sync(…)]` of a struct.
+pub(crate) fn container(ctx: &Ctx, attributes: &[Attribute]) -> SyncOptions {
+    let mut list = OptionList::parse_all(ctx, &symbol::SYNC, lists(ctx, &symbol::SYNC, attributes));
+    SyncOptions {
+        exclude: list
+            .take(EXCLUDE)
+            .and_then(|e| e.list_of::<MessageFieldArgument>(ctx, "a field of the message"))
+            .map(|fields| fields.into_iter().map(|field| field.0).collect())
+            .unwrap_or_default(),
+        lookup: list
+            .take(LOOKUP)
+            .and_then(|e| e.list_of::<LookupArgument>(ctx, "a field of the model, or `field = key`"))
+            .map(|fields| fields.into_iter().map(|field| field.0).collect()),
+        lookup_with: list.take(LOOKUP_WITH).and_then(|e| e.path(ctx, FUNCTION)),
+        is_deletion: list.take(IS_DELETION).and_then(|e| e.path(ctx, FUNCTION)),
+        deleted_field: list.take(DELETED_FIELD).and_then(|e| e.string(ctx)).and_then(|name| filled(ctx, name)),
+        envelope: list.take(ENVELOPE).and_then(|e| match e.one_of(ctx, &["auto", "flat", "full"])? {
+            "auto" => Some((Envelope::Auto, e.name)),
+            "flat" => Some((Envelope::Flat, e.name)),
+            _ => Some((Envelope::Full, e.name)),
+        }),
+        reduce_off: list.take(REDUCE).and_then(|e| e.list_of::<Off>(ctx, "`off`")).is_some(),
+        after: list.take(AFTER).and_then(|e| e.path(ctx, FUNCTION)),
+        model: list.take(MODEL).and_then(|e| e.path(ctx, "the path of a model")),
+        runtime: list.take(CRATE).and_then(|e| e.path(ctx, "the path of this crate")),
+        faulty: list.is_faulty(),
+    }
+}
+
+/// `#[sync(…)]` on a field, as written. Each option with its name for spans.
+#[derive(Debug, Default)]
+pub(crate) struct FieldOptions {
+    /// `from = "message_field"`.
+    pub(crate) from: Option<LitStr>,
+    /// `with = path`.
+    pub(crate) with: Option<(Ident, Path)>,
+    /// `compute = path`.
+    pub(crate) compute: Option<(Ident, Path)>,
+    /// `skip`.
+    pub(crate) skip: Option<Ident>,
+    /// `as = dbz::X`.
+    pub(crate) encoding: Option<(Ident, Encoding)>,
+    /// `default`.
+    pub(crate) default: Option<Ident>,
+    /// Something could not be read: what seems to be missing may be there.
+    pub(crate) faulty: bool,
+}
+
+impl FieldOptions {
+    pub(crate) fn read(ctx: &Ctx, attributes: &[Attribute]) -> Self {
+        let mut list = OptionList::parse_all(ctx, &symbol::SYNC_FIELD, lists(ctx, &symbol::SYNC_FIELD, attributes));
+        let mut function = |word| {
+            let entry = list.take(word)?;
+            entry.path(ctx, FUNCTION).map(|path| (entry.name, path))
+        };
+        let (with, compute) = (function(WITH), function(COMPUTE));
+        let mut flag = |word| {
+            let entry = list.take(word)?;
+            entry.bare(ctx).map(|()| entry.name)
+        };
+        let (skip, default) = (flag(SKIP), flag(DEFAULT));
+        let mut faulty = list.is_faulty();
+        let encoding = list.take(AS).and_then(|entry| {
+            let read = entry.parse_value::<EncodingArgument>(ctx, "an encoding");
+            faulty |= read.is_none();
+            let EncodingArgument(encoding) = read?;
+            if encoding.lacks_scale {
+                let message = "`dbz::Decimal` needs the column's scale";
+                entry.value_error(ctx, diag::help(message, "write `as = dbz::Decimal(2)` for a `numeric(12, 2)`"));
+            }
+            Some((entry.name, encoding))
+        });
+        let from = list.take(FROM).and_then(|e| e.string(ctx)).and_then(|name| filled(ctx, name));
+        Self { from, with, compute, skip, encoding, default, faulty }
+    }
+}
+
+/// The contents of all `#[sync(…)]`.
+fn lists(ctx: &Ctx, vocabulary: &Vocabulary, attributes: &[Attribute]) -> Vec<TokenStream> {
+    let mut lists = Vec::new();
+    for attribute in attributes.iter().filter(|a| a.path().is_ident(SYNC_ATTRIBUTE)) {
+        match attribute.meta.require_list() {
+            Ok(list) => lists.push(list.tokens.clone()),
+            Err(_) => {
+                let example = vocabulary.word(vocabulary.first).map_or("", |word| word.example);
+                let message = format!("{} has its options in parentheses", vocabulary.title);
+                ctx.error(attribute, diag::help(message, format_args!("write `#[sync({example})]`")));
+            }
+        }
+    }
+    lists
+}
+
+fn filled(ctx: &Ctx, name: LitStr) -> Option<LitStr> {
+    if name.value().is_empty() {
+        ctx.error(name, "a field of a message has a name that is not empty");
+        return None;
+    }
+    Some(name)
+}
+
+/// `off`.
+struct Off;
+
+impl Parse for Off {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let word: Ident = input.parse()?;
+        if word == "off" { Ok(Self) } else { Err(syn::Error::new_spanned(word, "expected `off`")) }
+    }
+}
+
+/// A message's field: a word, or a string for names that are none.
+struct MessageFieldArgument(MessageField);
+
+impl Parse for MessageFieldArgument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            let name: LitStr = input.parse()?;
+            return Ok(Self(MessageField { name: name.value(), span: name.span() }));
+        }
+        let name = Ident::parse_any(input)?;
+        Ok(Self(MessageField { name: name.unraw().to_string(), span: name.span() }))
+    }
+}
+
+/// `field` or `field = key`.
+struct LookupArgument(LookupField);
+
+impl Parse for LookupArgument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let field = Ident::parse_any(input)?;
+        let whole_key = input.parse::<Option<Token![=]>>()?.is_some();
+        if whole_key {
+            let key: Ident = input.parse()?;
+            if key != KEY {
+                return Err(syn::Error::new_spanned(key, "expected `key`"));
+            }
+        }
+        Ok(Self(LookupField { field, whole_key }))
+    }
+}
+
+/// `dbz::Date`, `dbz::Decimal(2)`, `dbz::Decimal<2>`.
+struct EncodingArgument(Encoding);
+
+impl Parse for EncodingArgument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let path = Path::parse_mod_style(input)?;
+        if input.peek(syn::token::Paren) {
+            let content;
+            syn::parenthesized!(content in input);
+            let minus: Option<Token![-]> = content.parse()?;
+            let scale: LitInt = content.parse()?;
+            if !content.is_empty() {
+                return Err(content.error("expected one integer"));
+            }
+            return Ok(Self(Encoding { path: quote!(#path::<{ #minus #scale }>), lacks_scale: false }));
+        }
+        if input.peek(Token![<]) || input.peek(Token![::]) {
+            let arguments: syn::AngleBracketedGenericArguments = input.parse()?;
+            return Ok(Self(Encoding { path: quote!(#path #arguments), lacks_scale: false }));
+        }
+        let lacks_scale = path.segments.last().is_some_and(|segment| segment.ident == "Decimal");
+        Ok(Self(Encoding { path: path.into_token_stream(), lacks_scale }))
+    }
+}

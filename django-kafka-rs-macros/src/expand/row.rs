@@ -1,0 +1,117 @@
+//! The patch behind a pointer: `Row`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use super::patch::{at, converted, slot};
+use super::sync::sql_type;
+use crate::model::field::Column;
+use crate::paths::Runtime;
+
+/// `impl Row`.
+pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
+    let present = (0..columns.len()).map(|i| {
+        let slot = slot(i);
+        quote_spanned! {Span::mixed_site()=>
+            if self.#slot.is_some() {
+                __dk_set = __dk_set.with(#i);
+            }
+        }
+    });
+    let defaults = columns.iter().enumerate().filter(|(_, column)| column.insert_default).map(|(i, column)| {
+        let (slot, ty) = (slot(i), &column.ty);
+        let value = quote_spanned!(at(ty)=> <#ty as ::core::default::Default>::default());
+        let value = converted(column, &value);
+        quote_spanned! {Span::mixed_site()=>
+            if self.#slot.is_none() {
+                self.#slot = ::core::option::Option::Some(#value);
+            }
+        }
+    });
+    let (hash, eq, bind) = arms(dk, columns.len());
+    let diesel = dk.diesel();
+    quote_spanned! {Span::mixed_site()=>
+        #[automatically_derived]
+        impl #dk::Row for __DkPatch {
+            fn present(&self) -> #dk::ColumnSet {
+                let mut __dk_set = #dk::ColumnSet::EMPTY;
+                #(#present)*
+                __dk_set
+            }
+            fn fill_insert_defaults(&mut self) {
+                #(#defaults)*
+            }
+            fn hash_column(
+                &self,
+                __dk_column: ::core::primitive::usize,
+                __dk_state: &mut dyn ::core::hash::Hasher,
+            ) -> ::core::primitive::bool {
+                use #dk::probe::{HashFeed as _, HashNone as _};
+                match __dk_column {
+                    #hash
+                    _ => false,
+                }
+            }
+            fn eq_column(
+                &self,
+                __dk_column: ::core::primitive::usize,
+                __dk_other: &dyn #dk::Row,
+            ) -> ::core::primitive::bool {
+                use #dk::probe::{HashFeed as _, HashNone as _};
+                let ::core::option::Option::Some(__dk_other) = __dk_other.as_any().downcast_ref::<Self>() else {
+                    return false;
+                };
+                match __dk_column {
+                    #eq
+                    _ => false,
+                }
+            }
+            #dk::sqlite! {
+                fn bind_sqlite<'b>(
+                    &'b self,
+                    __dk_column: ::core::primitive::usize,
+                    mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::sqlite::Sqlite>,
+                ) -> #diesel::QueryResult<()> {
+                    use #dk::probe::{BindSqlite as _, BindSqliteNone as _};
+                    match __dk_column {
+                        #bind
+                        _ => {}
+                    }
+                    __dk_out.push_sql("NULL");
+                    ::core::result::Result::Ok(())
+                }
+            }
+            fn as_any(&self) -> &dyn ::core::any::Any {
+                self
+            }
+        }
+    }
+}
+
+/// The arms of `hash_column`, `eq_column` and `bind_sqlite`.
+fn arms(dk: &Runtime, columns: usize) -> (TokenStream, TokenStream, TokenStream) {
+    let (mut hash, mut eq, mut bind) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    for i in 0..columns {
+        let (slot, sql_type) = (slot(i), sql_type(i));
+        hash.extend(quote_spanned! {Span::mixed_site()=>
+            #i => match &self.#slot {
+                ::core::option::Option::Some(__dk_value) => (&#dk::probe::HashOf(__dk_value)).feed(__dk_state),
+                ::core::option::Option::None => false,
+            },
+        });
+        eq.extend(quote_spanned! {Span::mixed_site()=>
+            #i => match (&self.#slot, &__dk_other.#slot) {
+                (::core::option::Option::Some(__dk_a), ::core::option::Option::Some(__dk_b)) => {
+                    (&#dk::probe::HashOf(__dk_a)).same(&#dk::probe::HashOf(__dk_b))
+                }
+                _ => false,
+            },
+        });
+        bind.extend(quote_spanned! {Span::mixed_site()=>
+            #i => if let ::core::option::Option::Some(__dk_value) = &self.#slot {
+                return (&#dk::probe::SqliteBind::<_, #sql_type>::new(__dk_value)).bind(__dk_out);
+            }
+        });
+    }
+    (hash, eq, bind)
+}

@@ -1,0 +1,199 @@
+//! A model's `SyncModel`, its columns, and its registration.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::Path;
+use syn::ext::IdentExt;
+
+use super::patch::at;
+use super::{patch, row};
+use crate::model::field::Column;
+use crate::model::sync_model::Model;
+use crate::model::sync_options::{Envelope, SyncOptions};
+use crate::paths::Runtime;
+
+/// The alias of a column, so that a column which the table lacks is one error, at its field.
+fn column_type(index: usize) -> Ident {
+    format_ident!("__DkColumn{}", index, span = Span::mixed_site())
+}
+
+/// The alias of a column's SQL type.
+pub(super) fn sql_type(index: usize) -> Ident {
+    format_ident!("__DkSql{}", index, span = Span::mixed_site())
+}
+
+/// Everything for a model. `consumer`: what makes it a topic too.
+pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<TokenStream>) -> TokenStream {
+    let aliases = aliases(dk, model);
+    let patch = patch::expand(dk, &model.columns);
+    let row = row::expand(dk, &model.columns);
+    let checks = checks(dk, &model.columns);
+    let sync_model = sync_model(dk, model);
+    let column_of = column_of(dk, model);
+    let reads = reads(model);
+    let ident = &model.ident;
+    let linkme = quote_spanned!(Span::mixed_site()=> #dk::linkme);
+    quote_spanned! {Span::mixed_site()=>
+        const _: () = {
+            #aliases
+            #patch
+            #row
+            #checks
+            #sync_model
+            #column_of
+            #consumer
+            #reads
+            #[#linkme::distributed_slice(#dk::DECLARATIONS)]
+            #[linkme(crate = #linkme)]
+            static __DK_MODEL: #dk::Declaration = #dk::Declaration::Model(&<#ident as #dk::SyncModel>::DESCRIPTOR);
+        };
+    }
+}
+
+fn aliases(dk: &Runtime, model: &Model) -> TokenStream {
+    let (table, diesel) = (&model.table, dk.diesel());
+    let aliases = model.columns.iter().enumerate().map(|(i, Column { column, .. })| {
+        let (column_type, sql_type) = (column_type(i), sql_type(i));
+        quote_spanned! {Span::mixed_site()=>
+            type #column_type = #table::columns::#column;
+            type #sql_type = <#column_type as #diesel::expression::Expression>::SqlType;
+        }
+    });
+    aliases.collect()
+}
+
+/// What must hold of the fields' types, said at each type.
+fn checks(dk: &Runtime, columns: &[Column]) -> TokenStream {
+    let checks = columns.iter().enumerate().map(|(i, column)| {
+        let (stored, sql_type) = (column.stored(), sql_type(i));
+        let lookup = column
+            .in_lookup
+            .then(|| quote_spanned!(at(stored)=> const _: () = #dk::probe::assert_lookup::<#stored>();));
+        quote_spanned! {at(stored)=>
+            const _: () = #dk::probe::assert_column::<#stored, #sql_type>();
+            #lookup
+        }
+    });
+    checks.collect()
+}
+
+fn sync_model(dk: &Runtime, model: &Model) -> TokenStream {
+    let (ident, table) = (&model.ident, &model.table);
+    let type_name = ident.unraw().to_string();
+    let table_name = table.segments.last().map(|segment| segment.ident.unraw().to_string()).unwrap_or_default();
+    let diesel = dk.diesel();
+    let columns = model.columns.iter().enumerate().map(|(i, column)| {
+        let (name, stored, insert_default) = (&column.name, column.stored(), column.insert_default);
+        let (column_type, sql_type) = (column_type(i), sql_type(i));
+        let message_field = option(column.message_field().map(|field| quote_spanned!(Span::mixed_site()=> #field)));
+        quote_spanned! {Span::mixed_site()=>
+            #dk::ColumnDescriptor {
+                field: #name,
+                column: <#column_type as #diesel::Column>::NAME,
+                message_field: #message_field,
+                insert_default: #insert_default,
+                stores_sqlite: #dk::stores_sqlite!(#stored, #sql_type),
+            }
+        }
+    });
+    let options = options(dk, &model.options, &ident.clone().into());
+    let (primary_key, location) = (&model.primary_key, dk.location());
+    quote_spanned! {Span::mixed_site()=>
+        #[automatically_derived]
+        impl #dk::SyncModel for #ident {
+            type Table = #table::table;
+            type Patch = __DkPatch;
+            const DESCRIPTOR: #dk::ModelDescriptor = #dk::ModelDescriptor {
+                type_name: #type_name,
+                columns: &[#(#columns),*],
+                primary_key: &[#(#primary_key),*],
+                options: #options,
+                table: || #dk::table_name(#table_name, #table::table),
+                decode: #dk::decode_message::<__DkPatch>,
+                location: #location,
+            };
+        }
+    }
+}
+
+/// `SyncOptions { … }` of a model or a topic; `model` is what `lookup_with` finds.
+pub(super) fn options(dk: &Runtime, options: &SyncOptions, model: &Path) -> TokenStream {
+    let exclude = options.exclude.iter().map(|field| &field.name);
+    let lookup = option(options.lookup.as_ref().map(|fields| {
+        let fields = fields.iter().map(|entry| {
+            let (field, whole_key) = (entry.field.unraw().to_string(), entry.whole_key);
+            quote_spanned!(Span::mixed_site()=> #dk::LookupField { field: #field, whole_key: #whole_key })
+        });
+        quote_spanned!(Span::mixed_site()=> &[#(#fields),*])
+    }));
+    let lookup_with = option(options.lookup_with.as_ref().map(|path| {
+        quote_spanned! {at(path)=> |__dk_cx| {
+            let __dk_function: fn(
+                &#dk::SyncContext<'_>,
+            ) -> ::core::result::Result<#dk::Lookup<#model>, #dk::ConsumeError> = #path;
+            __dk_function(__dk_cx).map(::core::convert::Into::into)
+        } }
+    }));
+    let function = |path: &Option<Path>| option(path.as_ref().map(|path| quote_spanned!(at(path)=> #path)));
+    let (is_deletion, after) = (function(&options.is_deletion), function(&options.after));
+    let deleted_field = option(options.deleted_field.as_ref().map(|name| quote_spanned!(at(name)=> #name)));
+    let envelope = option(options.envelope.as_ref().map(|(envelope, _)| {
+        let variant = match envelope {
+            Envelope::Auto => "Auto",
+            Envelope::Flat => "Flat",
+            Envelope::Full => "Full",
+        };
+        let variant = Ident::new(variant, Span::mixed_site());
+        quote_spanned!(Span::mixed_site()=> #dk::Envelope::#variant)
+    }));
+    let reduce = option(options.reduce_off.then(|| quote_spanned!(Span::mixed_site()=> false)));
+    quote_spanned! {Span::mixed_site()=>
+        #dk::SyncOptions {
+            exclude: &[#(#exclude),*],
+            lookup: #lookup,
+            lookup_with: #lookup_with,
+            is_deletion: #is_deletion,
+            deleted_field: #deleted_field,
+            after: #after,
+            envelope: #envelope,
+            reduce: #reduce,
+        }
+    }
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#value)),
+        None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
+    }
+}
+
+/// `Lookup::by(table::column, value)` is checked by these.
+fn column_of(dk: &Runtime, model: &Model) -> TokenStream {
+    let ident = &model.ident;
+    let impls = model.columns.iter().enumerate().map(|(i, column)| {
+        let (column_type, ty, slot) = (column_type(i), &column.ty, patch::slot(i));
+        let value = patch::converted(column, &quote_spanned!(Span::mixed_site()=> __dk_value));
+        quote_spanned! {Span::mixed_site()=>
+            #[automatically_derived]
+            impl #dk::ColumnOf<#ident> for #column_type {
+                type Field = #ty;
+                const INDEX: ::core::primitive::usize = #i;
+                fn set(__dk_patch: &mut __DkPatch, __dk_value: #ty) {
+                    __dk_patch.#slot = ::core::option::Option::Some(#value);
+                }
+            }
+        }
+    });
+    impls.collect()
+}
+
+/// Reads every field, so that a model which is only synced is no dead code.
+fn reads(model: &Model) -> TokenStream {
+    let (ident, fields) = (&model.ident, &model.fields);
+    quote_spanned! {Span::mixed_site()=>
+        const _: fn(&#ident) = |__dk_model| {
+            #(let _ = &__dk_model.#fields;)*
+        };
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE memos;
+DROP TABLE notes;

@@ -1,0 +1,14 @@
+CREATE TABLE people (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    badge TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    hourly_cents BIGINT NOT NULL,
+    origin TEXT NOT NULL,
+    visits INTEGER NOT NULL
+);
+
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    badge TEXT NOT NULL,
+    what TEXT NOT NULL
+);

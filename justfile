@@ -1,0 +1,49 @@
+# What people type. CI runs `.ci/run`, which says the same things in its own order.
+
+# List the recipes.
+default:
+    @just --list
+
+# The README's second command: every test that needs nothing installed.
+test *ARGS:
+    cargo test {{ ARGS }}
+
+# The README's first command.
+quickstart:
+    cargo run --example quickstart
+
+# Everything that must be clean, and quick to ask: format, clippy, spelling, TOML.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    typos
+    taplo fmt --check
+
+# The documentation as docs.rs will show it, warnings denied.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# What the macros accept and refuse (builds the dependencies once more: about two minutes the first time).
+ui:
+    cargo test -p django-kafka-rs-ui-tests
+
+# Take over the compiler's present words as the expected ones; then read every changed .stderr as prose.
+ui-bless:
+    TRYBUILD=overwrite cargo test -p django-kafka-rs-ui-tests
+    git diff --stat -- ui-tests
+
+# Take over present output as expected: expect-test snapshots and the examples' output.
+bless:
+    UPDATE_EXPECT=1 cargo test
+
+# Licences, duplicates, sources, and known vulnerabilities (needs the network).
+deny:
+    cargo deny check
+
+# The batch property (batch = one by one) with many more cases than CI takes.
+prop CASES="20000":
+    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs-tests batch
+
+# All of CI.
+ci:
+    .ci/run
