@@ -43,6 +43,8 @@ pub mod prelude {
     pub use diesel::prelude::*;
     pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
 
+    #[cfg(feature = "client")]
+    pub use crate::app::App;
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;
     pub use crate::error::{
