@@ -3,4 +3,5 @@
 mod custom;
 mod derive;
 mod hand_expanded;
+mod service;
 mod tidy;

@@ -43,7 +43,8 @@ fn rows(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services, meta
                 rows.push(row(topic.name.clone(), TopicKind::Pattern, matches, location));
                 continue;
             }
-            let dead_letters = DerivedNames { group: &consumer.group, topic: &topic.name, suffixes }.dead_letter_topic();
+            let dead_letters =
+                DerivedNames { group: &consumer.group, topic: &topic.name, suffixes }.dead_letter_topic();
             rows.push(row(topic.name.clone(), TopicKind::Consumed, existence(&topic.name, metadata), location));
             let existence = existence(&dead_letters, metadata);
             rows.push(row(dead_letters, TopicKind::DeadLetter, existence, location));
@@ -83,7 +84,8 @@ fn matching(pattern: &str, metadata: &Metadata) -> Vec<String> {
 pub(crate) fn check(mut parts: Parts, mut report: CheckReport) -> CheckReport {
     report.set_settings(parts.settings.effective());
     let warnings = parts.settings.warnings();
-    report.add("settings", if warnings.is_empty() { settings_ok(&parts) } else { Finding::Warning(warnings.join("\n")) });
+    report
+        .add("settings", if warnings.is_empty() { settings_ok(&parts) } else { Finding::Warning(warnings.join("\n")) });
     let consumers = parts.resolve(&[]);
     report.add(
         "declarations",
@@ -140,7 +142,8 @@ fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, co
             _ => None,
         })
         .collect();
-    let finding = if missing.is_empty() { Finding::Ok("all there".to_owned()) } else { Finding::Warning(missing.join("\n")) };
+    let finding =
+        if missing.is_empty() { Finding::Ok("all there".to_owned()) } else { Finding::Warning(missing.join("\n")) };
     report.add("topics", finding);
 }
 
