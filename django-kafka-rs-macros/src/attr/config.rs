@@ -49,7 +49,7 @@ fn pair(ctx: &Ctx, part: TokenStream) -> Option<Pair> {
     }
     let Ok(literal) = syn::parse2::<syn::LitStr>(key.clone()) else {
         let text = key.to_string().replace(' ', "");
-        let message = format_args!("a property's name is a string literal, found {}", diag::describe(&key));
+        let message = format_args!("a property's name stands in quotes, found {}", diag::describe(&key));
         // `= 5` without a key has only the equals sign to underline.
         let place = if key.is_empty() { part } else { key };
         ctx.error(place, diag::help(message, format_args!("write `\"{}\" = …`", text.trim_matches('"'))));
