@@ -51,7 +51,6 @@ fn tidy(name: String) -> String {
 
 fn cents(rate: String) -> Result<i64, String> {
     let rate: f64 = rate.parse().map_err(|_| format!("`{rate}` is not an amount such as `12.50`"))?;
-    #[expect(clippy::cast_possible_truncation, reason = "an hourly rate is far below 2^53 cents")]
     Ok((rate * 100.0).round() as i64)
 }
 

@@ -1,6 +1,5 @@
 //! Each example runs, ends well, and prints what its file in `expected/` holds.
 //! `UPDATE_EXPECT=1 cargo test -p django-kafka-rs-examples` takes over what they print now.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
