@@ -60,24 +60,16 @@ fn pair(ctx: &Ctx, part: TokenStream) -> Option<Pair> {
         ctx.error(part, format_args!("`{}` has no value", literal.value()));
         return None;
     }
-    let parsed = match syn::parse2::<Value>(value.clone()) {
-        Ok(parsed) => parsed,
-        Err(_) => {
-            let message = format_args!(
-                "`{}` expects a literal, `env(\"VARIABLE\")` or `setting(\"key\")`, found {}",
-                literal.value(),
-                diag::describe(&value)
-            );
-            ctx.error(
-                value,
-                diag::help(
-                    message,
-                    "what is known only at start comes from the environment, `env(\"VARIABLE\")`, or from the \
-                     settings file, `setting(\"key\")`",
-                ),
-            );
-            return None;
-        }
+    let Ok(parsed) = syn::parse2::<Value>(value.clone()) else {
+        let message = format_args!(
+            "`{}` expects a literal, `env(\"VARIABLE\")` or `setting(\"key\")`, found {}",
+            literal.value(),
+            diag::describe(&value)
+        );
+        let cure = "what is known only at start comes from the environment, `env(\"VARIABLE\")`, or from the settings \
+                    file, `setting(\"key\")`";
+        ctx.error(value, diag::help(message, cure));
+        return None;
     };
     let parsed = parsed.check(ctx, &value)?;
     Some(Pair { key: literal, value: parsed, value_tokens: value })

@@ -261,14 +261,6 @@ impl Entry {
         }
     }
 
-    /// The same where `name` alone is fine too: `None` for that.
-    pub(crate) fn optional_arguments(&self, ctx: &Ctx, expected: &str) -> Option<Option<TokenStream>> {
-        match &self.form {
-            Form::Flag => Some(None),
-            _ => self.arguments(ctx, expected).map(Some),
-        }
-    }
-
     /// `name(T, …)`: each argument parsed as a `T`, at least one. `one` is a noun phrase, singular.
     pub(crate) fn list_of<T: Parse>(&self, ctx: &Ctx, one: &str) -> Option<Vec<T>> {
         let arguments = self.arguments(ctx, &format!("{one}, or more than one,"))?;

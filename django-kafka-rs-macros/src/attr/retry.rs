@@ -172,7 +172,7 @@ fn first_overflow(delay_ms: u64) -> u32 {
 }
 
 fn show_ms(ms: u64) -> String {
-    if ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
+    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
 fn max_retries(ctx: &Ctx, entry: &Entry) -> Option<i32> {

@@ -94,7 +94,7 @@ fn format(ctx: &Ctx, entry: &Entry) -> Option<Format> {
             entry.value_error(ctx, diag::help(first, format_args!("`{}` takes {expected}", entry.word().name)));
             None
         }
-        _ => Some(Format::Custom(ty)),
+        _ => Some(Format::Custom(Box::new(ty))),
     }
 }
 
