@@ -9,7 +9,7 @@ impl TopicConsumer for Orders {
     }
 }
 
-#[consumer(group = "crm", topics(Orders), config("session.timeout.ms" = "soon", "check.crcs" = 1, "fetch.min.bytes" = true, "client.id" = 5, "session.timeout.ms" = 1.5))]
+#[consumer(group = "crm", topics(Orders), config("session.timeout.ms" = "soon", "check.crcs" = 1, "fetch.min.bytes" = true, "client.id" = 5, "heartbeat.interval.ms" = 1.5))]
 struct Crm0;
 
 fn main() {}
