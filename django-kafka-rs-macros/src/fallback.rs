@@ -4,9 +4,11 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
+use crate::attr::item::role;
+use crate::model::topic::Role;
 use crate::paths::Runtime;
 
-/// A `Topic` that says nothing. `key` and `value` as far as they could be read.
+/// A `Topic` that says nothing. `key` and `value` as far as they could be read; the formats take any type.
 pub(crate) fn topic(
     dk: &Runtime,
     item: &syn::ItemStruct,
@@ -14,19 +16,20 @@ pub(crate) fn topic(
     value: Option<&syn::Type>,
 ) -> TokenStream {
     let ident = &item.ident;
-    let type_or_json = |ty: Option<&syn::Type>| match ty {
-        Some(ty) => ty.to_token_stream(),
-        None => quote!(#dk::serde_json::Value),
+    let payload = |ty: Option<&syn::Type>| match (ty, role(item)) {
+        (Some(ty), _) => ty.to_token_stream(),
+        (None, Role::Synced | Role::Unclear) => quote!(#dk::serde_json::Value),
+        (None, Role::Unit | Role::Stateful) => quote!(::std::string::String),
     };
-    let (key, value) = (type_or_json(key), type_or_json(value));
+    let (key, value) = (payload(key), payload(value));
     quote! {
         const _: () = {
             #[automatically_derived]
             impl #dk::Topic for #ident {
                 type Key = #key;
                 type Value = #value;
-                type KeyFormat = #dk::Json;
-                type ValueFormat = #dk::Json;
+                type KeyFormat = #dk::probe::AnyFormat;
+                type ValueFormat = #dk::probe::AnyFormat;
                 const DECLARATION: #dk::TopicDeclaration = #dk::TopicDeclaration::new(
                     ::core::stringify!(#ident),
                     "",

@@ -17,6 +17,7 @@ mod client {
     use std::ops::Deref;
     use std::sync::Arc;
 
+    use crate::consumer::fence::Permit;
     use crate::db::{Database, DbConn};
     use crate::error::ConsumeError;
     use crate::producer::Kafka;
@@ -43,6 +44,8 @@ mod client {
     #[derive(Debug, Clone)]
     pub struct Context {
         inner: Arc<Inner>,
+        /// The batch's right to commit.
+        permit: Option<Permit>,
     }
 
     #[derive(Debug)]
@@ -54,7 +57,17 @@ mod client {
 
     impl Context {
         pub(crate) fn new(kafka: Kafka, database: Option<Database>, states: States) -> Self {
-            Self { inner: Arc::new(Inner { kafka, database, states }) }
+            Self { inner: Arc::new(Inner { kafka, database, states }), permit: None }
+        }
+
+        /// The same for one batch.
+        pub(crate) fn with_permit(&self, permit: Permit) -> Self {
+            Self { inner: self.inner.clone(), permit: Some(permit) }
+        }
+
+        /// Whether the batch may still commit: its partition is still this process's.
+        pub(crate) fn may_commit(&self) -> bool {
+            self.permit.as_ref().is_none_or(Permit::is_valid)
         }
 
         pub(crate) fn database(&self) -> Option<&Database> {

@@ -22,7 +22,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::app::{App, ConsumeOptions, Handle, Parts, StartError, Summary};
 use crate::consumer::event::PartitionId;
 use crate::dead_letter;
-use crate::error::{BoxError, ConsumeError};
+use crate::error::BoxError;
 use crate::producer::{Delivery, Outgoing};
 use crate::record::Headers;
 use crate::registry::ResolvedConsumer;
@@ -224,20 +224,19 @@ impl TestApp {
     ///
     /// # Errors
     /// What `work` returns.
-    pub async fn sqlite<T, E, F>(&self, work: F) -> Result<T, ConsumeError>
+    pub async fn sqlite<T, E, F>(&self, work: F) -> TestResult<T>
     where
         F: FnOnce(&mut diesel::SqliteConnection) -> Result<T, E> + Send + 'static,
-        E: Into<ConsumeError> + 'static,
+        E: Into<BoxError> + 'static,
         T: Send + 'static,
     {
         let database = self.handle.database().cloned().ok_or("the application has no database")?;
         tokio::task::spawn_blocking(move || {
             database.write_transaction(|conn| match conn {
-                crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<ConsumeError>::into),
+                crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<BoxError>::into),
             })
         })
-        .await
-        .map_err(ConsumeError::from)?
+        .await?
     }
 
     /// The handle of the application.

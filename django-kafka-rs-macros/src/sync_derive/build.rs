@@ -88,7 +88,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
         ident: input.ident.clone(),
         table,
         fields: fields.named.iter().filter_map(|field| field.ident.clone()).collect(),
-        primary_key: check::primary_key(ctx, input, &key, &columns, &left_out),
+        primary_key: check::primary_key(ctx, input, &options, &key, &columns, &left_out),
         columns,
         options,
     };

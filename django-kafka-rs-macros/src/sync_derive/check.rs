@@ -252,22 +252,29 @@ fn shared_message_field(ctx: &Ctx, a: &Column, b: &Column) {
     ctx.error(said, diag::help(message, help));
 }
 
-/// Indices of the primary key's columns.
+/// Indices of the primary key's columns. A key that the database makes itself may be left out where the model says
+/// how else its rows are found.
 pub(super) fn primary_key(
     ctx: &Ctx,
     input: &DeriveInput,
+    options: &SyncOptions,
     key: &[Ident],
     columns: &[Column],
     left_out: &[Ident],
 ) -> Vec<usize> {
     let model = &input.ident;
+    let found_otherwise = options.lookup.is_some() || options.lookup_with.is_some();
     let mut indices = Vec::new();
     for name in key {
         if let Some(index) = columns.iter().position(|column| column.sql_name == *name) {
             indices.push(index);
         } else if left_out.contains(name) {
+            if found_otherwise {
+                continue;
+            }
             let message = format!("the primary key `{name}` of `{model}` is left out of the sync");
-            ctx.error(name, diag::note(message, "a row is found by its primary key: a message has to write it"));
+            let message = diag::note(message, "rows are found by their primary key where nothing else is said");
+            ctx.error(name, diag::help(message, "say how rows are found: `#[sync(lookup(…))]`"));
         } else {
             let message = format!("`{model}` has no field for its primary key `{name}`");
             let example = columns.first().map_or_else(|| "…".to_owned(), |column| column.sql_name.to_string());

@@ -365,8 +365,8 @@ fn mistakes_beside_a_stub() {
                 impl ::django_kafka_rs::__private::Topic for Customer {
                     type Key = String;
                     type Value = Event;
-                    type KeyFormat = ::django_kafka_rs::__private::Json;
-                    type ValueFormat = ::django_kafka_rs::__private::Json;
+                    type KeyFormat = ::django_kafka_rs::__private::probe::AnyFormat;
+                    type ValueFormat = ::django_kafka_rs::__private::probe::AnyFormat;
                     const DECLARATION: ::django_kafka_rs::__private::TopicDeclaration = ::django_kafka_rs::__private::TopicDeclaration::new(
                         ::core::stringify!(Customer),
                         "",

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
 use crate::consumer::event::Event;
+use crate::consumer::fence::Fence;
 use crate::consumer::lane::LaneLimits;
 use crate::consumer::poll::{self, KafkaConsumer, PollContext};
 use crate::consumer::progress::Progress;
@@ -96,14 +97,12 @@ impl Parts {
 
     /// Runs pending migrations, ours and the application's; gives their names.
     pub(crate) fn migrate(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
-        migrations::run(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        migrations::run(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Migrations that have not been run.
     pub(crate) fn pending_migrations(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
-        migrations::pending(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        migrations::pending(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Starts the consumers.
@@ -234,7 +233,10 @@ impl Parts {
         let name: Arc<str> = resolved.declaration.type_name.into();
         let config = consumer_config(resolved, &topics, settings, options)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let poll_context = PollContext::new(sender.clone(), ClientEvents::new(&name, self.error_handler.clone()));
+        let session = Session::of(&config);
+        let fence = Fence::new(session.timeout);
+        let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
+        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone());
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.subscribe(&topics.subscription()).map_err(refused)?;
@@ -258,6 +260,8 @@ impl Parts {
             },
             clock: clock.clone(),
             progress: progress.clone(),
+            fence,
+            lapse_hold: session.heartbeat * 2,
         };
         let stop_polling = StopPolling::default();
         let (final_positions, last_commit) = std_mpsc::channel();
@@ -267,11 +271,29 @@ impl Parts {
             sender.clone(),
             stop_polling.flag(),
             last_commit,
-            settings.polling_frequency,
+            // Polling says that the process lives: often enough for its session.
+            settings.polling_frequency.min(session.timeout / 4),
         )?;
         let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
+    }
+}
+
+/// How a group notices that a member is gone.
+struct Session {
+    timeout: Duration,
+    heartbeat: Duration,
+}
+
+impl Session {
+    /// As configured, or librdkafka's defaults.
+    fn of(config: &ClientConfig) -> Self {
+        let ms = |key, default| {
+            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
+            Duration::from_millis(ms)
+        };
+        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
     }
 }
 

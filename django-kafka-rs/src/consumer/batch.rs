@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::fence::Permit;
 use super::lane::{Batch, Stop};
 use super::topic::{Handler, TopicRuntime};
 use crate::context::Context;
@@ -30,6 +31,13 @@ pub(crate) struct BatchEnvironment {
     pub(crate) producer: Producer,
     /// Asks the batch to end early.
     pub(crate) cancel: CancellationToken,
+}
+
+impl BatchEnvironment {
+    /// The environment of one batch: `cancel` ends it, `permit` lets it commit.
+    pub(crate) fn for_batch(&self, cancel: CancellationToken, permit: Permit) -> Self {
+        Self { cancel, context: self.context.with_permit(permit), ..self.clone() }
+    }
 }
 
 /// How far a batch came.
@@ -188,6 +196,12 @@ async fn settle(
     env: &BatchEnvironment,
 ) -> BatchResult {
     let mut result = BatchResult { handled: handled.count, dead_lettered: 0, stop: handled.stop };
+    if !env.context.may_commit()
+        && let Some(first) = handled.settled.first()
+    {
+        // The new owner handles them: what failed here may have failed for that very reason.
+        return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
+    }
     let letters: Vec<&Settled> = handled.settled.iter().filter(|s| s.decision == Decision::DeadLetter).collect();
     let outgoing: Vec<Outgoing> = letters.iter().map(|s| dead_letter_of(&records[s.index], s, env)).collect();
     // All are queued at once and awaited together; the producer keeps their order.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, BatchEnvironment, BatchResult};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
+use super::fence::Fence;
 use super::lane::{Delivered, Lane, LaneLimits, Stop};
 use super::poll::{self, KafkaConsumer};
 use super::progress::Progress;
@@ -36,6 +37,9 @@ pub(crate) struct EngineConfig {
     pub(crate) environment: BatchEnvironment,
     pub(crate) clock: Clock,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) fence: Arc<Fence>,
+    /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
+    pub(crate) lapse_hold: Duration,
 }
 
 /// Why an engine ended.
@@ -106,6 +110,7 @@ pub(crate) struct Engine {
     busy: usize,
     is_assigned: bool,
     drain_until: Option<Instant>,
+    hold_until: Option<Instant>,
     fatal: Option<String>,
     told_unknown_topic: bool,
 }
@@ -121,6 +126,7 @@ impl Engine {
             busy: 0,
             is_assigned: false,
             drain_until: None,
+            hold_until: None,
             fatal: None,
             told_unknown_topic: false,
         }
@@ -183,6 +189,15 @@ impl Engine {
             }
             Event::EndOfPartition(number) => self.reached_end(number),
             Event::UnknownTopic => self.tell_unknown_topic(),
+            Event::Lapsed => {
+                tracing::warn!(
+                    consumer = &*self.config.name,
+                    "this process stood still for longer than its session lasts (`session.timeout.ms`): what was in \
+                     hand is not committed, and nothing new starts for {:?}",
+                    self.config.lapse_hold
+                );
+                self.hold_until = Some(self.config.clock.now() + self.config.lapse_hold);
+            }
             Event::Fatal(message) => {
                 self.fatal.get_or_insert(message);
                 self.drain();
@@ -255,6 +270,10 @@ impl Engine {
             return;
         }
         let now = self.config.clock.now();
+        if self.hold_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.hold_until = None;
         for (id, state) in &mut self.lanes {
             if self.busy >= self.config.workers {
                 return;
@@ -264,7 +283,8 @@ impl Engine {
             }
             let Some(batch) = state.lane.take_batch(now) else { continue };
             self.busy += 1;
-            let environment = BatchEnvironment { cancel: state.cancel.clone(), ..self.config.environment.clone() };
+            let permit = self.config.fence.permit(state.cancel.clone());
+            let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
             spawn(id.clone(), state.generation, state.topic.clone(), batch, environment, self.wiring.sender.clone());
         }
     }
@@ -410,9 +430,9 @@ impl Engine {
             .lanes
             .values()
             .filter(|state| !state.is_leaving && self.busy < self.config.workers && self.drain_until.is_none())
-            .filter_map(|state| state.lane.wakes_at());
+            .filter_map(|state| state.lane.wakes_at().max(self.hold_until));
         let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
-        lanes.chain(revocations).chain(self.drain_until).min()
+        lanes.chain(revocations).chain(self.drain_until).chain(self.hold_until).min()
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -420,6 +440,7 @@ impl Engine {
         let lanes = self.lanes.iter().map(|(id, state)| {
             let lane = LaneSnapshot {
                 delivered: state.lane.delivered(),
+                position: state.lane.position(),
                 is_settled: state.lane.is_settled(now),
                 buffered: state.lane.len(),
             };

@@ -30,6 +30,8 @@ pub(crate) enum Event {
     EndOfPartition(i32),
     /// From the poll thread: a subscribed topic is not there.
     UnknownTopic,
+    /// From the poll thread: it did not poll for longer than the session lasts. Partitions may be somebody else's.
+    Lapsed,
     /// From librdkafka: the client is of no more use.
     Fatal(String),
     /// From a batch's task.
@@ -67,6 +69,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct LaneSnapshot {
     /// The newest offset delivered.
     pub(crate) delivered: Option<i64>,
+    /// Behind the newest message handled.
+    pub(crate) position: Option<i64>,
     /// Nothing is being handled, and what waits waits for a time to come.
     pub(crate) is_settled: bool,
     /// Messages in the buffer.

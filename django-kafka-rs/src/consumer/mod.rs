@@ -11,6 +11,8 @@ pub(crate) mod engine;
 #[cfg(feature = "client")]
 pub(crate) mod event;
 #[cfg(feature = "client")]
+pub(crate) mod fence;
+#[cfg(feature = "client")]
 pub(crate) mod lane;
 #[cfg(feature = "client")]
 pub(crate) mod poll;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -14,6 +14,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::event::{Event, PartitionId, Positions};
+use super::fence::Fence;
 use crate::kafka::ClientEvents;
 use crate::record::{Headers, RawRecord};
 
@@ -28,11 +29,30 @@ const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct PollContext {
     events: mpsc::Sender<Event>,
     client: ClientEvents,
+    fence: Arc<Fence>,
 }
 
 impl PollContext {
-    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents) -> Self {
-        Self { events, client }
+    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>) -> Self {
+        Self { events, client, fence }
+    }
+
+    /// Waits for the engine's answer to a revoke. Waiting is polling, as far as the session is concerned: librdkafka
+    /// goes on with its heartbeats meanwhile.
+    fn wait_for_drain(&self, drained: &std_mpsc::Receiver<Positions>) -> Option<Positions> {
+        const SLICE: Duration = Duration::from_millis(100);
+        // The engine keeps to the bound itself; a little more, so that its answer is not missed.
+        let until = Instant::now() + REVOKE_TIMEOUT + Duration::from_secs(1);
+        while Instant::now() < until {
+            match drained.recv_timeout(SLICE) {
+                Ok(positions) => return Some(positions),
+                Err(std_mpsc::RecvTimeoutError::Timeout) => {
+                    self.fence.polled();
+                }
+                Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        None
     }
 }
 
@@ -62,8 +82,7 @@ impl ConsumerContext for PollContext {
         if self.events.blocking_send(Event::Revoked { partitions, done }).is_err() {
             return;
         }
-        // The engine drains within this bound itself; a little more, so that its answer is not missed.
-        if let Ok(positions) = drained.recv_timeout(REVOKE_TIMEOUT + Duration::from_secs(1)) {
+        if let Some(positions) = self.wait_for_drain(&drained) {
             commit(consumer, &positions);
         }
     }
@@ -101,7 +120,11 @@ pub(crate) fn run(
     poll_timeout: Duration,
 ) {
     let mut topics = Topics::default();
+    let fence = consumer.context().fence.clone();
     while !stop.load(Ordering::Relaxed) {
+        if fence.polled() && events.blocking_send(Event::Lapsed).is_err() {
+            return;
+        }
         let mut records = Vec::new();
         let mut polled = consumer.poll(poll_timeout);
         while let Some(result) = polled.take() {

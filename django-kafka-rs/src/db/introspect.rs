@@ -30,6 +30,8 @@ pub(crate) struct ColumnInfo {
     pub optional: bool,
     /// Whether it is a part of the primary key.
     pub primary_key: bool,
+    /// Whether it is the rowid under another name: an insert that leaves it out gets a number of its own.
+    pub rowid: bool,
     /// Whether SQLite computes it.
     pub generated: bool,
 }
@@ -43,6 +45,8 @@ pub(crate) struct UniqueInfo {
     pub partial: bool,
     /// Whether it compares bytes: no other collation is in it.
     pub binary: bool,
+    /// Whether it is the rowid.
+    pub rowid: bool,
 }
 
 /// A foreign key.
@@ -82,7 +86,7 @@ pub(crate) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> Qu
 
     let mut unique = indices.iter().map(|i| unique_index(conn, schema, i)).collect::<QueryResult<Vec<_>>>()?;
     if rowid {
-        unique.push(UniqueInfo { columns: vec![Some(key[0].name.clone())], partial: false, binary: true });
+        unique.push(UniqueInfo { columns: vec![Some(key[0].name.clone())], partial: false, binary: true, rowid: true });
     }
     let triggers = diesel::sql_query(format!(
         "SELECT coalesce(sql, '') AS sql FROM {}.sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
@@ -119,6 +123,16 @@ pub(crate) fn foreign_keys(conn: &mut SqliteConnection, schema: &str) -> QueryRe
     Ok(keys)
 }
 
+/// The tables of `schema` that have triggers, in lower case.
+pub(crate) fn triggered_tables(conn: &mut SqliteConnection, schema: &str) -> QueryResult<Vec<String>> {
+    let rows = diesel::sql_query(format!(
+        "SELECT DISTINCT lower(tbl_name) AS sql FROM {}.sqlite_master WHERE type = 'trigger'",
+        quoted(schema)
+    ))
+    .load::<Sql>(conn)?;
+    Ok(rows.into_iter().map(|row| row.sql).collect())
+}
+
 fn columns(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Vec<ColumnRow>> {
     diesel::sql_query(
         "SELECT name, type AS declared, \"notnull\" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden \
@@ -138,6 +152,7 @@ fn unique_index(conn: &mut SqliteConnection, schema: &str, index: &IndexRow) -> 
         binary: parts.iter().all(|p| p.coll.eq_ignore_ascii_case("BINARY")),
         columns: parts.into_iter().map(|p| p.name).collect(),
         partial: index.partial,
+        rowid: false,
     })
 }
 
@@ -178,6 +193,7 @@ impl ColumnRow {
             not_null: self.not_null || rowid,
             optional: self.has_default || generated || rowid,
             primary_key: self.pk > 0,
+            rowid,
             generated,
         }
     }
@@ -234,7 +250,12 @@ mod tests {
     }
 
     fn unique(columns: &[&str]) -> UniqueInfo {
-        UniqueInfo { columns: columns.iter().map(|c| Some((*c).to_owned())).collect(), partial: false, binary: true }
+        UniqueInfo {
+            columns: columns.iter().map(|c| Some((*c).to_owned())).collect(),
+            partial: false,
+            binary: true,
+            rowid: false,
+        }
     }
 
     #[test]
@@ -245,9 +266,9 @@ mod tests {
     #[test]
     fn the_rowid_is_unique_never_null_and_optional() {
         let t = read("CREATE TABLE T (id INTEGER PRIMARY KEY, name TEXT NOT NULL, n INT DEFAULT 1)", "t");
-        assert_eq!(t.unique, [unique(&["id"])]);
+        assert_eq!(t.unique, [UniqueInfo { rowid: true, ..unique(&["id"]) }]);
         let id = column(&t, "id");
-        assert!(id.not_null && id.optional && id.primary_key);
+        assert!(id.not_null && id.optional && id.primary_key && id.rowid);
         assert!(column(&t, "name").not_null && !column(&t, "name").optional);
         assert!(!column(&t, "n").not_null && column(&t, "n").optional);
         assert!(!t.checks && t.triggers.is_empty());
@@ -275,13 +296,14 @@ mod tests {
              CREATE INDEX plain ON t (c);",
             "t",
         );
-        assert!(t.unique.contains(&unique(&["id"])));
+        assert!(t.unique.contains(&UniqueInfo { rowid: true, ..unique(&["id"]) }));
         assert!(t.unique.contains(&UniqueInfo { partial: true, ..unique(&["a"]) }));
         assert!(t.unique.contains(&UniqueInfo { binary: false, ..unique(&["b"]) }));
         assert!(t.unique.contains(&UniqueInfo {
             columns: vec![None, Some("c".to_owned())],
             partial: false,
-            binary: true
+            binary: true,
+            rowid: false
         }));
         assert_eq!(t.unique.len(), 4);
     }
@@ -292,6 +314,7 @@ mod tests {
              CREATE TRIGGER no BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'never'); END;
              CREATE VIEW v AS SELECT n FROM t;";
         let t = read(sql, "t");
+        assert_eq!(triggered_tables(&mut database(sql), "main").unwrap(), ["t"]);
         assert!(t.checks && t.triggers.len() == 1 && t.triggers[0].contains("RAISE"));
         assert!(column(&t, "twice").generated && column(&t, "twice").optional);
         let v = read(sql, "v");

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{DbConn, transaction};
+use super::{Database, DbConn, transaction};
 use crate::error::BoxError;
 
 const OURS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -34,7 +34,9 @@ pub(crate) struct MigrationFailed {
 /// # Errors
 /// A migration failed; those before it stay applied, itself is rolled back (unless it says it wants no
 /// transaction).
-pub(crate) fn run(conn: &mut DbConn, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed> {
+pub(crate) fn run(database: &Database, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed> {
+    let mut writer = database.writer().map_err(failed("the connection"))?;
+    let conn = &mut *writer;
     let mut ran = run_ours(conn)?;
     let DbConn::Sqlite(sqlite) = conn;
     let Some(user) = user else { return Ok(ran) };
@@ -50,7 +52,9 @@ pub(crate) fn run(conn: &mut DbConn, user: Option<&EmbeddedMigrations>) -> Resul
 ///
 /// # Errors
 /// The database does not answer.
-pub(crate) fn pending(conn: &mut DbConn, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed> {
+pub(crate) fn pending(database: &Database, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed> {
+    let mut writer = database.writer().map_err(failed("the connection"))?;
+    let conn = &mut *writer;
     let mut names: Vec<_> = pending_of_ours(conn)?.iter().map(|m| m.name().to_string()).collect();
     let DbConn::Sqlite(sqlite) = conn;
     if let Some(user) = user {
@@ -124,13 +128,17 @@ impl MigrationSource<Sqlite> for Borrowed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::DatabaseSettings;
 
-    fn memory() -> DbConn {
-        DbConn::Sqlite(SqliteConnection::establish(":memory:").unwrap())
+    fn open() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.sqlite3");
+        let database = Database::open(&DatabaseSettings::new(path.to_str().unwrap())).unwrap();
+        (folder, database)
     }
 
-    fn execute(conn: &mut DbConn, sql: &str) -> QueryResult<usize> {
-        let DbConn::Sqlite(conn) = conn;
+    fn execute(database: &Database, sql: &str) -> QueryResult<usize> {
+        let DbConn::Sqlite(conn) = &mut *database.writer().unwrap();
         diesel::sql_query(sql).execute(conn)
     }
 
@@ -138,12 +146,12 @@ mod tests {
 
     #[test]
     fn our_own_run_once() {
-        let mut conn = memory();
-        assert_eq!(pending(&mut conn, None).unwrap(), [NAME]);
-        assert_eq!(run(&mut conn, None).unwrap(), [NAME]);
-        assert_eq!(pending(&mut conn, None).unwrap(), [""; 0]);
-        assert_eq!(run(&mut conn, None).unwrap(), [""; 0]);
-        execute(&mut conn, "INSERT INTO django_kafka_canary VALUES (1)").unwrap();
+        let (_folder, database) = open();
+        assert_eq!(pending(&database, None).unwrap(), [NAME]);
+        assert_eq!(run(&database, None).unwrap(), [NAME]);
+        assert_eq!(pending(&database, None).unwrap(), [""; 0]);
+        assert_eq!(run(&database, None).unwrap(), [""; 0]);
+        execute(&database, "INSERT INTO django_kafka_canary VALUES (1)").unwrap();
     }
 
     #[test]
@@ -151,24 +159,26 @@ mod tests {
         // Any embedded migrations serve as a user's; these are at hand.
         const USERS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
         let user = USERS;
-        let mut conn = memory();
-        run(&mut conn, None).unwrap();
-        execute(&mut conn, "DROP TABLE django_kafka_canary").unwrap();
-        assert_eq!(pending(&mut conn, Some(&user)).unwrap(), [NAME]);
-        assert_eq!(run(&mut conn, Some(&user)).unwrap(), [NAME]);
-        assert_eq!(run(&mut conn, Some(&user)).unwrap(), [""; 0]);
-        let DbConn::Sqlite(sqlite) = &mut conn;
-        sqlite.revert_last_migration(Borrowed(&user)).unwrap();
-        assert_eq!(pending(&mut conn, Some(&user)).unwrap(), [NAME]);
+        let (_folder, database) = open();
+        run(&database, None).unwrap();
+        execute(&database, "DROP TABLE django_kafka_canary").unwrap();
+        assert_eq!(pending(&database, Some(&user)).unwrap(), [NAME]);
+        assert_eq!(run(&database, Some(&user)).unwrap(), [NAME]);
+        assert_eq!(run(&database, Some(&user)).unwrap(), [""; 0]);
+        {
+            let DbConn::Sqlite(sqlite) = &mut *database.writer().unwrap();
+            sqlite.revert_last_migration(Borrowed(&user)).unwrap();
+        }
+        assert_eq!(pending(&database, Some(&user)).unwrap(), [NAME]);
     }
 
     #[test]
     fn a_failure_names_the_migration_and_changes_nothing() {
-        let mut conn = memory();
-        execute(&mut conn, "CREATE TABLE django_kafka_canary (x)").unwrap();
-        let text = run(&mut conn, None).unwrap_err().to_string();
+        let (_folder, database) = open();
+        execute(&database, "CREATE TABLE django_kafka_canary (x)").unwrap();
+        let text = run(&database, None).unwrap_err().to_string();
         assert!(text.contains(NAME) && text.contains("already exists"), "{text}");
-        assert_eq!(pending(&mut conn, None).unwrap(), [NAME]);
-        execute(&mut conn, "BEGIN").unwrap();
+        assert_eq!(pending(&database, None).unwrap(), [NAME]);
+        execute(&database, "BEGIN").unwrap();
     }
 }

@@ -218,11 +218,17 @@ mod tests {
             "crm",
             &[ORDERS, SAME, OWN, RETRIED],
             &expect![[r#"
-            src/main.rs:4: topic `Retried`: non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for the failing message, and goes on after `max_retries`
-            src/main.rs:9: consumer `Crm`: the topics `Order` and `Same` have the same name, `shop.orders`: a message can have one handler only
-            src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]],
+                src/main.rs:9: consumer `Crm`: the topics `Order` and `Same` have the same name, `shop.orders`: a message can have one handler only
+                src/main.rs:4: topic `Retried`: non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for the failing message, and goes on after `max_retries`
+                src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]],
         );
-        check("c r m", &[ORDERS], &expect![[r#""#]]);
+        check(
+            "c r m",
+            &[ORDERS],
+            &expect![
+                "src/main.rs:9: consumer `Crm`: group: `c r m` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'"
+            ],
+        );
     }
 
     #[test]

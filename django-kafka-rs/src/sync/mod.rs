@@ -3,15 +3,22 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
+#[cfg(feature = "sqlite")]
+mod apply;
 mod context;
 #[doc(hidden)]
 pub mod decode;
 mod lookup;
 mod model;
+pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
 #[doc(hidden)]
 pub mod stub;
+#[cfg(feature = "sqlite")]
+pub(crate) mod table;
+#[cfg(feature = "sqlite")]
+pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
@@ -20,7 +27,5 @@ pub use self::model::{
     Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
 };
 
-#[cfg(feature = "client")]
-mod apply_stub;
-#[cfg(feature = "client")]
-pub(crate) use self::apply_stub::*;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::apply::{ModelSync, Outcome, Report, Stop, Verdict};

@@ -14,7 +14,7 @@ use serde::de::{DeserializeOwned, Deserializer};
 
 use super::model::{ToJson, to_json};
 use crate::error::ConsumeError;
-use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Serde};
+use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, SaysHow, Serde};
 use crate::topic::{Decode, Json, Topic};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
@@ -38,8 +38,11 @@ pub struct Marker<E>(PhantomData<fn() -> E>);
 pub trait EncodingByType {
     /// Which.
     type Found;
-    /// The marker.
-    fn encoding(&self) -> Marker<Self::Found> {
+    /// The marker. The bound tells a type whose encoding has to be named from one that nothing reads.
+    fn encoding(&self) -> Marker<Self::Found>
+    where
+        Self::Found: SaysHow,
+    {
         Marker(PhantomData)
     }
 }
@@ -224,6 +227,23 @@ impl<U> FinishValue for &Output<U> {
     type Value = U;
     fn finish(&self) -> Result<U, ConsumeError> {
         Ok(self.take())
+    }
+}
+
+/// Stands for a topic's format beside a mistake in its declaration, so that nothing else is reported: it takes any
+/// type, and is never called.
+#[derive(Debug)]
+pub struct AnyFormat;
+
+impl<T> crate::topic::Decode<T> for AnyFormat {
+    fn decode(_bytes: &[u8]) -> Result<T, crate::error::DecodeError> {
+        Err(crate::error::DecodeError::new("the topic's declaration did not compile"))
+    }
+}
+
+impl<T: ?Sized> crate::topic::Encode<T> for AnyFormat {
+    fn encode(_value: &T) -> Result<Vec<u8>, crate::error::EncodeError> {
+        Err(crate::error::EncodeError::caused_by("the topic's declaration did not compile", "it has no format"))
     }
 }
 

@@ -1,0 +1,355 @@
+//! A model's table as the connected database has it, and which statements are exact for it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use diesel::QueryResult;
+
+use super::model::{ColumnSet, ModelDescriptor};
+use super::plan::Kind;
+use crate::db::DbConn;
+use crate::db::introspect::{self, ColumnInfo, ForeignKey, TableInfo};
+
+/// A model's table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// The model.
+    pub model: &'static ModelDescriptor,
+    /// The table's name, for messages.
+    pub plain: &'static str,
+    /// The table's name as SQL.
+    pub sql: String,
+    /// The model's columns as SQL.
+    pub columns: Vec<String>,
+    /// Whether one of its triggers raises errors of its own wording.
+    pub raises: bool,
+    /// Which statements the connection may keep prepared.
+    pub shapes: Shapes,
+    /// Other tables of the topic whose rows depend on this one's or the other way round: indices, symmetrical.
+    pub related: Vec<usize>,
+    all: ColumnSet,
+    /// Filled before an insert where the message lacks them.
+    defaults: ColumnSet,
+    /// Never NULL in the table.
+    not_null: ColumnSet,
+    /// An insert fails without them.
+    required: ColumnSet,
+    /// The database compares their values in its own way (1.0 and 1 may be equal in a column that prefers numbers).
+    numeric: ColumnSet,
+    unique: Vec<Unique>,
+    /// Columns of this table that other tables' foreign keys point to.
+    referenced: Vec<ColumnSet>,
+    /// Its rows refer to each other, at once or through other tables.
+    cyclic: bool,
+    triggers: bool,
+    checks: bool,
+    /// An insert fails without a column that the model does not have.
+    lacks_required: bool,
+    /// The table has columns that the model has not, generated ones aside.
+    lacks_columns: bool,
+}
+
+/// Something unique in the table.
+#[derive(Debug)]
+struct Unique {
+    /// Those of its columns that the model has.
+    columns: ColumnSet,
+    /// All its columns are the model's, and it covers all rows.
+    complete: bool,
+    binary: bool,
+    /// The rowid: an insert without it gets a number that is free.
+    rowid: bool,
+}
+
+impl Table {
+    /// Whether upserts of these columns can be written by one `INSERT … ON CONFLICT DO UPDATE`.
+    ///
+    /// The database looks at the new row as if it were to be inserted before it finds the old one. So that statement
+    /// is exact only where nothing that this check could refuse is taken from a default.
+    pub(crate) fn upserts_together(&self, lookup: ColumnSet, present: ColumnSet) -> bool {
+        let inserted = present.union(self.defaults);
+        let required = !self.lacks_required && inserted.includes(self.required);
+        let checked = self.checks && (self.lacks_columns || !present.includes(self.all));
+        let collides = self.unique.iter().any(|u| !u.rowid && !(u.complete && present.includes(u.columns)));
+        self.rows_alone_decide(lookup, present) && self.has_index(lookup) && required && !checked && !collides
+    }
+
+    /// Whether rows can be deleted by one `DELETE … WHERE … IN`.
+    pub(crate) fn deletes_together(&self, lookup: ColumnSet) -> bool {
+        !self.triggers && self.referenced.is_empty() && self.one_match(lookup)
+    }
+
+    /// Whether a lookup without NULL matches one row at most.
+    pub(crate) fn one_match(&self, lookup: ColumnSet) -> bool {
+        self.unique.iter().any(|u| u.complete && lookup.includes(u.columns))
+    }
+
+    /// Whether the number of rows that an UPDATE reports tells whether the row is there: a trigger can step in.
+    pub(crate) fn counts_are_true(&self) -> bool {
+        !self.triggers
+    }
+
+    /// Whether a lookup's value may be NULL in the table: unique indices do not hold for NULL.
+    pub(crate) fn nullable(&self, lookup: ColumnSet) -> bool {
+        !self.not_null.includes(lookup)
+    }
+
+    /// Whether rows with different keys may still depend on each other.
+    pub(crate) fn strict(&self, lookup: ColumnSet) -> bool {
+        let by_index = self.unique.iter().any(|u| !(u.complete && u.binary && u.columns == lookup));
+        self.triggers || self.cyclic || by_index || meets(lookup, self.numeric)
+    }
+
+    /// Exactly these columns are unique, so that ON CONFLICT can name them.
+    fn has_index(&self, lookup: ColumnSet) -> bool {
+        self.unique.iter().any(|u| u.complete && u.columns == lookup)
+    }
+
+    /// Foreign keys are checked at a statement's end, so rows that refer to each other, or that are referred to by
+    /// columns which this statement changes, could help each other in one statement and not in two.
+    fn rows_alone_decide(&self, lookup: ColumnSet, present: ColumnSet) -> bool {
+        let changed = present.without(lookup);
+        !self.triggers && !self.cyclic && !self.referenced.iter().any(|&columns| meets(columns, changed))
+    }
+}
+
+/// The kinds of statements that a table's messages need. A topic has few; but what a message names is its
+/// producer's choice, and Diesel keeps every prepared statement for ever.
+#[derive(Debug, Default)]
+pub(crate) struct Shapes(Mutex<HashSet<(ColumnSet, Kind)>>);
+
+impl Shapes {
+    /// Kinds that are kept at most; each costs up to some hundred kilobytes.
+    const KEPT_MAX: usize = 16;
+
+    /// Whether statements of this kind are to be kept: the first kinds that come are.
+    pub(crate) fn keep(&self, lookup: ColumnSet, kind: Kind) -> bool {
+        // A set is whole whenever a panic could have left it.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.contains(&(lookup, kind)) || (kept.len() < Self::KEPT_MAX && kept.insert((lookup, kind)))
+    }
+}
+
+/// The tables of these models, or what is wrong with them.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) fn resolve(
+    conn: &mut DbConn,
+    models: &[&'static ModelDescriptor],
+) -> QueryResult<Result<Vec<Table>, Vec<String>>> {
+    let (mut found, mut mistakes, mut graph) = (Vec::new(), Vec::new(), Graph::default());
+    for model in models {
+        let DbConn::Sqlite(sqlite) = &mut *conn;
+        let name = (model.table)();
+        let (schema, table) = split_name(&name.sqlite);
+        graph.add_schema(sqlite, &schema)?;
+        match introspect::table(sqlite, &schema, &table)? {
+            Some(info) => match columns_of(model, name.plain, &info) {
+                Ok(columns) => found.push((*model, name, (schema, table.to_lowercase()), info, columns)),
+                Err(wrong) => mistakes.extend(wrong),
+            },
+            None => mistakes.push(format!(
+                "table `{}` of model `{}` ({}) does not exist; create it by a migration, or correct \
+                 `#[diesel(table_name = …)]`",
+                name.plain, model.type_name, model.location
+            )),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Ok(Err(mistakes));
+    }
+    let nodes: Vec<Node> = found.iter().map(|(_, _, node, _, _)| node.clone()).collect();
+    let tables = found
+        .into_iter()
+        .enumerate()
+        .map(|(index, (model, name, node, info, columns))| Table {
+            related: graph.related(&nodes, index),
+            referenced: graph.referenced(&node, &info, &columns),
+            cyclic: graph.below(&node).contains(&node),
+            ..table(model, &name, &info, &columns)
+        })
+        .collect();
+    Ok(Ok(tables))
+}
+
+/// What the table itself says.
+fn table(
+    model: &'static ModelDescriptor,
+    name: &super::model::TableName,
+    info: &TableInfo,
+    columns: &[ColumnInfo],
+) -> Table {
+    let those = |wanted: &dyn Fn(&ColumnInfo) -> bool| {
+        columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| wanted(column))
+            .fold(ColumnSet::EMPTY, |set, (index, _)| set.with(index))
+    };
+    let missing = || info.columns.iter().filter(|c| !c.generated && !columns.contains(c));
+    let defaults = model
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.insert_default)
+        .fold(ColumnSet::EMPTY, |set, (index, _)| set.with(index));
+    Table {
+        model,
+        plain: name.plain,
+        sql: name.sqlite.clone(),
+        columns: columns.iter().map(|column| introspect::quoted(&column.name)).collect(),
+        raises: info.triggers.iter().any(|sql| sql.to_ascii_lowercase().contains("raise")),
+        shapes: Shapes::default(),
+        related: Vec::new(),
+        all: ColumnSet::first(columns.len()),
+        defaults,
+        not_null: those(&|c| c.not_null),
+        required: those(&|c| c.not_null && !c.optional),
+        numeric: those(&|c| prefers_numbers(&c.declared)),
+        unique: info.unique.iter().map(|u| unique(u, columns)).collect(),
+        referenced: Vec::new(),
+        cyclic: false,
+        triggers: !info.triggers.is_empty(),
+        checks: info.checks,
+        lacks_required: missing().any(|c| c.not_null && !c.optional),
+        lacks_columns: missing().next().is_some(),
+    }
+}
+
+fn unique(info: &introspect::UniqueInfo, columns: &[ColumnInfo]) -> Unique {
+    let indices: Vec<Option<usize>> = info.columns.iter().map(|name| index_of(columns, name.as_deref()?)).collect();
+    let known = indices.iter().flatten().fold(ColumnSet::EMPTY, |set, &index| set.with(index));
+    Unique {
+        columns: known,
+        complete: !info.partial && indices.iter().all(Option::is_some),
+        binary: info.binary,
+        rowid: info.rowid,
+    }
+}
+
+fn index_of(columns: &[ColumnInfo], name: &str) -> Option<usize> {
+    columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+}
+
+/// The table's column of each of the model's, or what is wrong.
+fn columns_of(model: &ModelDescriptor, table: &str, info: &TableInfo) -> Result<Vec<ColumnInfo>, Vec<String>> {
+    let (mut columns, mut mistakes) = (Vec::new(), Vec::new());
+    for described in model.columns {
+        let (column, field) = (described.column, described.field);
+        let place = format!("column `{table}.{column}` (field `{field}` of `{}`, {})", model.type_name, model.location);
+        if !described.stores_sqlite {
+            mistakes.push(format!(
+                "{place} cannot be stored in SQLite: its type in `table!` belongs to another database; change the \
+                 type, or leave the field out of the sync by `#[sync(skip)]`"
+            ));
+        }
+        match info.columns.iter().find(|c| c.name.eq_ignore_ascii_case(column)) {
+            Some(found) if found.generated => mistakes.push(format!(
+                "{place} is computed by the database and cannot be written; leave the field out of the sync by \
+                 `#[sync(skip)]`"
+            )),
+            Some(found) => columns.push(found.clone()),
+            None => {
+                let existing: Vec<_> = info.columns.iter().map(|c| c.name.as_str()).collect();
+                mistakes.push(format!(
+                    "{place} does not exist; the table has {}; add it by a migration, or leave the field out of the \
+                     sync by `#[sync(skip)]`",
+                    existing.join(", ")
+                ));
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(columns) } else { Err(mistakes) }
+}
+
+/// Whether a column is in both.
+fn meets(a: ColumnSet, b: ColumnSet) -> bool {
+    a.without(b) != a
+}
+
+/// Whether SQLite makes numbers of texts that look like one when it stores or compares values of such a column.
+fn prefers_numbers(declared: &str) -> bool {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    !(has(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty())
+}
+
+/// Takes `` `schema`.`table` `` apart; `main` where no schema is said.
+fn split_name(sql: &str) -> (String, String) {
+    let mut parts = sql.trim_matches('`').split("`.`").map(|part| part.replace("``", "`"));
+    match (parts.next(), parts.next()) {
+        (Some(schema), Some(table)) => (schema, table),
+        (Some(table), None) => ("main".to_owned(), table),
+        (None, _) => ("main".to_owned(), String::new()),
+    }
+}
+
+/// Schema and table, in lower case.
+type Node = (String, String);
+
+/// Which tables' rows depend on which.
+#[derive(Default)]
+struct Graph {
+    schemas: HashSet<String>,
+    children: HashMap<Node, Vec<Node>>,
+    keys: HashMap<Node, Vec<ForeignKey>>,
+    triggered: HashSet<Node>,
+}
+
+impl Graph {
+    fn add_schema(&mut self, conn: &mut diesel::SqliteConnection, schema: &str) -> QueryResult<()> {
+        if !self.schemas.insert(schema.to_owned()) {
+            return Ok(());
+        }
+        let node = |table: String| (schema.to_owned(), table);
+        for key in introspect::foreign_keys(conn, schema)? {
+            self.children.entry(node(key.parent.clone())).or_default().push(node(key.child.clone()));
+            self.keys.entry(node(key.parent.clone())).or_default().push(key);
+        }
+        self.triggered.extend(introspect::triggered_tables(conn, schema)?.into_iter().map(node));
+        Ok(())
+    }
+
+    /// The tables whose rows refer to this one's, at once or through others.
+    fn below(&self, node: &Node) -> HashSet<Node> {
+        let (mut below, mut open) = (HashSet::new(), vec![node]);
+        while let Some(parent) = open.pop() {
+            for child in self.children.get(parent).into_iter().flatten() {
+                if below.insert(child.clone()) {
+                    open.push(child);
+                }
+            }
+        }
+        below
+    }
+
+    /// The tables that this one must keep its order with: a change may need or end rows there (cascades, and
+    /// restrictions by common children), and what triggers do is not known.
+    fn related(&self, nodes: &[Node], index: usize) -> Vec<usize> {
+        let reach = |node: &Node| {
+            let mut reach = self.below(node);
+            reach.insert(node.clone());
+            reach
+        };
+        let triggers = |reach: &HashSet<Node>| reach.iter().any(|node| self.triggered.contains(node));
+        let mine = reach(&nodes[index]);
+        (0..nodes.len())
+            .filter(|&other| {
+                let others = reach(&nodes[other]);
+                other != index && (!mine.is_disjoint(&others) || triggers(&mine) || triggers(&others))
+            })
+            .collect()
+    }
+
+    /// The columns of this table that others refer to.
+    fn referenced(&self, node: &Node, info: &TableInfo, columns: &[ColumnInfo]) -> Vec<ColumnSet> {
+        let primary = || info.columns.iter().filter(|c| c.primary_key).map(|c| c.name.clone()).collect();
+        let set = |key: &ForeignKey| {
+            let names: Vec<String> = key.parent_columns.clone().unwrap_or_else(primary);
+            // A column that the model lacks is never written.
+            names.iter().filter_map(|name| index_of(columns, name)).fold(ColumnSet::EMPTY, ColumnSet::with)
+        };
+        self.keys.get(node).into_iter().flatten().map(set).collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! Writes planned statements. Each backend has its own module: they share what is to be done, not the SQL.
+
+mod sqlite;
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+use super::model::{ColumnSet, Row};
+use super::plan::Kind;
+use super::table::Table;
+use crate::db::DbConn;
+use crate::db::failure::{self, Failure};
+use crate::error::{ConstraintViolation, ConsumeError};
+
+/// One planned statement.
+#[derive(Clone, Copy)]
+pub(crate) struct Write<'a> {
+    /// Where.
+    pub table: &'a Table,
+    /// The columns that identify a row.
+    pub lookup: ColumnSet,
+    /// What.
+    pub kind: Kind,
+    /// The rows, each with the same columns and its insert defaults filled.
+    pub rows: &'a [&'a dyn Row],
+}
+
+/// Why a statement failed.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// The database said no.
+    Database(Error),
+    /// A lookup matches more than one row.
+    Ambiguous,
+}
+
+impl From<Error> for WriteError {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Writes. After an error the caller rolls back: some of the rows may have been written.
+///
+/// # Errors
+/// The first failure; it does not say of which row.
+pub(crate) fn execute(conn: &mut DbConn, write: &Write<'_>) -> Result<(), WriteError> {
+    match conn {
+        DbConn::Sqlite(sqlite) => sqlite::execute(sqlite, write),
+    }
+}
+
+/// A row that the database did not take, for a reason that is no constraint.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct RowNotWritten {
+    message: String,
+    #[source]
+    source: Error,
+}
+
+/// A lookup that matches more than one row.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct AmbiguousLookup(String);
+
+impl WriteError {
+    /// The failure as its message's own error.
+    pub(crate) fn explain(self, table: &Table, lookup: ColumnSet, kind: Kind) -> ConsumeError {
+        match self {
+            Self::Database(source) if failure::classify(&source) == Failure::Constraint => {
+                ConstraintViolation::new(constraint_text(table, kind, &source), source).into()
+            }
+            Self::Database(source) => {
+                let message = format!("table `{}`: the row was not {}: {source}", table.plain, done(kind));
+                RowNotWritten { message, source }.into()
+            }
+            Self::Ambiguous => {
+                let columns: Vec<_> = lookup.iter().map(|index| table.model.columns[index].column).collect();
+                AmbiguousLookup(format!(
+                    "table `{}`: more than one row has this message's {}; a message is about one row: make the \
+                     columns unique, or look up by others with `#[sync(lookup(…))]`",
+                    table.plain,
+                    columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(" and ")
+                ))
+                .into()
+            }
+        }
+    }
+}
+
+fn done(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Upsert(_) => "written",
+        Kind::Delete => "deleted",
+    }
+}
+
+/// Table, what is refused in words, and the database's own words.
+fn constraint_text(table: &Table, kind: Kind, error: &Error) -> String {
+    let why = match error {
+        Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => "another row has this value already",
+        Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => match kind {
+            Kind::Upsert(_) => "the row that it refers to does not exist",
+            Kind::Delete => "other rows still refer to it",
+        },
+        Error::DatabaseError(DatabaseErrorKind::NotNullViolation, _) => {
+            "a column without a default has no value, because the message lacks it or says null"
+        }
+        Error::DatabaseError(DatabaseErrorKind::CheckViolation, _) => "its values do not pass a check",
+        _ => "the database does not take its values",
+    };
+    format!("table `{}`: the row cannot be {}: {why} ({error})", table.plain, done(kind))
+}
