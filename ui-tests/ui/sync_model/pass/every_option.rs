@@ -23,8 +23,9 @@ mod schema {
     }
     diesel::table! { contacts (id) { id -> BigInt, email -> Text, } }
     diesel::table! { labels (name) { name -> Text, } }
+    diesel::table! { notes (id) { id -> BigInt, slug -> Text, } }
 }
-use schema::{contacts, labels};
+use schema::{contacts, labels, notes};
 
 #[derive(SyncModel)]
 #[diesel(table_name = schema::people, primary_key(first, second), check_for_backend(diesel::sqlite::Sqlite))]
@@ -93,6 +94,15 @@ fn by_email(cx: &SyncContext<'_>) -> Result<Lookup<Contact>, ConsumeError> {
 #[sync(lookup(name = key))]
 struct Label {
     name: String,
+}
+
+// The database makes the key, messages know another one.
+#[derive(SyncModel)]
+#[sync(lookup(slug))]
+struct Note {
+    #[sync(skip)]
+    id: i64,
+    slug: String,
 }
 
 fn main() {}
