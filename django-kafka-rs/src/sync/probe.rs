@@ -517,6 +517,7 @@ pub trait LookupValue {}
 impl<T: Hash + Eq> LookupValue for T {}
 
 #[cfg(test)]
+#[expect(clippy::needless_borrow, reason = "written as generated code has it: for other types the borrow decides")]
 mod tests {
     use super::{EncodingBySerde as _, Marker};
     use super::{EncodingByType as _, EncodingOf, EncodingOfNone as _, HashFeed as _, HashNone as _, HashOf};
