@@ -64,12 +64,14 @@ struct Unique {
 impl Table {
     /// Whether upserts of these columns can be written by one `INSERT … ON CONFLICT DO UPDATE`.
     ///
-    /// The database looks at the new row as if it were to be inserted before it finds the old one. So that statement
-    /// is exact only where nothing that this check could refuse is taken from a default.
-    pub(crate) fn upserts_together(&self, lookup: ColumnSet, present: ColumnSet) -> bool {
+    /// The database looks at the new row as if it were to be inserted before it finds the old one, so it may refuse
+    /// defaults that would never be written. Where that is sure or likely, rows are written one after the other.
+    /// Where only a CHECK could be the reason, they are tried together, and a row `alone`, as the replay of a failed
+    /// batch ends, is not.
+    pub(crate) fn upserts_together(&self, lookup: ColumnSet, present: ColumnSet, alone: bool) -> bool {
         let inserted = present.union(self.defaults);
         let required = !self.lacks_required && inserted.includes(self.required);
-        let checked = self.checks && (self.lacks_columns || !present.includes(self.all));
+        let checked = alone && self.checks && (self.lacks_columns || !present.includes(self.all));
         let collides = self.unique.iter().any(|u| !u.rowid && !(u.complete && present.includes(u.columns)));
         self.rows_alone_decide(lookup, present) && self.has_index(lookup) && required && !checked && !collides
     }
@@ -98,6 +100,12 @@ impl Table {
     pub(crate) fn strict(&self, lookup: ColumnSet) -> bool {
         let by_index = self.unique.iter().any(|u| !(u.complete && u.binary && u.columns == lookup));
         self.triggers || self.cyclic || by_index || meets(lookup, self.numeric)
+    }
+
+    /// Whether a row that is overwritten at once leaves nothing behind: triggers do, and so do foreign keys of other
+    /// tables that follow a change (`ON UPDATE SET NULL`).
+    pub(crate) fn reducible(&self, lookup: ColumnSet) -> bool {
+        !self.triggers && self.referenced.iter().all(|&columns| lookup.includes(columns))
     }
 
     /// Exactly these columns are unique, so that ON CONFLICT can name them.

@@ -392,6 +392,7 @@ fn traits(sync: &ModelSync, tables: &[Table], items: &[Item]) -> Vec<Traits> {
         if *known != Some(item.lookup) {
             // Identities by different columns may be those of one row.
             traits[item.target].strict |= known.is_some() || table.strict(item.lookup);
+            traits[item.target].reduce &= table.reducible(item.lookup);
             *known = Some(item.lookup);
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn execute(conn: &mut SqliteConnection, write: &Write<'_>) -> Result<
     let Write { table, lookup, kind, rows } = *write;
     let shape = Shape { table, lookup, keep: table.shapes.keep(lookup, kind) };
     let together = match kind {
-        Kind::Upsert(present) => table.upserts_together(lookup, present),
+        Kind::Upsert(present) => table.upserts_together(lookup, present, rows.len() == 1),
         Kind::Delete => table.deletes_together(lookup),
     };
     // A unique index does not hold for NULL, and `IN` does not find it.

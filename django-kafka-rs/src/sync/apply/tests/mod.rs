@@ -7,12 +7,13 @@ mod tables;
 use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
+use diesel::{Connection, QueryResult};
 use serde_json::{Value, json};
 
 use super::{ModelSync, Outcome, Report, Stop, Verdict};
@@ -169,6 +170,19 @@ impl Bench {
     fn execute(&self, sql: &str) {
         let DbConn::Sqlite(conn) = &mut *self.database.writer().unwrap();
         conn.batch_execute(sql).unwrap();
+    }
+
+    /// Counts the statements that the writer runs from now on.
+    fn count_statements(&self) -> Arc<AtomicUsize> {
+        use diesel::connection::InstrumentationEvent;
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        self.database.writer().unwrap().set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        count
     }
 
     /// A query's first column, as text.

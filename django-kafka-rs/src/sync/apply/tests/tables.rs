@@ -1,5 +1,7 @@
 //! The topics and tables of these tests.
 
+use diesel::Connection;
+
 use super::*;
 use crate::sync::context::{Applied, SyncContext};
 use crate::sync::model::LookupField;
@@ -16,6 +18,9 @@ const CHILD_COLUMNS: &[ColumnDescriptor] = &[column("id"), column("item"), colum
 fn after(cx: &SyncContext<'_>, applied: Applied, conn: &mut DbConn) -> Result<(), ConsumeError> {
     let value: Option<Value> = if cx.has_value() { Some(cx.value()?) } else { None };
     let n = value.as_ref().and_then(|value| value.get("n")).and_then(Value::as_i64);
+    if n == Some(78) {
+        return conn.transaction(|_| panic!("inside a transaction of its own"));
+    }
     assert!(n != Some(76), "the hook panics");
     let DbConn::Sqlite(conn) = conn;
     conn.batch_execute(&format!("INSERT INTO calls VALUES ({}, '{applied:?}')", cx.offset()))?;
@@ -78,19 +83,20 @@ impl Profile {
     }
 }
 
-const CHECKED: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT NOT NULL CHECK (n < 90), name TEXT DEFAULT 'x', \
+pub(super) const CHECKED: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT NOT NULL CHECK (n < 90), name TEXT DEFAULT 'x', \
     code TEXT, at INT DEFAULT 1);";
-const UNIQUE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT NOT NULL, name TEXT, code TEXT UNIQUE);";
+pub(super) const UNIQUE: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT NOT NULL, name TEXT, code TEXT UNIQUE);";
 const NULLABLE: &str = "CREATE TABLE items (id TEXT PRIMARY KEY, n INT, name TEXT, code TEXT NOT NULL DEFAULT 'c');";
-const BARE: &str = "CREATE TABLE items (id INT, n INT NOT NULL, name TEXT, code TEXT);";
-const TRIGGER: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+pub(super) const BARE: &str = "CREATE TABLE items (id INT, n INT NOT NULL, name TEXT, code TEXT);";
+pub(super) const TRIGGER: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
     CREATE TABLE log (line TEXT);
     CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.n > 89 BEGIN SELECT RAISE(ABORT, 'too many'); END;
     CREATE TRIGGER give_up BEFORE UPDATE ON items WHEN NEW.n > 95 BEGIN SELECT RAISE(ROLLBACK, 'far too many'); END;
     CREATE TRIGGER look AFTER UPDATE ON items BEGIN UPDATE items SET name = 'seen' WHERE id = OLD.id + 1; END;";
 const COLLATED: &str =
     "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT COLLATE NOCASE UNIQUE);";
-const NO_ACTION: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+pub(super) const NO_ACTION: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
     CREATE TABLE children (id INTEGER PRIMARY KEY, item INT NOT NULL REFERENCES items, name TEXT);";
 const CASCADE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
     CREATE TABLE children (id INTEGER PRIMARY KEY, item INT REFERENCES items ON DELETE CASCADE, name TEXT);";
@@ -99,8 +105,13 @@ const COMMON_CHILD: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, n
     CREATE TABLE both (i INT REFERENCES items ON DELETE CASCADE, c INT REFERENCES children);
     CREATE TRIGGER tie AFTER INSERT ON items BEGIN INSERT INTO both SELECT NEW.id, id FROM children LIMIT 1; END;";
 const TREE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT REFERENCES items (id), name TEXT, code TEXT);";
-const CALLS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT CHECK (n < 90), name TEXT, code TEXT);
+pub(super) const CALLS: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT CHECK (n < 90), name TEXT, code TEXT);
     CREATE TABLE calls (at INT, what TEXT);";
+
+pub(super) const DEFERRED: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, name TEXT,
+        item INT REFERENCES items DEFERRABLE INITIALLY DEFERRED);";
 
 pub(super) const PROFILES: &[Profile] = &[
     Profile::new("plain", &ITEMS, PLAIN),
