@@ -5,6 +5,8 @@ pub mod __private;
 #[cfg(feature = "client")]
 mod app;
 #[cfg(feature = "client")]
+mod cli;
+#[cfg(feature = "client")]
 mod clock;
 pub mod consumer;
 pub mod context;
@@ -29,6 +31,8 @@ mod retry;
 #[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
+#[cfg(feature = "client")]
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod topic;

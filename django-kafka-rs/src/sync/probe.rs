@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::error::ConsumeError;
-use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Serde};
+use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, SaysHow, Serde};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
@@ -36,8 +36,11 @@ pub struct Marker<E>(PhantomData<fn() -> E>);
 pub trait EncodingByType {
     /// Which.
     type Found;
-    /// The marker.
-    fn encoding(&self) -> Marker<Self::Found> {
+    /// The marker. The bound tells a type whose encoding has to be named from one that nothing reads.
+    fn encoding(&self) -> Marker<Self::Found>
+    where
+        Self::Found: SaysHow,
+    {
         Marker(PhantomData)
     }
 }

@@ -49,12 +49,10 @@ pub trait Encoding<T> {
 }
 
 /// The encoding where the type decides it.
-///
-/// Without a bound on `Encoding`, so that a type which has none can say why (see `DecimalNeedsScale`).
 #[doc(hidden)]
 pub trait DefaultEncoding: Sized {
     /// Which.
-    type Encoding;
+    type Encoding: Encoding<Self>;
 }
 
 /// The type's default, or what the message's own schema says of the field.
