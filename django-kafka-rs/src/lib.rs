@@ -43,6 +43,8 @@ pub mod prelude {
     pub use diesel::prelude::*;
     pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
 
+    #[cfg(feature = "client")]
+    pub use crate::app::App;
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;
     pub use crate::error::{
@@ -56,6 +58,6 @@ pub mod prelude {
 }
 
 #[cfg(feature = "client")]
-pub use self::app::{App, Handle, RunError, StartError, Summary};
+pub use self::app::{App, Handle, RunError, StartError, Summary, run};
 #[cfg(feature = "client")]
 pub use self::kafka::ClientError;

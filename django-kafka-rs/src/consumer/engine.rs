@@ -440,6 +440,7 @@ impl Engine {
         let lanes = self.lanes.iter().map(|(id, state)| {
             let lane = LaneSnapshot {
                 delivered: state.lane.delivered(),
+                position: state.lane.position(),
                 is_settled: state.lane.is_settled(now),
                 buffered: state.lane.len(),
             };

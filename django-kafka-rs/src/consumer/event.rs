@@ -69,6 +69,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct LaneSnapshot {
     /// The newest offset delivered.
     pub(crate) delivered: Option<i64>,
+    /// Behind the newest message handled.
+    pub(crate) position: Option<i64>,
     /// Nothing is being handled, and what waits waits for a time to come.
     pub(crate) is_settled: bool,
     /// Messages in the buffer.

@@ -3,6 +3,8 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
+#[cfg(feature = "sqlite")]
+mod apply;
 mod context;
 #[doc(hidden)]
 pub mod decode;
@@ -25,7 +27,5 @@ pub use self::model::{
     Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
 };
 
-#[cfg(feature = "client")]
-mod apply_stub;
-#[cfg(feature = "client")]
-pub(crate) use self::apply_stub::*;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::apply::{ModelSync, Outcome, Report, Stop, Verdict};

@@ -16,7 +16,7 @@ use super::placeholder::PLACEHOLDER;
 use super::scalar::{Scalar, quoted};
 use super::schema::FieldSchema;
 
-/// The most digits before or after the point, PostgreSQL's own limit: a longer exponent would be a small message that
+/// The most digits before or after the point, those of `numeric`: a longer exponent would be a small message that
 /// asks for gigabytes.
 const SCALE_MAX: i64 = 131_072;
 

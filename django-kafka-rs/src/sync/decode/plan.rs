@@ -12,6 +12,12 @@ use crate::sync::model::{
 /// The field by which Debezium's `ExtractNewRecordState` marks the row of a deletion.
 const DEBEZIUM_DELETED_FIELD: &str = "__deleted";
 
+/// `lookup_with = path`, without the model's type.
+type LookupWith = fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>;
+
+/// `is_deletion = path`.
+type IsDeletion = fn(&SyncContext<'_>) -> Result<bool, ConsumeError>;
+
 /// How a topic's messages are to be read for one model: options of topic and model already joined, names resolved.
 #[doc(hidden)]
 #[derive(Debug, Clone)]
@@ -25,9 +31,9 @@ pub struct ReadPlan {
     /// The lookup's columns, each with whether the whole key is its value.
     pub lookup: Vec<(usize, bool)>,
     /// `lookup_with`.
-    pub lookup_with: Option<fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>>,
+    pub lookup_with: Option<LookupWith>,
     /// `is_deletion`.
-    pub is_deletion: Option<fn(&SyncContext<'_>) -> Result<bool, ConsumeError>>,
+    pub is_deletion: Option<IsDeletion>,
     /// `deleted_field`; Debezium's `__deleted` where nothing is said and the dialect is Debezium's.
     pub deleted_field: Option<&'static str>,
     /// The model's columns, for messages.

@@ -15,7 +15,7 @@ use super::*;
 use crate::format::debezium::{ByType, DefaultEncoding, Opt, Serde, dbz};
 use crate::sync::model::{Dialect, Targets};
 
-/// An enum of PostgreSQL's, as users write theirs.
+/// An enum of the database's, as users write theirs.
 #[derive(Debug, PartialEq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Mood {

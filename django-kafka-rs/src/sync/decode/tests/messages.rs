@@ -2,19 +2,14 @@
 
 #![expect(clippy::needless_raw_string_hashes, reason = "as expect-test writes them")]
 
-use std::error::Error;
-
 use expect_test::{Expect, expect};
-use serde::Deserializer;
 use serde_json::json;
 
 use super::*;
-use crate::error::{DecodeError, TransformError};
-use crate::format::FieldSchema;
 use crate::format::debezium::{ByType, Opt};
 use crate::sync::SyncContext;
 use crate::sync::decode::{reroute_identifier, select, with_context};
-use crate::sync::model::{Dialect, Envelope, ErasedLookup, LookupField, Patch, Targets};
+use crate::sync::model::{Dialect, Envelope, ErasedLookup, LookupField, Targets};
 
 patch! {
     Order, ORDER, "orders",
@@ -26,16 +21,9 @@ patch! {
 const DEBEZIUM: ModelTopic = topic(Dialect::Debezium, Targets::One(&ORDER));
 const PLAIN: ModelTopic = topic(Dialect::Plain, Targets::One(&ORDER));
 
-fn with(topic: ModelTopic, options: impl FnOnce(&mut SyncOptions)) -> ModelTopic {
-    let mut topic = topic;
-    options(&mut topic.options);
-    topic
-}
-
 fn shown(topic: &ModelTopic, key: &str, value: &str) -> String {
-    let bytes = |text: &'static str| (!text.is_empty()).then_some(text.as_bytes());
-    let (key, value): (&'static str, &'static str) = (key.to_owned().leak(), value.to_owned().leak());
-    show::<Order>(decode(topic, bytes(key), bytes(value)))
+    let [key, value] = [key, value].map(|text| (!text.is_empty()).then_some(text.as_bytes()));
+    show::<Order>(decode(topic, key, value))
 }
 
 /// Empty texts are null keys and tombstones.
@@ -45,7 +33,6 @@ fn check(topic: &ModelTopic, messages: &[(&str, &str)], expected: Expect) {
     expected.assert_eq(&rows.join("\n"));
 }
 
-const KEY: &str = r#"{"id":1}"#;
 const ROW: &str = r#"{"id":1,"total":2.5,"note":null,"other":{"a":[1]}}"#;
 
 #[test]
@@ -426,106 +413,4 @@ fn hooks_see_the_message_unwrapped() {
         (cx.key::<serde_json::Value>().unwrap(), cx.value::<serde_json::Value>().unwrap())
     });
     assert_eq!(seen.unwrap(), (json!({"id": 1}), json!({"total": 3})));
-}
-
-/// A `with` function and a `compute` function, as the derives write them; two columns read one field.
-#[derive(Debug, Default)]
-struct Computed {
-    id: Option<i64>,
-    name: Option<String>,
-    length: Option<usize>,
-    offset: Option<i64>,
-    error: Option<TransformError>,
-}
-
-impl Patch for Computed {
-    fn columns_of(message_field: &str) -> &'static [usize] {
-        match message_field {
-            "id" => &[0],
-            "name" => &[1, 2],
-            _ => &[],
-        }
-    }
-    fn read<'de, D: Deserializer<'de>>(
-        &mut self,
-        column: usize,
-        value: D,
-        schema: Option<&FieldSchema>,
-    ) -> Result<(), D::Error> {
-        use crate::sync::decode::read_present;
-        match column {
-            0 => self.id = read_present::<i64, ByType, D>(value, schema)?,
-            1 => match read_present::<String, ByType, D>(value, schema)? {
-                Some(name) if name.is_empty() => {
-                    self.error = Some(TransformError::new("name", std::fmt::Error));
-                    return Err(serde::de::Error::custom("name"));
-                }
-                name => self.name = name,
-            },
-            _ => self.length = read_present::<String, ByType, D>(value, schema)?.map(|name| name.len()),
-        }
-        Ok(())
-    }
-    fn adopt(&mut self, column: usize, from: &mut Self) {
-        match column {
-            0 => self.id = from.id.take(),
-            3 => self.offset = from.offset.take(),
-            _ => {}
-        }
-    }
-    fn take_error(&mut self) -> Option<TransformError> {
-        self.error.take()
-    }
-    fn compute(&mut self, cx: &SyncContext<'_>) -> Result<(), ConsumeError> {
-        self.offset = Some(cx.offset());
-        Ok(())
-    }
-}
-
-impl Row for Computed {
-    fn present(&self) -> ColumnSet {
-        let present = [self.id.is_some(), self.name.is_some(), self.length.is_some(), self.offset.is_some()];
-        (0..4).filter(|column| present[*column]).fold(ColumnSet::EMPTY, ColumnSet::with)
-    }
-    no_row!();
-}
-
-const COMPUTED: ModelDescriptor = descriptor(
-    "Computed",
-    &[
-        column("id"),
-        column("name"),
-        ColumnDescriptor { message_field: Some("name"), ..column("length") },
-        ColumnDescriptor { message_field: None, ..column("offset") },
-    ],
-    || table("computed"),
-    crate::sync::decode::decode_message::<Computed>,
-);
-
-#[test]
-fn functions_of_the_user() {
-    let topic = topic(Dialect::Debezium, Targets::One(&COMPUTED));
-    let by_offset = with(topic, |options| options.lookup = Some(&[LookupField { field: "offset", whole_key: false }]));
-    let shown =
-        |topic, value: Option<&str>| show::<Computed>(decode(topic, Some(KEY.as_bytes()), value.map(str::as_bytes)));
-    let rows = [
-        shown(&topic, Some(r#"{"id":1,"name":"ab"}"#)),
-        shown(&topic, Some(r#"{"id":1,"name":5}"#)),
-        shown(&topic, Some(r#"{"id":1,"name":""}"#)),
-        shown(&topic, Some(r#"{"id":1,"name":"","__deleted":"true"}"#)),
-        shown(&by_offset, None),
-    ];
-    expect![[r#"
-        upsert by [0] Computed { id: Some(1), name: Some("ab"), length: Some(2), offset: Some(0), error: None }
-        error: field `name` (column `computed.name`): expected a text, found the integer 5
-        error: field `name`: an error occurred when formatting an argument
-        delete by [0] Computed { id: Some(1), name: None, length: None, offset: None, error: None }
-        delete by [3] Computed { id: None, name: None, length: None, offset: Some(0), error: None }"#]]
-    .assert_eq(&rows.join("\n"));
-
-    let error = decode(&topic, Some(KEY.as_bytes()), Some(br#"{"name":""}"#)).unwrap_err();
-    let mut chain = std::iter::successors(Some(error.error()), |error: &&(dyn Error + 'static)| (*error).source());
-    assert!(chain.any(|error| error.is::<TransformError>()));
-    let error = decode(&topic, Some(KEY.as_bytes()), Some(b"[]")).unwrap_err();
-    assert!(error.error().is::<DecodeError>());
 }

@@ -1,6 +1,7 @@
 //! Messages against patches written by hand; what the derives write is tested where the derives are.
 
 mod captured;
+mod functions;
 mod messages;
 mod properties;
 
@@ -20,8 +21,8 @@ use crate::topic::{Json, Location};
 macro_rules! patch {
     ($name:ident, $descriptor:ident, $table:literal, $($index:literal $field:ident: $t:ty, $encoding:ty;)*) => {
         #[derive(Debug, Default, PartialEq)]
-        pub(super) struct $name {
-            $(pub(super) $field: Option<$t>,)*
+        struct $name {
+            $($field: Option<$t>,)*
         }
         impl crate::sync::model::Patch for $name {
             fn columns_of(message_field: &str) -> &'static [usize] {
@@ -45,7 +46,7 @@ macro_rules! patch {
             }
             fn adopt(&mut self, column: usize, from: &mut Self) {
                 match column {
-                    $($index => if from.$field.is_some() { self.$field = from.$field.take() },)*
+                    $($index => self.$field = from.$field.take().or(self.$field.take()),)*
                     _ => {}
                 }
             }
@@ -64,7 +65,7 @@ macro_rules! patch {
             }
             $crate::sync::decode::tests::no_row!();
         }
-        pub(super) const $descriptor: crate::sync::ModelDescriptor = crate::sync::decode::tests::descriptor(
+        const $descriptor: crate::sync::ModelDescriptor = crate::sync::decode::tests::descriptor(
             stringify!($name),
             &[$(crate::sync::decode::tests::column(stringify!($field)),)*],
             || crate::sync::decode::tests::table($table),
@@ -137,6 +138,16 @@ const fn topic(dialect: Dialect, targets: Targets) -> ModelTopic {
         value_to_json: to_json::<Json>,
     }
 }
+
+/// The topic with options of its own.
+fn with(topic: ModelTopic, options: impl FnOnce(&mut SyncOptions)) -> ModelTopic {
+    let mut topic = topic;
+    options(&mut topic.options);
+    topic
+}
+
+/// A key for most messages.
+const KEY: &str = r#"{"id":1}"#;
 
 fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> RawRecord {
     RawRecord {

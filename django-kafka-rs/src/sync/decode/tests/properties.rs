@@ -82,7 +82,7 @@ proptest! {
     fn a_row_is_never_taken_for_an_envelope(
         op in json_value(), before in json_value(), after in json_value(), source in json_value(), first in 0_usize..4,
     ) {
-        let mut members = vec![("op", op.clone()), ("before", before.clone()), ("after", after.clone()), ("source", source.clone())];
+        let mut members = [("op", &op), ("before", &before), ("after", &after), ("source", &source)];
         members.rotate_left(first);
         let text: Vec<_> = members.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
         let value = format!("{{{}}}", text.join(","));

@@ -1,0 +1,104 @@
+//! One decoded message.
+
+use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
+
+use super::super::decode::{self, Decoded, JsonMessage};
+use super::super::model::{ColumnSet, Row};
+use super::super::plan::Kind;
+use super::ModelSync;
+use crate::error::ConsumeError;
+use crate::record::RawRecord;
+
+/// What one message asks for.
+pub(super) struct Item {
+    /// The message's index in the batch.
+    pub index: usize,
+    /// The model's index in the topic.
+    pub target: usize,
+    pub row: Box<dyn Row>,
+    pub lookup: ColumnSet,
+    pub kind: Kind,
+    /// Of the lookup's values; `None` where they cannot be compared.
+    hash: Option<u64>,
+}
+
+impl Item {
+    /// The row's identity.
+    pub(super) fn key(&self) -> Option<RowKey<'_>> {
+        self.hash.map(|hash| RowKey { hash, item: self })
+    }
+}
+
+/// A row's identity: the lookup's values, compared as their Rust types are.
+#[derive(Clone, Copy)]
+pub(super) struct RowKey<'a> {
+    hash: u64,
+    item: &'a Item,
+}
+
+impl Hash for RowKey<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for RowKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (self.item, other.item);
+        self.hash == other.hash
+            && a.lookup == b.lookup
+            && a.lookup.iter().all(|column| a.row.eq_column(column, &*b.row))
+    }
+}
+
+impl Eq for RowKey<'_> {}
+
+impl ModelSync {
+    /// Decodes a message; `None` where it asks for nothing.
+    pub(super) fn decode(&self, index: usize, record: &RawRecord) -> Result<Option<Item>, ConsumeError> {
+        caught("reading the message", || {
+            let message = JsonMessage::new(record, self.topic)?;
+            let (model, _) = decode::select(self.topic, message.key.as_deref())?;
+            let target = self.target_of_model[model];
+            self.item(index, target, (self.targets[target].model.decode)(&self.targets[target].plan, &message)?)
+        })
+    }
+
+    fn item(&self, index: usize, target: usize, decoded: Decoded) -> Result<Option<Item>, ConsumeError> {
+        let (row, lookup, kind) = match decoded {
+            Decoded::Ignore => return Ok(None),
+            Decoded::Delete { row, lookup } => (row, lookup, Kind::Delete),
+            Decoded::Upsert { mut row, lookup } => {
+                let present = row.present().union(lookup);
+                if self.targets[target].has_insert_defaults {
+                    // Only an insert writes them: an update sets what was present before.
+                    row.fill_insert_defaults();
+                }
+                (row, lookup, Kind::Upsert(present))
+            }
+        };
+        if lookup.is_empty() {
+            return Err("the lookup names no column, so the message is about no row".into());
+        }
+        let mut hasher = DefaultHasher::new();
+        let comparable = lookup.iter().all(|column| row.hash_column(column, &mut hasher));
+        let hash = comparable.then(|| hasher.finish());
+        Ok(Some(Item { index, target, row, lookup, kind, hash }))
+    }
+}
+
+/// Calls a function of the user's; a panic in it is the message's failure.
+pub(super) fn caught<T>(what: &str, f: impl FnOnce() -> Result<T, ConsumeError>) -> Result<T, ConsumeError> {
+    std::panic::catch_unwind(AssertUnwindSafe(f))
+        .unwrap_or_else(|panic| Err(format!("{what} panicked: {}", panic_text(&*panic)).into()))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no text)")
+}

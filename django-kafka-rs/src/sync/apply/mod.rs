@@ -1,0 +1,183 @@
+//! A model topic, ready to run: a batch of messages becomes rows in one transaction.
+//!
+//! `item` decodes, `plan` (pure) makes statements, `write` runs them, `run` keeps the transaction: when a batch
+//! fails, its original messages are replayed by halves and quarters until each failure has its owner.
+//! `judge` tells a message's own failure from the database's.
+
+mod item;
+mod judge;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
+
+use self::judge::Memory;
+use self::run::Run;
+use super::context::{Applied, SyncContext};
+use super::decode::ReadPlan;
+use super::model::{ModelDescriptor, ModelTopic, Targets};
+use super::table::{self, Table};
+use crate::db::{Database, DatabaseError, DbConn, failure};
+use crate::error::ConsumeError;
+use crate::record::RawRecord;
+
+/// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
+/// counts only where the message's outcome is in the [`Report`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The caller takes care of it (a dead letter, or nothing): go on with the next.
+    Settle,
+    /// It waits: what is before it is committed, itself and what is behind it is not touched.
+    Hold,
+}
+
+/// What became of one message.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Its row is written or deleted.
+    Applied,
+    /// A later message of the batch overwrote it, so it was not written.
+    Reduced,
+    /// It asks for nothing.
+    Ignored,
+    /// It failed, and the verdict was to go on.
+    Failed(ConsumeError),
+}
+
+/// Why a batch was not handled to its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The first message without an outcome failed, and the verdict was to wait.
+    Held(ConsumeError),
+    /// The database cannot be used, and why. No message is at fault.
+    Outage(String),
+}
+
+/// How far a batch came.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The outcomes of the first messages; all that is in here is committed.
+    pub outcomes: Vec<Outcome>,
+    /// Why the rest has none.
+    pub stop: Option<Stop>,
+}
+
+/// A failed message's verdict: by its index in the batch and its error.
+pub(crate) type Decide<'a> = &'a mut dyn FnMut(usize, &ConsumeError) -> Verdict;
+
+/// Asked before each commit: `Err` with the reason where the partition may have another owner by now.
+pub(crate) type MayCommit<'a> = &'a dyn Fn() -> Result<(), String>;
+
+type After = fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>;
+
+/// A model topic, ready to run.
+pub(crate) struct ModelSync {
+    topic: &'static ModelTopic,
+    targets: Vec<Target>,
+    /// The target of each of the topic's models, in the order of its declaration.
+    target_of_model: Vec<usize>,
+    tables: OnceLock<Vec<Table>>,
+    memory: Memory,
+}
+
+/// One of the topic's models.
+struct Target {
+    model: &'static ModelDescriptor,
+    plan: ReadPlan,
+    after: Option<After>,
+    reduce: bool,
+    has_insert_defaults: bool,
+}
+
+impl ModelSync {
+    /// Joins what topic and models say.
+    ///
+    /// # Errors
+    /// All that does not fit, for one model after the other.
+    pub(crate) fn new(topic: &'static ModelTopic) -> Result<Self, Vec<String>> {
+        let models: Vec<&'static ModelDescriptor> = match topic.targets {
+            Targets::One(model) => vec![model],
+            Targets::Reroute(map) => map.iter().map(|(_, model)| *model).collect(),
+        };
+        let (mut targets, mut target_of_model, mut mistakes) = (Vec::<Target>::new(), Vec::new(), Vec::new());
+        for model in models {
+            let known =
+                targets.iter().position(|t| (t.model.type_name, t.model.location) == (model.type_name, model.location));
+            match (known, ReadPlan::new(topic, model)) {
+                (Some(index), _) => target_of_model.push(index),
+                (None, Ok(plan)) => {
+                    target_of_model.push(targets.len());
+                    targets.push(Target {
+                        model,
+                        plan,
+                        after: topic.options.after.or(model.options.after),
+                        reduce: topic.options.reduce.or(model.options.reduce).unwrap_or(true),
+                        has_insert_defaults: model.columns.iter().any(|column| column.insert_default),
+                    });
+                }
+                (None, Err(mistake)) => {
+                    mistakes.push(format!("model `{}` ({}): {mistake}", model.type_name, model.location));
+                }
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default() })
+    }
+
+    /// Looks at the models' tables: once before the first batch, and again after the database's tables changed.
+    ///
+    /// # Errors
+    /// All that is wrong with them, each with its remedy, or that the database does not answer.
+    pub(crate) fn prepare(&mut self, database: &Database) -> Result<(), Vec<String>> {
+        let tables = self.look(database).map_err(|error| vec![error.to_string()])??;
+        self.tables = OnceLock::from(tables);
+        Ok(())
+    }
+
+    /// Applies a batch of one partition's messages, in order.
+    pub(crate) fn apply(&self, database: &Database, records: &[Arc<RawRecord>], decide: Decide<'_>) -> Report {
+        self.apply_while(database, records, decide, &|| Ok(()))
+    }
+
+    /// As [`apply`](Self::apply), and commits only while `may_commit` says so; what it says else is an outage's reason.
+    pub(crate) fn apply_while(
+        &self,
+        database: &Database,
+        records: &[Arc<RawRecord>],
+        decide: Decide<'_>,
+        may_commit: MayCommit<'_>,
+    ) -> Report {
+        match self.tables(database) {
+            Ok(tables) => Run::new(self, tables, database, records, decide, may_commit).finish(),
+            Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)) },
+        }
+    }
+
+    fn tables(&self, database: &Database) -> Result<&[Table], String> {
+        if let Some(tables) = self.tables.get() {
+            return Ok(tables);
+        }
+        let tables = self.look(database).map_err(|error| error.to_string())?.map_err(|mistakes| mistakes.join("; "))?;
+        Ok(self.tables.get_or_init(|| tables))
+    }
+
+    fn look(&self, database: &Database) -> Result<Result<Vec<Table>, Vec<String>>, DatabaseError> {
+        let models: Vec<_> = self.targets.iter().map(|target| target.model).collect();
+        // The writer: a migration that is under way is waited for.
+        let mut conn = database.writer()?;
+        table::resolve(&mut conn, &models).map_err(|error| match failure::classify(&error).outage(&error) {
+            Some(reason) => DatabaseError::Unavailable(reason),
+            None => error.into(),
+        })
+    }
+}
+
+impl std::fmt::Debug for ModelSync {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let models: Vec<_> = self.targets.iter().map(|target| target.model.type_name).collect();
+        f.debug_struct("ModelSync").field("models", &models).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,406 @@
+//! One batch: its transactions, savepoints and replays.
+//!
+//! A batch is one transaction. Two faults end a transaction as a whole, and only then it becomes several: a constraint
+//! that is checked at the commit (a deferred foreign key), and SQL that rolls back by itself (a trigger's
+//! `RAISE(ROLLBACK)`, a user's own). Nothing of them is paid for in the ordinary case.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::item::{Item, RowKey, caught};
+use super::judge::{self, Judged, Nature, Refusal};
+use super::{Decide, MayCommit, ModelSync, Outcome, Report, Stop, Verdict};
+use crate::db::{Database, DbConn, failure, transaction};
+use crate::error::ConsumeError;
+use crate::record::RawRecord;
+use crate::sync::decode::{self, JsonMessage};
+use crate::sync::model::Row;
+use crate::sync::plan::{self, Op, Traits};
+use crate::sync::table::Table;
+use crate::sync::write::{self, Write};
+
+/// A failed chunk is replayed in this many parts, each in its turn.
+const PARTS: usize = 4;
+
+/// One batch on its way.
+pub(super) struct Run<'a> {
+    sync: &'a ModelSync,
+    tables: &'a [Table],
+    database: &'a Database,
+    records: &'a [Arc<RawRecord>],
+    decide: Decide<'a>,
+    may_commit: MayCommit<'a>,
+    /// The messages that ask for something, up to the first that is held back.
+    items: Vec<Item>,
+    traits: Vec<Traits>,
+    outcomes: Vec<Option<Outcome>>,
+    /// The first message that has no outcome, and why.
+    end: usize,
+    stop: Option<Stop>,
+    /// Messages that the database or a hook refused.
+    refused: usize,
+}
+
+/// Outcomes of items, to be taken over once they are committed.
+type Settled = Vec<(usize, Outcome)>;
+
+/// What ends a transaction before its last item.
+enum End {
+    /// This item waits; what is before it is to be committed.
+    Held(usize, ConsumeError),
+    /// The database cannot be used.
+    Outage(String),
+    /// The transaction is gone, by the fault of one of these items.
+    Lost(Range<usize>, ConsumeError),
+}
+
+/// What ends a chunk.
+enum Trouble {
+    /// The savepoint is rolled back, the transaction goes on.
+    Refused(Refusal),
+    Outage(String),
+    Lost(ConsumeError),
+}
+
+impl<'a> Run<'a> {
+    /// Decodes the batch.
+    pub(super) fn new(
+        sync: &'a ModelSync,
+        tables: &'a [Table],
+        database: &'a Database,
+        records: &'a [Arc<RawRecord>],
+        decide: Decide<'a>,
+        may_commit: MayCommit<'a>,
+    ) -> Self {
+        let mut run = Self {
+            sync,
+            tables,
+            database,
+            records,
+            decide,
+            may_commit,
+            items: Vec::with_capacity(records.len()),
+            traits: Vec::new(),
+            outcomes: Vec::with_capacity(records.len()),
+            end: records.len(),
+            stop: None,
+            refused: 0,
+        };
+        for (index, record) in records.iter().enumerate() {
+            let outcome = match sync.decode(index, record) {
+                Ok(Some(item)) => {
+                    run.items.push(item);
+                    None
+                }
+                Ok(None) => Some(Outcome::Ignored),
+                Err(error) => match (run.decide)(index, &error) {
+                    Verdict::Settle => Some(Outcome::Failed(error)),
+                    Verdict::Hold => {
+                        run.stop_at(index, Stop::Held(error));
+                        break;
+                    }
+                },
+            };
+            run.outcomes.push(outcome);
+        }
+        run.traits = traits(sync, tables, &run.items);
+        run
+    }
+
+    /// Writes the batch.
+    pub(super) fn finish(mut self) -> Report {
+        let all = 0..self.items.len();
+        self.transact(all);
+        if !self.items.is_empty() && !matches!(self.stop, Some(Stop::Outage(_))) {
+            self.sync.memory.learn(self.items.len(), self.refused);
+        }
+        self.outcomes.truncate(self.end);
+        let outcomes: Vec<Outcome> = self.outcomes.into_iter().map_while(|outcome| outcome).collect();
+        debug_assert_eq!(outcomes.len(), self.end, "every message before the end has an outcome");
+        Report { outcomes, stop: self.stop }
+    }
+
+    fn stop_at(&mut self, index: usize, stop: Stop) {
+        self.end = index;
+        self.stop = Some(stop);
+    }
+
+    /// Writes these items in a transaction, or in several where one alone is lost; `false`: the batch ends.
+    fn transact(&mut self, range: Range<usize>) -> bool {
+        if range.is_empty() {
+            return true;
+        }
+        let mut settled = Settled::with_capacity(range.len());
+        let held = match self.transaction(range.clone(), &mut settled) {
+            Ok(()) => None,
+            Err(End::Held(item, error)) => Some((item, error)),
+            Err(End::Outage(reason)) => {
+                self.stop_at(self.items[range.start].index, Stop::Outage(reason));
+                return false;
+            }
+            Err(End::Lost(at, error)) => return self.transact_around(range, at, error),
+        };
+        for (item, outcome) in settled {
+            let index = self.items[item].index;
+            self.refused += usize::from(matches!(outcome, Outcome::Failed(_)));
+            self.outcomes[index] = Some(outcome);
+        }
+        match held {
+            None => true,
+            Some((item, error)) => {
+                self.refused += 1;
+                self.stop_at(self.items[item].index, Stop::Held(error));
+                false
+            }
+        }
+    }
+
+    /// The transaction of `range` was lost by the fault of `at`: what is before and behind gets transactions of
+    /// its own.
+    fn transact_around(&mut self, range: Range<usize>, at: Range<usize>, error: ConsumeError) -> bool {
+        if at != range {
+            return self.transact(range.start..at.start)
+                && self.transact(at.clone())
+                && self.transact(at.end..range.end);
+        }
+        if at.len() > 1 {
+            return parts(at, PARTS).all(|part| self.transact(part));
+        }
+        let index = self.items[at.start].index;
+        self.refused += 1;
+        match (self.decide)(index, &error) {
+            Verdict::Settle => {
+                self.outcomes[index] = Some(Outcome::Failed(error));
+                true
+            }
+            Verdict::Hold => {
+                self.stop_at(index, Stop::Held(error));
+                false
+            }
+        }
+    }
+
+    /// One transaction. `Ok` and `Held`: what is settled is committed. Else it is rolled back.
+    fn transaction(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
+        let mut conn = self.database.writer().map_err(|error| End::Outage(error.to_string()))?;
+        transaction::begin_write(&mut conn).map_err(|error| {
+            End::Outage(failure::classify(&error).outage(&error).unwrap_or_else(|| error.to_string()))
+        })?;
+        let chunk = self.sync.memory.chunk();
+        let count = range.len().div_ceil(chunk);
+        let end = parts(range.clone(), count).try_for_each(|part| self.settle(&mut conn, part, settled));
+        match end {
+            Ok(()) | Err(End::Held(..)) => {
+                self.commit(&mut conn, range)?;
+                end
+            }
+            Err(_) => {
+                // Where this fails too, the connection is given up with its transaction.
+                let _ = transaction::rollback_to(&mut conn, 0);
+                end
+            }
+        }
+    }
+
+    fn commit(&mut self, conn: &mut DbConn, range: Range<usize>) -> Result<(), End> {
+        if let Err(reason) = (self.may_commit)() {
+            let _ = transaction::rollback_to(conn, 0);
+            return Err(End::Outage(reason));
+        }
+        transaction::commit(conn).map_err(|error| match failure::classify(&error).outage(&error) {
+            Some(reason) => End::Outage(reason),
+            None if range.len() == 1 => {
+                let item = &self.items[range.start];
+                End::Lost(range, judge::of_commit(error, &self.tables[item.target], item))
+            }
+            None => End::Lost(range, judge::of_transaction(&error)),
+        })
+    }
+
+    /// Writes these items; where they fail together, by parts, down to those that fail alone.
+    fn settle(&mut self, conn: &mut DbConn, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
+        match self.attempt(conn, range.clone()) {
+            Ok(outcomes) => {
+                self.sync.memory.trust();
+                settled.extend(outcomes);
+                Ok(())
+            }
+            Err(Trouble::Outage(reason)) => Err(End::Outage(reason)),
+            Err(Trouble::Lost(error)) => Err(End::Lost(range, error)),
+            Err(Trouble::Refused(_)) if range.len() > 1 => {
+                parts(range, PARTS).try_for_each(|part| self.settle(conn, part, settled))
+            }
+            Err(Trouble::Refused(refusal)) => self.settle_failed(conn, range.start, refusal, settled),
+        }
+    }
+
+    /// An item failed alone.
+    fn settle_failed(
+        &mut self,
+        conn: &mut DbConn,
+        item: usize,
+        refusal: Refusal,
+        settled: &mut Settled,
+    ) -> Result<(), End> {
+        let refusal = match refusal.nature {
+            Nature::Own => refusal,
+            Nature::Suspect => {
+                judge::canary(conn).map_err(End::Outage)?;
+                refusal
+            }
+            Nature::Unknown(_) => match self.doubt(conn, item, refusal, settled)? {
+                Some(refusal) => refusal,
+                None => return Ok(()),
+            },
+        };
+        match (self.decide)(self.items[item].index, &refusal.error) {
+            Verdict::Settle => {
+                settled.push((item, Outcome::Failed(refusal.error)));
+                Ok(())
+            }
+            Verdict::Hold => Err(End::Held(item, refusal.error)),
+        }
+    }
+
+    /// An item failed with an error that may be the database's: tries it again, then a write of our own, then the
+    /// next message of another key. `None`: it is written after all.
+    fn doubt(
+        &mut self,
+        conn: &mut DbConn,
+        item: usize,
+        mut refusal: Refusal,
+        settled: &mut Settled,
+    ) -> Result<Option<Refusal>, End> {
+        let only = item..item + 1;
+        for retry in 1..=judge::RETRIES {
+            judge::pause(retry);
+            match self.attempt(conn, only.clone()) {
+                Ok(outcomes) => {
+                    settled.extend(outcomes);
+                    return Ok(None);
+                }
+                Err(Trouble::Refused(again)) => refusal = again,
+                Err(Trouble::Outage(reason)) => return Err(End::Outage(reason)),
+                Err(Trouble::Lost(error)) => return Err(End::Lost(only, error)),
+            }
+        }
+        judge::canary(conn).map_err(End::Outage)?;
+        let Nature::Unknown(said) = &refusal.nature else { return Ok(Some(refusal)) };
+        let key = self.records[self.items[item].index].key.as_deref();
+        if self.sync.memory.repeated(key, said) || self.next_fails_alike(conn, item, said)? {
+            return Err(End::Outage(format!("messages of different keys fail alike: {}", refusal.error)));
+        }
+        Ok(Some(refusal))
+    }
+
+    /// Whether the next message of another key fails with the same words; whatever it does is taken back.
+    fn next_fails_alike(&mut self, conn: &mut DbConn, item: usize, said: &str) -> Result<bool, End> {
+        let key_of = |item: &Item| self.records[item.index].key.as_deref();
+        let key = key_of(&self.items[item]);
+        let Some(next) = (item + 1..self.items.len()).find(|&next| key_of(&self.items[next]) != key) else {
+            return Ok(false);
+        };
+        let lost = |_| End::Lost(item..item + 1, "the transaction ended by itself".into());
+        let depth = transaction::depth(conn).map_err(lost)?;
+        transaction::savepoint(conn).map_err(lost)?;
+        let tried = self.attempt(conn, next..next + 1);
+        transaction::rollback_to(conn, depth).map_err(lost)?;
+        match tried {
+            Err(Trouble::Refused(Refusal { nature: Nature::Unknown(words), .. })) => Ok(words == said),
+            Err(Trouble::Outage(reason)) => Err(End::Outage(reason)),
+            Ok(_) | Err(Trouble::Refused(_) | Trouble::Lost(_)) => Ok(false),
+        }
+    }
+
+    /// Writes these items in a savepoint.
+    fn attempt(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Settled, Trouble> {
+        let gone = |error: diesel::result::Error| match failure::classify(&error).outage(&error) {
+            Some(reason) => Trouble::Outage(reason),
+            None => Trouble::Lost(judge::of_transaction(&error)),
+        };
+        let depth = transaction::depth(conn).map_err(gone)?;
+        transaction::savepoint(conn).map_err(gone)?;
+        match self.write(conn, range) {
+            Ok(outcomes) => {
+                transaction::release(conn).map_err(gone)?;
+                Ok(outcomes)
+            }
+            Err(Judged::Outage(reason)) => Err(Trouble::Outage(reason)),
+            Err(Judged::Refused(refusal)) => match transaction::rollback_to(conn, depth) {
+                Ok(()) => Err(Trouble::Refused(refusal)),
+                Err(_) => Err(Trouble::Lost(refusal.error)),
+            },
+        }
+    }
+
+    /// Plans and runs the statements, then calls the `after` functions in the messages' order.
+    fn write(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Settled, Judged> {
+        let items = &self.items[range.clone()];
+        let ops: Vec<Op<RowKey<'_>>> = items
+            .iter()
+            .map(|item| Op { table: item.target, key: item.key(), lookup: item.lookup, kind: item.kind })
+            .collect();
+        let plan = plan::plan(&ops, &self.traits);
+        for statement in &plan.statements {
+            let rows: Vec<&dyn Row> = statement.rows.iter().map(|&row| &*items[row].row).collect();
+            let table = &self.tables[statement.table];
+            let write = Write { table, lookup: statement.lookup, kind: statement.kind, rows: &rows };
+            write::execute(conn, &write).map_err(|error| {
+                // All rows of a statement are of one kind; the first stands for them.
+                judge::of_write(error, table, &items[statement.rows[0]])
+            })?;
+        }
+        let mut outcomes: Settled = range.map(|item| (item, Outcome::Applied)).collect();
+        for &reduced in &plan.reduced {
+            outcomes[reduced].1 = Outcome::Reduced;
+        }
+        for (item, (_, outcome)) in items.iter().zip(&outcomes) {
+            if matches!(outcome, Outcome::Applied) {
+                self.call_after(conn, item)?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn call_after(&self, conn: &mut DbConn, item: &Item) -> Result<(), Judged> {
+        let target = &self.sync.targets[item.target];
+        let Some(after) = target.after else { return Ok(()) };
+        let depth = transaction::depth(conn).map_err(|error| judge::of_hook(error.into()))?;
+        let called = caught("the `after` function", || {
+            let message = JsonMessage::new(&self.records[item.index], self.sync.topic)?;
+            decode::with_context(&target.plan, &message, |cx| after(cx, judge::applied(item.kind), conn))?
+        });
+        called.map_err(judge::of_hook)?;
+        match transaction::depth(conn) {
+            Ok(now) if now == depth => Ok(()),
+            _ => Err(judge::of_hook("the `after` function began or ended a transaction without its end".into())),
+        }
+    }
+}
+
+/// What the tables allow for the lookups of this batch.
+fn traits(sync: &ModelSync, tables: &[Table], items: &[Item]) -> Vec<Traits> {
+    let mut traits: Vec<Traits> = sync
+        .targets
+        .iter()
+        .zip(tables)
+        .map(|(target, table)| Traits { strict: false, related: table.related.clone(), reduce: target.reduce })
+        .collect();
+    let mut lookups = vec![None; tables.len()];
+    for item in items {
+        let (table, known) = (&tables[item.target], &mut lookups[item.target]);
+        if *known != Some(item.lookup) {
+            // Identities by different columns may be those of one row.
+            traits[item.target].strict |= known.is_some() || table.strict(item.lookup);
+            *known = Some(item.lookup);
+        }
+    }
+    traits
+}
+
+/// Cuts a range into `count` parts of about the same size, none of them empty.
+fn parts(range: Range<usize>, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = range.len().div_ceil(count.max(1)).max(1);
+    let end = range.end;
+    range.step_by(size).map(move |start| start..(start + size).min(end))
+}

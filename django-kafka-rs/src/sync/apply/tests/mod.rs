@@ -1,0 +1,224 @@
+//! A model whose rows are lists of values, so that one type serves every table of these tests; and what runs it.
+
+mod cases;
+mod property;
+mod tables;
+
+use std::any::Any;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use diesel::QueryResult;
+use diesel::connection::SimpleConnection;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sqlite::Sqlite;
+use serde_json::{Value, json};
+
+use super::{ModelSync, Outcome, Report, Stop, Verdict};
+use crate::db::{Database, DatabaseSettings, DbConn, Synchronous, migrations};
+use crate::error::{ConsumeError, DecodeError};
+use crate::record::{Headers, RawRecord};
+use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::model::{
+    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
+};
+use crate::topic::{Json, Location};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Cell {
+    Null(Option<i64>),
+    Int(i64),
+    Text(String),
+}
+
+/// A value for each column that the message names.
+struct ListRow {
+    cells: Vec<Option<Cell>>,
+    defaults: &'static [ColumnDescriptor],
+}
+
+impl Row for ListRow {
+    fn present(&self) -> ColumnSet {
+        let set =
+            |set: ColumnSet, (index, cell): (usize, &Option<Cell>)| if cell.is_some() { set.with(index) } else { set };
+        self.cells.iter().enumerate().fold(ColumnSet::EMPTY, set)
+    }
+
+    fn fill_insert_defaults(&mut self) {
+        for (cell, column) in self.cells.iter_mut().zip(self.defaults) {
+            if column.insert_default && cell.is_none() {
+                *cell = Some(Cell::Int(0));
+            }
+        }
+    }
+
+    fn hash_column(&self, column: usize, mut state: &mut dyn Hasher) -> bool {
+        self.cells[column].as_ref().inspect(|cell| cell.hash(&mut state)).is_some()
+    }
+
+    fn eq_column(&self, column: usize, other: &dyn Row) -> bool {
+        let other = other.as_any().downcast_ref::<Self>().unwrap();
+        self.cells[column].is_some() && self.cells[column] == other.cells[column]
+    }
+
+    fn bind_sqlite<'b>(&'b self, column: usize, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        match self.cells[column].as_ref().unwrap() {
+            Cell::Null(null) => out.push_bind_param::<Nullable<BigInt>, _>(null),
+            Cell::Int(n) => out.push_bind_param::<BigInt, _>(n),
+            Cell::Text(text) => out.push_bind_param::<Text, _>(text),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn cell(value: &Value) -> Cell {
+    match value {
+        Value::Null => Cell::Null(None),
+        Value::Number(n) => Cell::Int(n.as_i64().unwrap()),
+        other => Cell::Text(other.as_str().unwrap().to_owned()),
+    }
+}
+
+/// Reads `{"column": value}`; the lookup's columns come from the key.
+fn decode(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, ConsumeError> {
+    let read = |bytes: &Option<std::borrow::Cow<'_, [u8]>>| -> Value {
+        bytes.as_deref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
+    };
+    let (key, value) = (read(&message.key), read(&message.value));
+    if value.get("poison").is_some() {
+        return Err(DecodeError::new("poison").into());
+    }
+    assert!(value.get("panic").is_none(), "told to panic");
+    if value.get("ignore").is_some() {
+        return Ok(Decoded::Ignore);
+    }
+    let is_delete = value.is_null();
+    let mut cells: Vec<Option<Cell>> = plan.columns.iter().map(|c| value.get(c.field).map(cell)).collect();
+    let mut lookup = ColumnSet::EMPTY;
+    for (column, _) in &plan.lookup {
+        lookup = lookup.with(*column);
+        cells[*column] = Some(cell(&key[plan.columns[*column].field]));
+    }
+    let row = Box::new(ListRow { cells, defaults: plan.columns });
+    Ok(if is_delete { Decoded::Delete { row, lookup } } else { Decoded::Upsert { row, lookup } })
+}
+
+const fn column(name: &'static str) -> ColumnDescriptor {
+    ColumnDescriptor {
+        field: name,
+        column: name,
+        message_field: Some(name),
+        insert_default: false,
+        stores_sqlite: true,
+    }
+}
+
+const fn with_default(name: &'static str) -> ColumnDescriptor {
+    ColumnDescriptor { insert_default: true, ..column(name) }
+}
+
+const HERE: Location = Location { file: "src/models.rs", line: 1 };
+
+const fn model(
+    type_name: &'static str,
+    columns: &'static [ColumnDescriptor],
+    table: fn() -> TableName,
+    options: SyncOptions,
+) -> ModelDescriptor {
+    ModelDescriptor { type_name, columns, primary_key: &[0], options, table, decode, location: HERE }
+}
+
+const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
+    ModelTopic {
+        dialect: Dialect::Debezium,
+        targets,
+        options: SyncOptions { reduce: Some(reduce), ..SyncOptions::NONE },
+        key_to_json: to_json::<Json>,
+        value_to_json: to_json::<Json>,
+    }
+}
+
+/// A database in a temporary folder, with a topic's tables.
+struct Bench {
+    _folder: tempfile::TempDir,
+    database: Database,
+    sync: ModelSync,
+}
+
+impl Bench {
+    fn new(topic: &'static ModelTopic, sql: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.sqlite3");
+        let settings = DatabaseSettings {
+            synchronous: Synchronous::Normal,
+            busy_timeout: std::time::Duration::from_millis(1),
+            ..DatabaseSettings::new(path.to_str().unwrap())
+        };
+        let database = Database::open(&settings).unwrap();
+        migrations::run(&database, None).unwrap();
+        let mut bench = Self { _folder: folder, database, sync: ModelSync::new(topic).unwrap() };
+        bench.execute(sql);
+        bench.sync.prepare(&bench.database).unwrap();
+        bench
+    }
+
+    fn execute(&self, sql: &str) {
+        let DbConn::Sqlite(conn) = &mut *self.database.writer().unwrap();
+        conn.batch_execute(sql).unwrap();
+    }
+
+    /// A query's first column, as text.
+    fn rows(&self, sql: &str) -> Vec<String> {
+        use diesel::RunQueryDsl;
+        #[derive(diesel::QueryableByName)]
+        struct Line {
+            #[diesel(sql_type = Text)]
+            line: String,
+        }
+        let DbConn::Sqlite(conn) = &mut *self.database.writer().unwrap();
+        let lines: Vec<Line> = diesel::sql_query(sql).load(conn).unwrap();
+        lines.into_iter().map(|line| line.line).collect()
+    }
+
+    fn apply(&self, records: &[Arc<RawRecord>], verdict: Verdict) -> Report {
+        self.sync.apply(&self.database, records, &mut |_, _| verdict)
+    }
+
+    /// The outcomes where every failure is settled, in short.
+    fn outcomes(&self, records: &[Arc<RawRecord>]) -> Vec<String> {
+        let report = self.apply(records, Verdict::Settle);
+        assert!(report.stop.is_none(), "{:?}", report.stop);
+        report.outcomes.iter().map(short).collect()
+    }
+}
+
+fn short(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Applied => "applied".to_owned(),
+        Outcome::Reduced => "reduced".to_owned(),
+        Outcome::Ignored => "ignored".to_owned(),
+        Outcome::Failed(error) => format!("failed: {error}"),
+    }
+}
+
+/// A message; a null value deletes.
+fn record(offset: usize, key: &Value, value: &Value) -> Arc<RawRecord> {
+    Arc::new(RawRecord {
+        topic: "t".into(),
+        partition: 0,
+        offset: offset as i64,
+        timestamp_ms: None,
+        key: Some(key.to_string().into_bytes()),
+        value: (!value.is_null()).then(|| value.to_string().into_bytes()),
+        headers: Headers::new(),
+    })
+}
+
+/// Messages with keys `{"id": …}`.
+fn records(messages: &[(i64, Value)]) -> Vec<Arc<RawRecord>> {
+    messages.iter().enumerate().map(|(offset, (id, value))| record(offset, &json!({ "id": id }), value)).collect()
+}

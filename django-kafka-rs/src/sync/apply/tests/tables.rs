@@ -1,0 +1,122 @@
+//! The topics and tables of these tests.
+
+use super::*;
+use crate::sync::context::{Applied, SyncContext};
+use crate::sync::model::LookupField;
+
+fn named(plain: &'static str) -> TableName {
+    TableName { plain, sqlite: format!("`{plain}`") }
+}
+
+const ITEM_COLUMNS: &[ColumnDescriptor] = &[column("id"), column("n"), column("name"), column("code")];
+const DEFAULTS_COLUMNS: &[ColumnDescriptor] = &[column("id"), with_default("n"), column("name"), column("code")];
+const CHILD_COLUMNS: &[ColumnDescriptor] = &[column("id"), column("item"), column("name")];
+
+/// Fails for one value, and keeps a list of what it was called for.
+fn after(cx: &SyncContext<'_>, applied: Applied, conn: &mut DbConn) -> Result<(), ConsumeError> {
+    let value: Option<Value> = if cx.has_value() { Some(cx.value()?) } else { None };
+    let n = value.as_ref().and_then(|value| value.get("n")).and_then(Value::as_i64);
+    assert!(n != Some(76), "the hook panics");
+    let DbConn::Sqlite(conn) = conn;
+    conn.batch_execute(&format!("INSERT INTO calls VALUES ({}, '{applied:?}')", cx.offset()))?;
+    if n == Some(77) {
+        return Err("the hook refuses".into());
+    }
+    Ok(())
+}
+
+const NONE: SyncOptions = SyncOptions::NONE;
+const BY_CODE: &[LookupField] = &[LookupField { field: "code", whole_key: false }];
+const BY_TWO: &[LookupField] =
+    &[LookupField { field: "name", whole_key: false }, LookupField { field: "code", whole_key: false }];
+
+static ITEM: ModelDescriptor = model("Item", ITEM_COLUMNS, || named("items"), NONE);
+static ITEM_BY_CODE: ModelDescriptor =
+    model("ItemByCode", ITEM_COLUMNS, || named("items"), SyncOptions { lookup: Some(BY_CODE), ..NONE });
+static ITEM_BY_TWO: ModelDescriptor =
+    model("ItemByTwo", ITEM_COLUMNS, || named("items"), SyncOptions { lookup: Some(BY_TWO), ..NONE });
+static ITEM_WITH_DEFAULT: ModelDescriptor = model("ItemWithDefault", DEFAULTS_COLUMNS, || named("items"), NONE);
+static ITEM_WITH_HOOK: ModelDescriptor =
+    model("ItemWithHook", ITEM_COLUMNS, || named("items"), SyncOptions { after: Some(after), ..NONE });
+static CHILD: ModelDescriptor = model("Child", CHILD_COLUMNS, || named("children"), NONE);
+static MISSING: ModelDescriptor = model("Missing", ITEM_COLUMNS, || named("nowhere"), NONE);
+static WRONG: ModelDescriptor = model("Wrong", &[column("id"), column("size")], || named("items"), NONE);
+
+pub(super) static ITEMS: ModelTopic = topic(Targets::One(&ITEM), true);
+pub(super) static ALL_ITEMS: ModelTopic = topic(Targets::One(&ITEM), false);
+pub(super) static ITEMS_BY_CODE: ModelTopic = topic(Targets::One(&ITEM_BY_CODE), true);
+pub(super) static ITEMS_BY_TWO: ModelTopic = topic(Targets::One(&ITEM_BY_TWO), true);
+pub(super) static ITEMS_WITH_DEFAULT: ModelTopic = topic(Targets::One(&ITEM_WITH_DEFAULT), true);
+pub(super) static ITEMS_WITH_HOOK: ModelTopic = topic(Targets::One(&ITEM_WITH_HOOK), true);
+pub(super) static FAMILY: ModelTopic = topic(Targets::Reroute(&[("items", &ITEM), ("children", &CHILD)]), true);
+pub(super) static BROKEN: ModelTopic = topic(Targets::Reroute(&[("m", &MISSING), ("w", &WRONG)]), true);
+
+pub(super) const PLAIN: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT DEFAULT 5, name TEXT, code TEXT);";
+
+/// A topic, its tables, and how the state is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Profile {
+    pub name: &'static str,
+    pub topic: &'static ModelTopic,
+    pub sql: &'static str,
+    /// The columns of a message's key.
+    pub key: &'static [&'static str],
+    pub family: bool,
+}
+
+impl Profile {
+    const fn new(name: &'static str, topic: &'static ModelTopic, sql: &'static str) -> Self {
+        Self { name, topic, sql, key: &["id"], family: false }
+    }
+
+    const fn key(self, key: &'static [&'static str]) -> Self {
+        Self { key, ..self }
+    }
+
+    const fn family(self) -> Self {
+        Self { family: true, ..self }
+    }
+}
+
+const CHECKED: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT NOT NULL CHECK (n < 90), name TEXT DEFAULT 'x', \
+    code TEXT, at INT DEFAULT 1);";
+const UNIQUE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT NOT NULL, name TEXT, code TEXT UNIQUE);";
+const NULLABLE: &str = "CREATE TABLE items (id TEXT PRIMARY KEY, n INT, name TEXT, code TEXT NOT NULL DEFAULT 'c');";
+const BARE: &str = "CREATE TABLE items (id INT, n INT NOT NULL, name TEXT, code TEXT);";
+const TRIGGER: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE log (line TEXT);
+    CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.n > 89 BEGIN SELECT RAISE(ABORT, 'too many'); END;
+    CREATE TRIGGER give_up BEFORE UPDATE ON items WHEN NEW.n > 95 BEGIN SELECT RAISE(ROLLBACK, 'far too many'); END;
+    CREATE TRIGGER look AFTER UPDATE ON items BEGIN UPDATE items SET name = 'seen' WHERE id = OLD.id + 1; END;";
+const COLLATED: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT COLLATE NOCASE UNIQUE);";
+const NO_ACTION: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, item INT NOT NULL REFERENCES items, name TEXT);";
+const CASCADE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, item INT REFERENCES items ON DELETE CASCADE, name TEXT);";
+const COMMON_CHILD: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, item INT, name TEXT);
+    CREATE TABLE both (i INT REFERENCES items ON DELETE CASCADE, c INT REFERENCES children);
+    CREATE TRIGGER tie AFTER INSERT ON items BEGIN INSERT INTO both SELECT NEW.id, id FROM children LIMIT 1; END;";
+const TREE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT REFERENCES items (id), name TEXT, code TEXT);";
+const CALLS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT CHECK (n < 90), name TEXT, code TEXT);
+    CREATE TABLE calls (at INT, what TEXT);";
+
+pub(super) const PROFILES: &[Profile] = &[
+    Profile::new("plain", &ITEMS, PLAIN),
+    Profile::new("not reduced", &ALL_ITEMS, CHECKED),
+    Profile::new("checked", &ITEMS, CHECKED),
+    Profile::new("second unique index", &ITEMS, UNIQUE),
+    Profile::new("unique lookup that is not the key", &ITEMS_BY_CODE, UNIQUE).key(&["code"]),
+    Profile::new("key that can be null", &ITEMS, NULLABLE),
+    Profile::new("lookup without an index", &ITEMS, BARE),
+    Profile::new("two columns without an index", &ITEMS_BY_TWO, BARE).key(&["name", "code"]),
+    Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED),
+    Profile::new("triggers", &ITEMS, TRIGGER),
+    Profile::new("collation", &ITEMS_BY_CODE, COLLATED).key(&["code"]),
+    Profile::new("foreign key", &FAMILY, NO_ACTION).family(),
+    Profile::new("cascade", &FAMILY, CASCADE).family(),
+    Profile::new("common child", &FAMILY, COMMON_CHILD).family(),
+    Profile::new("tree", &ITEMS, TREE),
+    Profile::new("hook", &ITEMS_WITH_HOOK, CALLS),
+];
