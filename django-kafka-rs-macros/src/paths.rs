@@ -1,7 +1,7 @@
 //! What generated code names. Everything of the runtime is under `<crate>::__private`; what the standard library
 //! gives is written out from `::core` or `::std`, so that generated code works without a prelude.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 
 /// The runtime's `__private` module: `#dk::Topic` in a template is `::django_kafka_rs::__private::Topic`.
@@ -15,6 +15,15 @@ impl Runtime {
             Some(path) => Self(quote!(#path::__private)),
             None => Self(quote!(::django_kafka_rs::__private)),
         }
+    }
+
+    /// The same with every token at `span`: for code that the compiler's errors are to point at as a whole.
+    pub(crate) fn at(&self, span: Span) -> Self {
+        let tokens = self.0.clone().into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        Self(tokens.collect())
     }
 
     /// Diesel as the runtime re-exports it, so that users of a re-exporting crate need none of their own.

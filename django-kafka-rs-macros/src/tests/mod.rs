@@ -1,6 +1,7 @@
 //! What each form expands to, in process: run with `UPDATE_EXPECT=1` to take the new text over, and read the diff.
 
 mod consumer;
+mod sync;
 mod topic;
 
 use proc_macro2::TokenStream;

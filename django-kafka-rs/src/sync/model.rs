@@ -115,7 +115,9 @@ pub trait SyncModel: Sized + Send + Sync + 'static {
 }
 
 /// Marks what `ModelTopicConsumer` or `DbzConsumer` was derived on.
-pub trait ModelTopicConsumer: crate::topic::ConsumedTopic {
+///
+/// All of these are `ConsumedTopic`s too. It is no supertrait, so that a forgotten `#[topic]` is one error.
+pub trait ModelTopicConsumer: Sized + 'static {
     /// The topic's models and how its messages are read.
     #[doc(hidden)]
     const MODEL_TOPIC: ModelTopic;
