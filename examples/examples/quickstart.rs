@@ -63,8 +63,8 @@ struct Order {
     total: f64,
 }
 
-#[consumer(group = "shop", topics(Customer, Order), config("auto.offset.reset" = "earliest"))]
-struct Shop;
+#[consumer(group = "crm", topics(Customer, Order), config("auto.offset.reset" = "earliest"))]
+struct Crm;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/quickstart");
 
@@ -79,12 +79,15 @@ async fn main() -> ExampleResult {
     let events = captured("smoke_json")?;
     let (first, rest) = events.split_at(5);
 
+    title("Change events that Debezium captured from PostgreSQL go through a broker inside this process into SQLite.");
+
     title("1. The table `customers` before");
     show_customers(&app).await?;
 
     title("2. Five captured change events later: a snapshot of row 1, inserts of 2 and 3, updates of 1 and 2");
     replay(&app, first).await?;
     show_customers(&app).await?;
+    text("(The update of row 1 came without the 9000 characters of `big`, which had not changed: they stayed.)");
     title("   Row 2, as Debezium wrote it and as it is now:");
     show_row(&app, &first[4]).await?;
 
@@ -92,17 +95,19 @@ async fn main() -> ExampleResult {
     replay(&app, rest).await?;
     show_customers(&app).await?;
 
-    title("4. An order arrives before its customer, and is retried every 2 seconds without holding up other topics");
+    title("4. An order arrives before its customer: it is tried again every 2 seconds, and other topics go on");
     app.produce(ORDERS, r#"{"id":100}"#, r#"{"id":100,"customer_id":7,"total":9.5}"#).await?;
     app.settle().await?;
-    show_orders(&app, "at first ").await?;
+    show_orders(&app, "at first").await?;
     app.produce(CUSTOMERS, r#"{"id":7}"#, r#"{"id":7,"name":"Ada","email":"ada@example.org","active":true}"#).await?;
     app.settle().await?;
     app.advance(Duration::from_secs(2)).await;
     app.settle().await?;
-    show_orders(&app, "2 s later").await?;
+    show_orders(&app, "2 seconds later, its customer has come").await?;
 
-    title("5. Two poison messages, and a good one behind them");
+    title(
+        "5. Two poison messages: an e-mail address that breaks a constraint, and half a JSON text; a good one behind",
+    );
     app.produce(CUSTOMERS, r#"{"id":8}"#, r#"{"id":8,"name":"Bob","email":"nowhere","active":true}"#).await?;
     app.produce(CUSTOMERS, r#"{"id":9}"#, r#"{"id":9,"name":"Cyd","active":"#).await?;
     app.produce(CUSTOMERS, r#"{"id":10}"#, r#"{"id":10,"name":"Dee","email":null,"active":true}"#).await?;
@@ -112,9 +117,10 @@ async fn main() -> ExampleResult {
     }
     app.settle().await?;
     show_customers(&app).await?;
-    title("   Dead letters (topic shop.shop.public.customers.dlt), key and value untouched:");
+    title("   Dead letters (topic crm.shop.public.customers.dlt), key and value untouched:");
     show_dead_letters(&app).await?;
 
+    text("What was declared for this: the first half of examples/examples/quickstart.rs");
     app.shutdown().await?;
     Ok(())
 }
@@ -144,7 +150,7 @@ async fn show_customers(app: &TestApp) -> ExampleResult {
                 or_dash(c.born.as_ref()),
                 or_dash(c.email.as_ref()),
                 or_dash(big.as_ref()),
-                c.name.clone(),
+                if c.name.is_empty() { "(empty)".to_owned() } else { c.name.clone() },
             ]
         })
         .collect();
@@ -176,7 +182,7 @@ async fn show_orders(app: &TestApp, when: &str) -> ExampleResult {
     let orders: Vec<Order> =
         app.sqlite(|conn| orders::table.order(orders::id).select(Order::as_select()).load(conn)).await?;
     match orders.as_slice() {
-        [] => text(&format!("{when}: no order; the database refuses it: its customer is not there")),
+        [] => text(&format!("{when}: no order; the database has refused it, because there is no customer 7")),
         orders => orders
             .iter()
             .for_each(|o| text(&format!("{when}: order {} of customer {}, total {}", o.id, o.customer_id, o.total))),
@@ -188,6 +194,8 @@ async fn show_dead_letters(app: &TestApp) -> ExampleResult {
     for letter in app.dead_letters(CUSTOMERS).await? {
         text(&format!("key     {}", String::from_utf8_lossy(letter.key.as_deref().unwrap_or_default())));
         text(&format!("value   {}", String::from_utf8_lossy(letter.value.as_deref().unwrap_or_default())));
+        let times = if letter.attempts == 1 { "once".to_owned() } else { format!("{} times", letter.attempts) };
+        text(&format!("tried   {times}"));
         text(&format!("because {}\n", letter.summary));
     }
     Ok(())

@@ -7,7 +7,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use django_kafka_rs::App;
 use django_kafka_rs::prelude::*;
 use django_kafka_rs::testing::TestApp;
-use django_kafka_rs_examples::{ExampleResult, captured, or_dash, table, text, title};
+use django_kafka_rs_examples::{ExampleResult, captured, one_partition, or_dash, table, text, title};
 
 diesel::table! { notes (id) { id -> BigInt, note -> Nullable<Text>, } }
 diesel::table! { memos (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
@@ -44,7 +44,7 @@ const TOPIC: &str = "office.all";
 
 #[tokio::main]
 async fn main() -> ExampleResult {
-    let app = TestApp::start(App::from_linked().migrations(MIGRATIONS)).await?;
+    let app = TestApp::start(App::from_linked().settings(one_partition()).migrations(MIGRATIONS)).await?;
     let events = captured("smoke_reroute_short")?;
 
     title("1. Four events of two tables: both have a row 2");

@@ -8,7 +8,7 @@ use django_kafka_rs::App;
 use django_kafka_rs::db::DbConn;
 use django_kafka_rs::prelude::*;
 use django_kafka_rs::testing::TestApp;
-use django_kafka_rs_examples::{ExampleResult, table, text, title};
+use django_kafka_rs_examples::{ExampleResult, one_partition, table, text, title};
 
 diesel::table! {
     people (id) {
@@ -78,7 +78,7 @@ const TOPIC: &str = "hr.people";
 
 #[tokio::main]
 async fn main() -> ExampleResult {
-    let app = TestApp::start(App::from_linked().migrations(MIGRATIONS)).await?;
+    let app = TestApp::start(App::from_linked().settings(one_partition()).migrations(MIGRATIONS)).await?;
 
     title("1. Two people, as the other service writes them");
     let ada = r#"{"fullName":"  Ada   Lovelace ","hourlyRate":"41.50","salary":90000}"#;

@@ -1,6 +1,6 @@
 //! The database: connections, pools, migrations.
 //!
-//! Everything that waits for a database is in here; what is decided about its answers ([`failure`]) is pure.
+//! Everything that waits for a database is in here; what is decided about its answers (`failure`) is pure.
 
 mod conn;
 pub(crate) mod failure;
