@@ -180,21 +180,54 @@ fn wrong_use_and_wrong_settings_end_with_2_and_the_remedy() {
     refused(place.command(&["consume", "Nope"]), 2, &expect!["error: there is no consumer `Nope`; there are: Crm"]);
     let mut no_prefix = place.command(&["consume"]);
     no_prefix.env_remove("DJANGO_KAFKA__TOPIC_VARIABLES__PREFIX");
-    refused(no_prefix, 2, &expect![[r#""#]]);
+    refused(
+        no_prefix,
+        2,
+        &expect![[r#"
+        error: the declarations are not right:
+          - tests/src/bin/service.rs:11: topic `Customer`: `${prefix}.customers`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`
+          - tests/src/bin/service.rs:20: topic `Commands`: `${prefix}.commands`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`
+          - tests/src/bin/service.rs:35: consumer `Crm`: group: `${prefix}-crm`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`"#]],
+    );
     std::fs::write(place.folder.path().join("django-kafka.toml"), "clientid = 1\n[batch]\nmax = \"many\"\n").unwrap();
-    refused(place.command(&["consume"]), 2, &expect![[r#""#]]);
+    refused(
+        place.command(&["consume"]),
+        2,
+        &expect![[r#"
+        error: 2 mistakes in the settings:
+          django-kafka.toml:1: `clientid`: unknown setting; did you mean `client_id`?
+          django-kafka.toml:3: `batch.max`: expected an integer from 1 to 1000000, found "many""#]],
+    );
 }
 
 #[test]
 fn what_is_not_there_ends_with_1_and_the_remedy() {
     let place = Place::new();
-    refused(place.command(&["consume"]), 1, &expect![[r#""#]]);
+    refused(
+        place.command(&["consume"]),
+        1,
+        &expect![[r#"
+        error: the database's tables are not as the models need them:
+          - table `customers` of model `Customer` (tests/src/bin/service.rs:12) does not exist; create it by a migration, or correct `#[diesel(table_name = …)]`"#]],
+    );
     let mut no_broker = place.command(&["consume"]);
     no_broker.env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", "127.0.0.1:1");
-    refused(no_broker, 1, &expect![[r#""#]]);
+    refused(
+        no_broker,
+        1,
+        &expect![
+            "error: the broker at `127.0.0.1:1` does not answer within 10 s: Meta data fetch error: BrokerTransportFailure (Local: Broker transport failure); is it running, and is the address right (`bootstrap.servers`)? For a broker inside this program: `--embedded`"
+        ],
+    );
     let mut no_database = place.command(&["consume"]);
     no_database.env("DJANGO_KAFKA__DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3");
-    refused(no_database, 1, &expect![[r#""#]]);
+    refused(
+        no_database,
+        1,
+        &expect![
+            "error: the database `sqlite:///nowhere/at/all.sqlite3` cannot be opened: unable to open database file; the folder must exist and be writable"
+        ],
+    );
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ pub(crate) enum Event {
     Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<Positions> },
     /// From the poll thread: partitions are somebody else's already.
     Lost(Vec<PartitionId>),
-    /// From the poll thread: the end of a partition with this number, of whichever topic.
-    EndOfPartition(i32),
+    /// From the poll thread, where ends are asked for: a partition has no more for now.
+    EndOfPartition(PartitionId),
     /// From the poll thread: a subscribed topic is not there.
     UnknownTopic,
     /// From the poll thread: it did not poll for longer than the session lasts. Partitions may be somebody else's.
