@@ -161,7 +161,7 @@ impl Bench {
         };
         let database = Database::open(&settings).unwrap();
         migrations::run(&database, None).unwrap();
-        let mut bench = Self { folder: folder, database, sync: ModelSync::new(topic).unwrap() };
+        let mut bench = Self { folder, database, sync: ModelSync::new(topic).unwrap() };
         bench.execute(sql);
         bench.sync.prepare(&bench.database).unwrap();
         bench
