@@ -21,7 +21,7 @@ lint:
 
 # The documentation as docs.rs will show it, warnings denied.
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p django-kafka-rs -p django-kafka-rs-macros
 
 # What the macros accept and refuse (builds the dependencies once more: about two minutes the first time).
 ui:

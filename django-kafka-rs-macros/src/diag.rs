@@ -51,12 +51,21 @@ pub(crate) fn missing(title: &str, option: &str, example: impl Display) -> Strin
 
 /// "`a`, `b` and `c`".
 pub(crate) fn list(names: &[&str]) -> String {
+    joined(names, "and")
+}
+
+/// "`a`, `b` or `c`".
+pub(crate) fn list_or(names: &[&str]) -> String {
+    joined(names, "or")
+}
+
+fn joined(names: &[&str], conjunction: &str) -> String {
     match names {
         [] => String::from("nothing"),
         [one] => format!("`{one}`"),
         [start @ .., last] => {
             let start: Vec<_> = start.iter().map(|name| format!("`{name}`")).collect();
-            format!("{} and `{last}`", start.join(", "))
+            format!("{} {conjunction} `{last}`", start.join(", "))
         }
     }
 }

@@ -35,18 +35,22 @@ pub fn consumer(arguments: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[doc = include_str!("../docs/sync_model.md")]
+#[doc = include_str!("../docs/sync.md")]
 #[proc_macro_derive(SyncModel, attributes(sync, diesel))]
 pub fn sync_model(input: TokenStream) -> TokenStream {
     sync_derive::sync_model(input.into()).into()
 }
 
 #[doc = include_str!("../docs/model_topic_consumer.md")]
+#[doc = include_str!("../docs/sync.md")]
 #[proc_macro_derive(ModelTopicConsumer, attributes(sync, diesel))]
 pub fn model_topic_consumer(input: TokenStream) -> TokenStream {
     sync_derive::model_topic_consumer(input.into()).into()
 }
 
 #[doc = include_str!("../docs/dbz_consumer.md")]
+#[doc = include_str!("../docs/reroute.md")]
+#[doc = include_str!("../docs/sync.md")]
 #[proc_macro_derive(DbzConsumer, attributes(sync, reroute, diesel))]
 pub fn dbz_consumer(input: TokenStream) -> TokenStream {
     sync_derive::dbz_consumer(input.into()).into()

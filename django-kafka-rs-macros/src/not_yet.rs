@@ -41,8 +41,8 @@ pub(crate) fn option(vocabulary: &Vocabulary, name: &str) -> Option<String> {
     Some(diag::help(format_args!("`{name}` of {} is not built yet", vocabulary.title), instead))
 }
 
-/// The message for a value that is not built.
-pub(crate) fn value(option: &str, value: &str) -> Option<String> {
+/// The message for a value that is not built; `written` is how users write it.
+pub(crate) fn value(option: &str, value: &str, written: &str) -> Option<String> {
     let (.., instead) = VALUES.iter().find(|(name, word, _)| *name == option && *word == value)?;
-    Some(diag::help(format_args!("`{option} = {value}` is not built yet"), instead))
+    Some(diag::help(format_args!("`{option} = {written}` is not built yet"), instead))
 }

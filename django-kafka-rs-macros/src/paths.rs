@@ -1,7 +1,7 @@
 //! What generated code names. Everything of the runtime is under `<crate>::__private`; what the standard library
 //! gives is written out from `::core` or `::std`, so that generated code works without a prelude.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 /// The runtime's `__private` module: `#dk::Topic` in a template is `::django_kafka_rs::__private::Topic`.
@@ -15,6 +15,15 @@ impl Runtime {
             Some(path) => Self(quote!(#path::__private)),
             None => Self(quote!(::django_kafka_rs::__private)),
         }
+    }
+
+    /// The same, placed at the user's tokens, so that rustc underlines these and not the whole attribute.
+    pub(crate) fn at(&self, span: Span) -> Self {
+        let placed = |mut tree: TokenTree| {
+            tree.set_span(tree.span().located_at(span));
+            tree
+        };
+        Self(self.0.clone().into_iter().map(placed).collect())
     }
 
     /// Diesel as the runtime re-exports it, so that users of a re-exporting crate need none of their own.

@@ -90,6 +90,11 @@ fn prepare(client: &Client<DefaultClientContext>) -> Result<String, EmbeddedErro
     }
 }
 
-/// What clients of the embedded broker need, beside its address: a member that leaves or joins is noticed at once.
-pub(crate) const CONSUMER_CONFIG: &[(&str, &str)] =
-    &[("session.timeout.ms", "1300"), ("heartbeat.interval.ms", "50"), ("topic.metadata.refresh.interval.ms", "200")];
+/// What clients of the embedded broker need, beside its address: a member that leaves or joins is noticed at once,
+/// and what was produced before the first one joined is read. The broker has no past that one could want to skip.
+pub(crate) const CONSUMER_CONFIG: &[(&str, &str)] = &[
+    ("session.timeout.ms", "1300"),
+    ("heartbeat.interval.ms", "50"),
+    ("topic.metadata.refresh.interval.ms", "200"),
+    ("auto.offset.reset", "earliest"),
+];

@@ -5,6 +5,8 @@ pub mod __private;
 #[cfg(feature = "client")]
 mod app;
 #[cfg(feature = "client")]
+mod cli;
+#[cfg(feature = "client")]
 mod clock;
 pub mod consumer;
 pub mod context;
@@ -29,6 +31,8 @@ mod retry;
 #[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
+#[cfg(feature = "client")]
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod topic;
@@ -39,6 +43,8 @@ pub mod prelude {
     pub use diesel::prelude::*;
     pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
 
+    #[cfg(feature = "client")]
+    pub use crate::app::App;
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;
     pub use crate::error::{
@@ -52,6 +58,6 @@ pub mod prelude {
 }
 
 #[cfg(feature = "client")]
-pub use self::app::{App, Handle, RunError, StartError, Summary};
+pub use self::app::{App, Handle, RunError, StartError, Summary, run};
 #[cfg(feature = "client")]
 pub use self::kafka::ClientError;

@@ -1,5 +1,4 @@
 //! Plain, aligned output for a terminal.
-#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 /// Prints a heading with an empty line before it.
 pub fn title(text: &str) {

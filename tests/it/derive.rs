@@ -1,5 +1,12 @@
 //! The derives of models and model topics: what they generate, driven as the runtime drives it.
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "functions in `#[sync(…)]` have the signatures that they must have"
+)]
+
 use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
 use std::hash::Hasher;
 
 use django_kafka_rs::__private as dk;
@@ -132,7 +139,7 @@ fn read<M: dk::SyncModel>(json: &str) -> Result<PatchOf<M>, (serde_json::Error, 
     Ok(patch)
 }
 
-/// The row as SQLite would be given it.
+/// The row as the database would be given it.
 fn bound<M: dk::SyncModel>(patch: &PatchOf<M>) -> String {
     let names = M::DESCRIPTOR.columns.iter().enumerate().map(|(i, column)| {
         let present = if patch.present().contains(i) { "=" } else { " absent" };
@@ -174,12 +181,12 @@ fn reads_renamed_transformed_and_encoded_fields() {
 fn absent_fields_are_absent_columns() {
     check::<Customer>(
         r#"{"id": 7}"#,
-        expect![[r#"
+        expect![[r"
         id= ? -- binds: [7]
         first_name absent NULL -- binds: []
         email absent NULL -- binds: []
         joined absent NULL -- binds: []
-    "#]],
+    "]],
     );
 }
 
@@ -329,9 +336,9 @@ fn a_failing_transform_keeps_its_error() {
     let Err((error, Some(transform))) = read::<Everything>(r#"{"raw": "twelve"}"#) else {
         panic!("a number was expected")
     };
-    expect![[r#"
+    expect![[r"
         count
-        field `count`: invalid digit found in string"#]]
+        field `count`: invalid digit found in string"]]
     .assert_eq(&format!("{error}\n{transform}"));
 }
 
@@ -375,12 +382,13 @@ fn describes_the_model() {
     let descriptor = Everything::DESCRIPTOR;
     let mut text = format!("{} {:?}\n", descriptor.type_name, descriptor.primary_key);
     for column in descriptor.columns {
-        text += &format!("{column:?}\n");
+        writeln!(text, "{column:?}").expect("a String takes all");
     }
     let options = descriptor.options;
-    text += &format!("{:?} {:?} {:?} {:?}\n", options.exclude, options.lookup, options.envelope, options.reduce);
-    text +=
-        &format!("{} {} {}\n", options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some());
+    writeln!(text, "{:?} {:?} {:?} {:?}", options.exclude, options.lookup, options.envelope, options.reduce)
+        .expect("a String takes all");
+    let functions = [options.is_deletion.is_some(), options.after.is_some(), options.lookup_with.is_some()];
+    writeln!(text, "{functions:?}").expect("a String takes all");
     text += &(descriptor.table)().sqlite;
     expect![[r#"
         Everything [0]
@@ -395,12 +403,11 @@ fn describes_the_model() {
         ColumnDescriptor { field: "note", column: "note", message_field: None, insert_default: false, stores_sqlite: true }
         ColumnDescriptor { field: "secret", column: "secret", message_field: None, insert_default: true, stores_sqlite: true }
         ["secret", "left_over", "not-a-word"] Some([LookupField { field: "id", whole_key: true }]) Some(Flat) Some(false)
-        true true false
+        [true, true, false]
         `every_options`"#]].assert_eq(&text);
 }
 
 /// `lookup_with` is typed: the columns are the model's own.
-#[allow(dead_code)]
 fn by_email(cx: &SyncContext<'_>) -> Result<Lookup<Contact>, ConsumeError> {
     Ok(Lookup::by(contacts::email, cx.key::<String>()?).and(contacts::id, 7))
 }
@@ -473,7 +480,7 @@ struct Several;
 #[sync(model = Contact, lookup_with = by_email)]
 struct One;
 
-fn topic_of<T: dk::ModelTopicConsumer>() -> String {
+fn topic_of<T: dk::ConsumedTopic>() -> String {
     let dk::HandlerSource::Models(topic) = (dk::TopicEntry::of::<T>().handler)() else { panic!("a model topic") };
     let targets = match topic.targets {
         dk::Targets::One(model) => model.type_name.to_owned(),

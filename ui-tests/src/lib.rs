@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Nothing: this package only has the tests in `tests/ui.rs`.

@@ -49,7 +49,7 @@ fn pair(ctx: &Ctx, part: TokenStream) -> Option<Pair> {
     }
     let Ok(literal) = syn::parse2::<syn::LitStr>(key.clone()) else {
         let text = key.to_string().replace(' ', "");
-        let message = format_args!("a property's name is a string literal, found {}", diag::describe(&key));
+        let message = format_args!("a property's name stands in quotes, found {}", diag::describe(&key));
         // `= 5` without a key has only the equals sign to underline.
         let place = if key.is_empty() { part } else { key };
         ctx.error(place, diag::help(message, format_args!("write `\"{}\" = …`", text.trim_matches('"'))));
@@ -60,24 +60,16 @@ fn pair(ctx: &Ctx, part: TokenStream) -> Option<Pair> {
         ctx.error(part, format_args!("`{}` has no value", literal.value()));
         return None;
     }
-    let parsed = match syn::parse2::<Value>(value.clone()) {
-        Ok(parsed) => parsed,
-        Err(_) => {
-            let message = format_args!(
-                "`{}` expects a literal, `env(\"VARIABLE\")` or `setting(\"key\")`, found {}",
-                literal.value(),
-                diag::describe(&value)
-            );
-            ctx.error(
-                value,
-                diag::help(
-                    message,
-                    "what is known only at start comes from the environment, `env(\"VARIABLE\")`, or from the \
-                     settings file, `setting(\"key\")`",
-                ),
-            );
-            return None;
-        }
+    let Ok(parsed) = syn::parse2::<Value>(value.clone()) else {
+        let message = format_args!(
+            "`{}` expects a literal, `env(\"VARIABLE\")` or `setting(\"key\")`, found {}",
+            literal.value(),
+            diag::describe(&value)
+        );
+        let cure = "what is known only at start comes from the environment, `env(\"VARIABLE\")`, or from the settings \
+                    file, `setting(\"key\")`";
+        ctx.error(value, diag::help(message, cure));
+        return None;
     };
     let parsed = parsed.check(ctx, &value)?;
     Some(Pair { key: literal, value: parsed, value_tokens: value })

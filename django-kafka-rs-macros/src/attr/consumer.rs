@@ -90,7 +90,7 @@ fn group(ctx: &Ctx, list: &mut OptionList<'_>, config: &mut Vec<Pair>) -> Option
 
 /// The topics, each once.
 fn topic_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
-    let types: Vec<syn::Type> = entry.list_of(ctx, "one topic's type")?;
+    let types: Vec<syn::Type> = entry.list_of(ctx, "a topic's type")?;
     let mut seen: HashMap<String, Span> = HashMap::new();
     for ty in &types {
         let text = ty.to_token_stream().to_string().replace(' ', "");
@@ -105,7 +105,7 @@ fn topic_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
 
 fn offsets(ctx: &Ctx, entry: &Entry) {
     if entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)
-        && let Some(message) = not_yet::value(OFFSETS, DATABASE)
+        && let Some(message) = not_yet::value(OFFSETS, DATABASE, "\"database\"")
     {
         entry.value_error(ctx, message);
     }

@@ -88,10 +88,9 @@ pub(crate) fn group(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
     let fault = if name.is_empty() {
         Err(diag::help("the group is empty", "write `group = \"crm\"`"))
     } else {
-        // Retry and dead letter topics are named after the group.
-        parts(&name).and_then(|parts| {
-            legal(&parts, "a group may contain only letters, digits, `.`, `_` and `-`, which topics named after it may")
-        })
+        let rule = "retry and dead letter topics are named after the group, and the name of a topic may contain only \
+                    letters, digits, `.`, `_` and `-`";
+        parts(&name).and_then(|parts| legal(&parts, rule))
     };
     match fault {
         Ok(()) => Some(literal),

@@ -261,20 +261,12 @@ impl Entry {
         }
     }
 
-    /// The same where `name` alone is fine too: `None` for that.
-    pub(crate) fn optional_arguments(&self, ctx: &Ctx, expected: &str) -> Option<Option<TokenStream>> {
-        match &self.form {
-            Form::Flag => Some(None),
-            _ => self.arguments(ctx, expected).map(Some),
-        }
-    }
-
     /// `name(T, …)`: each argument parsed as a `T`, at least one. `one` is a noun phrase, singular.
     pub(crate) fn list_of<T: Parse>(&self, ctx: &Ctx, one: &str) -> Option<Vec<T>> {
-        let arguments = self.arguments(ctx, one)?;
+        let arguments = self.arguments(ctx, &format!("{one}, or more than one,"))?;
         let parts = split_commas(ctx, arguments);
         if parts.is_empty() {
-            return self.refuse_form(ctx, &format!("at least {one}"), "none");
+            return self.refuse_form(ctx, &format!("{one} at least"), "none");
         }
         let mut all = Some(Vec::with_capacity(parts.len()));
         for part in parts {
@@ -293,16 +285,17 @@ impl Entry {
 
     /// The value is one of these words, written as a word or as a string.
     pub(crate) fn one_of(&self, ctx: &Ctx, words: &[&'static str]) -> Option<&'static str> {
-        let expected = format!("one of {}", diag::list(words));
+        let expected = diag::list_or(words);
         let value = self.value(ctx, &expected)?;
         let text = match syn::parse2::<syn::LitStr>(value.clone()) {
             Ok(literal) => literal.value(),
             Err(_) => value.to_string(),
         };
-        if let Some(word) = words.iter().find(|word| **word == text) {
-            return Some(word);
+        let known = words.iter().find(|word| **word == text).copied();
+        if known.is_none() {
+            self.value_error(ctx, diag::expected_found(self.word, expected, format_args!("`{text}`")));
         }
-        self.refuse_value(ctx, &expected)
+        known
     }
 
     /// A mistake in the value, underlining the value.

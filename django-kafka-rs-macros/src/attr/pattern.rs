@@ -28,8 +28,8 @@ pub(crate) fn check(parts: &[Part<'_>]) -> Result<(), String> {
     if let Some(foreign) = Scanner::new(&pattern).first_foreign() {
         return Err(diag::help(
             diag::note(
-                format_args!("`{}` has no meaning, or another one, in the pattern of a topic's name", foreign.text),
-                "librdkafka matches topics with POSIX extended regular expressions",
+                format_args!("`{}` cannot stand in the pattern of a topic's name", foreign.text),
+                "librdkafka matches topics with POSIX extended regular expressions, which read it otherwise or not at all",
             ),
             foreign.instead,
         ));

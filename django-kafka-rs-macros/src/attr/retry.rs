@@ -172,13 +172,13 @@ fn first_overflow(delay_ms: u64) -> u32 {
 }
 
 fn show_ms(ms: u64) -> String {
-    if ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
+    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
 fn max_retries(ctx: &Ctx, entry: &Entry) -> Option<i32> {
     let number = entry.integer(ctx)?;
     if number < -1 {
-        let message = format_args!("`max_retries` is {number}");
+        let message = format_args!("`max_retries` is {number}, and has to be at least -1");
         entry.value_error(ctx, diag::help(message, "write -1 to retry for ever, or a number of at least 0"));
         return None;
     }
@@ -216,7 +216,7 @@ fn time(ctx: &Ctx, entry: &Entry) -> Option<u64> {
 
 /// The types of `include(…)` or `exclude(…)`, each once.
 fn error_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
-    let types: Vec<syn::Type> = entry.list_of(ctx, "one error type")?;
+    let types: Vec<syn::Type> = entry.list_of(ctx, "an error type")?;
     let mut seen = HashSet::new();
     let mut sound = true;
     for ty in &types {

@@ -44,7 +44,6 @@ pub(crate) fn container(ctx: &Ctx, attributes: &[Attribute]) -> SyncOptions {
         after: list.take(AFTER).and_then(|e| e.path(ctx, FUNCTION)),
         model: list.take(MODEL).and_then(|e| e.path(ctx, "the path of a model")),
         runtime: list.take(CRATE).and_then(|e| e.path(ctx, "the path of this crate")),
-        faulty: list.is_faulty(),
     }
 }
 
@@ -84,10 +83,9 @@ impl FieldOptions {
         let encoding = list.take(AS).and_then(|entry| {
             let read = entry.parse_value::<EncodingArgument>(ctx, "an encoding");
             faulty |= read.is_none();
-            let EncodingArgument(encoding) = read?;
-            if encoding.lacks_scale {
-                let message = "`dbz::Decimal` needs the column's scale";
-                entry.value_error(ctx, diag::help(message, "write `as = dbz::Decimal(2)` for a `numeric(12, 2)`"));
+            let EncodingArgument { encoding, mistake } = read?;
+            if let Some(mistake) = mistake {
+                entry.value_error(ctx, diag::help(mistake, "write `as = dbz::Decimal(2)` for a `numeric(12, 2)`"));
             }
             Some((entry.name, encoding))
         });
@@ -162,7 +160,11 @@ impl Parse for LookupArgument {
 }
 
 /// `dbz::Date`, `dbz::Decimal(2)`, `dbz::Decimal<2>`.
-struct EncodingArgument(Encoding);
+struct EncodingArgument {
+    encoding: Encoding,
+    /// What is wrong with the scale.
+    mistake: Option<&'static str>,
+}
 
 impl Parse for EncodingArgument {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -170,18 +172,26 @@ impl Parse for EncodingArgument {
         if input.peek(syn::token::Paren) {
             let content;
             syn::parenthesized!(content in input);
-            let minus: Option<Token![-]> = content.parse()?;
-            let scale: LitInt = content.parse()?;
-            if !content.is_empty() {
-                return Err(content.error("expected one integer"));
-            }
-            return Ok(Self(Encoding { path: quote!(#path::<{ #minus #scale }>), lacks_scale: false }));
+            let scale: TokenStream = content.parse()?;
+            let mistake = syn::parse2::<Scale>(scale.clone()).err().map(|_| "the scale of a decimal is one integer");
+            return Ok(Self { encoding: Encoding { path: quote!(#path::<{ #scale }>) }, mistake });
         }
         if input.peek(Token![<]) || input.peek(Token![::]) {
             let arguments: syn::AngleBracketedGenericArguments = input.parse()?;
-            return Ok(Self(Encoding { path: quote!(#path #arguments), lacks_scale: false }));
+            return Ok(Self { encoding: Encoding { path: quote!(#path #arguments) }, mistake: None });
         }
-        let lacks_scale = path.segments.last().is_some_and(|segment| segment.ident == "Decimal");
-        Ok(Self(Encoding { path: path.into_token_stream(), lacks_scale }))
+        let is_decimal = path.segments.last().is_some_and(|segment| segment.ident == "Decimal");
+        let mistake = is_decimal.then_some("`dbz::Decimal` needs the column's scale");
+        Ok(Self { encoding: Encoding { path: path.into_token_stream() }, mistake })
+    }
+}
+
+/// An integer with its sign.
+struct Scale;
+
+impl Parse for Scale {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        input.parse::<Option<Token![-]>>()?;
+        input.parse::<LitInt>()?.base10_parse::<i32>().map(|_| Self)
     }
 }

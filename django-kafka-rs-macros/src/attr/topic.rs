@@ -77,14 +77,14 @@ fn format(ctx: &Ctx, entry: &Entry) -> Option<Format> {
         syn::Type::Group(group) => Some(group.elem.to_token_stream().to_string()),
         _ => return refuse(ctx, entry, expected, &ty),
     };
+    if let Some(message) = word.as_deref().and_then(|word| not_yet::value(entry.word().name, word, word)) {
+        entry.value_error(ctx, message);
+        return None;
+    }
     match word.as_deref() {
         Some(STRING) => Some(Format::Text),
         Some(BYTES) => Some(Format::Bytes),
         Some(JSON) => Some(Format::Json),
-        Some(word) if not_yet::value(entry.word().name, word).is_some() => {
-            entry.value_error(ctx, not_yet::value(entry.word().name, word).unwrap_or_default());
-            None
-        }
         // Types begin with a capital: a small word is one of ours, misspelt.
         Some(word) if word.starts_with(char::is_lowercase) && !word.contains(':') => {
             let first = match diag::nearest(word, WORDS) {
@@ -94,7 +94,7 @@ fn format(ctx: &Ctx, entry: &Entry) -> Option<Format> {
             entry.value_error(ctx, diag::help(first, format_args!("`{}` takes {expected}", entry.word().name)));
             None
         }
-        _ => Some(Format::Custom(ty)),
+        _ => Some(Format::Custom(Box::new(ty))),
     }
 }
 

@@ -12,7 +12,10 @@ use crate::paths::Runtime;
 pub(crate) fn expand(consumer: &Consumer) -> TokenStream {
     let Consumer { dk, ident, group, topics, .. } = consumer;
     let location = dk.location();
-    let entries = topics.iter().map(|ty| quote_spanned!(ty.span()=> #dk::TopicEntry::of::<#ty>()));
+    let entries = topics.iter().map(|ty| {
+        let dk = dk.at(ty.span());
+        quote_spanned!(ty.span()=> #dk::TopicEntry::of::<#ty>())
+    });
     let checks = topic_checks(consumer);
     let config = config(dk, &consumer.config);
     let batch = consumer.batch.as_ref().map(|batch| {
@@ -51,6 +54,7 @@ fn topic_checks(consumer: &Consumer) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, ty)| {
+            let dk = dk.at(ty.span());
             quote_spanned! {ty.span()=>
                 const _: () = #dk::check_consumer_topic(&<#ident as #dk::Consumer>::DECLARATION, #index);
             }

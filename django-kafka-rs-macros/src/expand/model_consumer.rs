@@ -62,8 +62,11 @@ fn descriptor(dk: &Runtime, model: &Path) -> TokenStream {
 /// The names in a topic's `lookup(…)` are fields of its models: only the compiler can tell, so it is asked at each.
 fn lookup_checks(dk: &Runtime, model: &Path, options: &SyncOptions) -> Vec<TokenStream> {
     let check = |LookupField { field, .. }: &LookupField| {
-        let (descriptor, name) = (descriptor(dk, model), field.unraw().to_string());
-        quote_spanned!(at(field)=> const _: () = #dk::check_lookup_field(#descriptor, #name);)
+        // The user's own span, not the macro's: a panic in a constant is shown where its call stands.
+        let dk = dk.at(field.span());
+        let name = field.unraw().to_string();
+        let descriptor = quote_spanned!(field.span()=> &<#model as #dk::SyncModel>::DESCRIPTOR);
+        quote_spanned!(field.span()=> const _: () = #dk::check_lookup_field(#descriptor, #name);)
     };
     options.lookup.iter().flatten().map(check).collect()
 }
@@ -73,6 +76,14 @@ fn expand(dk: &Runtime, derive: Derive, ident: &Ident, targets: &TokenStream, op
         Derive::DbzConsumer => Ident::new("Debezium", Span::mixed_site()),
         Derive::ModelTopicConsumer | Derive::SyncModel => Ident::new("Plain", Span::mixed_site()),
     };
+    let to_json = |part: &str| {
+        let (dk, part) = (dk.at(at(ident)), Ident::new(part, at(ident)));
+        quote_spanned! {at(ident)=> {
+            use #dk::probe::FormatsOfNone as _;
+            <#dk::probe::FormatsOf<#ident>>::#part.to_json()
+        } }
+    };
+    let (key_to_json, value_to_json) = (to_json("KEY"), to_json("VALUE"));
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::ModelTopicConsumer for #ident {
@@ -80,8 +91,8 @@ fn expand(dk: &Runtime, derive: Derive, ident: &Ident, targets: &TokenStream, op
                 dialect: #dk::Dialect::#dialect,
                 targets: #targets,
                 options: #options,
-                key_to_json: #dk::to_json::<<#ident as #dk::Topic>::KeyFormat>,
-                value_to_json: #dk::to_json::<<#ident as #dk::Topic>::ValueFormat>,
+                key_to_json: #key_to_json,
+                value_to_json: #value_to_json,
             };
         }
         #[automatically_derived]

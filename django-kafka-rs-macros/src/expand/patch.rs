@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{GenericArgument, PathArguments, Type};
+use syn::{GenericArgument, Path, PathArguments, Type};
 
 use crate::model::field::{Column, Encoding, Source};
 use crate::paths::Runtime;
@@ -105,7 +105,7 @@ fn read(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
         let ty = &column.ty;
         let value = match encoding {
             Some(encoding) => {
-                let wrapped = wrap(dk, ty, encoding);
+                let wrapped = wrap(&dk.at(at(&encoding.path)), ty, encoding);
                 quote_spanned!(at(&encoding.path)=> #dk::probe::read_named::<#ty, #wrapped, D>(__dk_value, __dk_schema)?)
             }
             None => quote_spanned! {at(ty)=>
@@ -122,17 +122,20 @@ fn read(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
         };
         return Some(quote_spanned!(Span::mixed_site()=> #index => { self.#slot = #value; }));
     };
-    let encoding = match encoding {
-        None => quote_spanned!(at(function)=> (&&__dk_transform.input()).encoding()),
-        Some(Encoding { path, .. }) => quote_spanned!(at(path)=> (&__dk_transform.input()).named::<#path>()),
+    let reading = match encoding {
+        None => quote_spanned! {at(function)=>
+            __dk_transform.read(&(&&__dk_transform.input()).encoding(), __dk_value, __dk_schema)?
+        },
+        Some(Encoding { path }) => quote_spanned! {at(path)=>
+            __dk_transform.read_named(&(&__dk_transform.input()).named::<#path>(), __dk_value, __dk_schema)?
+        },
     };
     let name = &column.name;
-    let finished = converted(column, &quote_spanned!(at(function)=> __dk_value));
+    let finished = given(dk, column, function);
     Some(quote_spanned! {at(function)=>
         #index => {
             let __dk_transform = #dk::probe::transform(#function);
-            let __dk_encoding = #encoding;
-            self.#slot = match __dk_transform.read(&__dk_encoding, __dk_value, __dk_schema)? {
+            self.#slot = match #reading {
                 ::core::option::Option::None => ::core::option::Option::None,
                 ::core::option::Option::Some(__dk_output) => match (&__dk_output).finish() {
                     ::core::result::Result::Ok(__dk_value) => ::core::option::Option::Some(#finished),
@@ -151,17 +154,25 @@ fn read(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
 fn compute(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
     let Source::Compute(function) = &column.source else { return None };
     let (slot, name) = (slot(index), &column.name);
-    let finished = converted(column, &quote_spanned!(at(function)=> __dk_value));
+    let finished = given(dk, column, function);
     Some(quote_spanned! {at(function)=>
         let __dk_function: fn(&#dk::SyncContext<'_>) -> _ = #function;
         let __dk_output = #dk::probe::output(__dk_function(__dk_cx));
         match (&__dk_output).finish() {
             ::core::result::Result::Ok(__dk_value) => self.#slot = ::core::option::Option::Some(#finished),
             ::core::result::Result::Err(__dk_error) => {
-                return ::core::result::Result::Err(#dk::TransformError::new(#name, __dk_error).into());
+                return ::core::result::Result::Err(::core::convert::Into::into(
+                    #dk::TransformError::new(#name, __dk_error),
+                ));
             }
         }
     })
+}
+
+/// What a function returned, which must be of the field's type, as what is stored.
+fn given(dk: &Runtime, column: &Column, function: &Path) -> TokenStream {
+    let ty = &column.ty;
+    converted(column, &quote_spanned!(at(function)=> #dk::probe::given::<#ty, _>(__dk_value)))
 }
 
 /// A value of the field's type as what is stored.

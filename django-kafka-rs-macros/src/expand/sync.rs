@@ -6,7 +6,7 @@ use syn::Path;
 use syn::ext::IdentExt;
 
 use super::patch::at;
-use super::{patch, row};
+use super::{patch, register, row};
 use crate::model::field::Column;
 use crate::model::sync_model::Model;
 use crate::model::sync_options::{Envelope, SyncOptions};
@@ -23,7 +23,7 @@ pub(super) fn sql_type(index: usize) -> Ident {
 }
 
 /// Everything for a model. `consumer`: what makes it a topic too.
-pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<TokenStream>) -> TokenStream {
+pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<&TokenStream>) -> TokenStream {
     let aliases = aliases(dk, model);
     let patch = patch::expand(dk, &model.columns);
     let row = row::expand(dk, &model.columns);
@@ -32,7 +32,10 @@ pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<TokenStream>) 
     let column_of = column_of(dk, model);
     let reads = reads(model);
     let ident = &model.ident;
-    let linkme = quote_spanned!(Span::mixed_site()=> #dk::linkme);
+    let declaration = quote_spanned! {Span::mixed_site()=>
+        #dk::Declaration::Model(&<#ident as #dk::SyncModel>::DESCRIPTOR)
+    };
+    let register = register::element(dk, "__DK_MODEL", &declaration);
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             #aliases
@@ -43,23 +46,26 @@ pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<TokenStream>) 
             #column_of
             #consumer
             #reads
-            #[#linkme::distributed_slice(#dk::DECLARATIONS)]
-            #[linkme(crate = #linkme)]
-            static __DK_MODEL: #dk::Declaration = #dk::Declaration::Model(&<#ident as #dk::SyncModel>::DESCRIPTOR);
+            #register
         };
     }
 }
 
 fn aliases(dk: &Runtime, model: &Model) -> TokenStream {
     let (table, diesel) = (&model.table, dk.diesel());
-    let aliases = model.columns.iter().enumerate().map(|(i, Column { column, .. })| {
+    let aliases = model.columns.iter().enumerate().map(|(i, Column { sql_name, .. })| {
         let (column_type, sql_type) = (column_type(i), sql_type(i));
         quote_spanned! {Span::mixed_site()=>
-            type #column_type = #table::columns::#column;
+            type #column_type = #table::columns::#sql_name;
             type #sql_type = <#column_type as #diesel::expression::Expression>::SqlType;
         }
     });
-    aliases.collect()
+    // By way of a column, so that a table which is not there is one error.
+    let first = column_type(0);
+    let table = quote_spanned! {Span::mixed_site()=>
+        type __DkTable = <#first as #diesel::Column>::Table;
+    };
+    aliases.chain([table]).collect()
 }
 
 /// What must hold of the fields' types, said at each type.
@@ -69,12 +75,25 @@ fn checks(dk: &Runtime, columns: &[Column]) -> TokenStream {
         let lookup = column
             .in_lookup
             .then(|| quote_spanned!(at(stored)=> const _: () = #dk::probe::assert_lookup::<#stored>();));
+        let assert = if is_option(stored) { "assert_nullable_column" } else { "assert_column" };
+        let assert = Ident::new(assert, at(stored));
         quote_spanned! {at(stored)=>
-            const _: () = #dk::probe::assert_column::<#stored, #sql_type>();
+            const _: () = #dk::probe::#assert::<#stored, #sql_type>();
             #lookup
         }
     });
     checks.collect()
+}
+
+/// Whether the type is written `Option<…>`.
+fn is_option(ty: &syn::Type) -> bool {
+    match ty {
+        syn::Type::Group(group) => is_option(&group.elem),
+        syn::Type::Path(path) => path.path.segments.last().is_some_and(|segment| {
+            segment.ident == "Option" && matches!(segment.arguments, syn::PathArguments::AngleBracketed(_))
+        }),
+        _ => false,
+    }
 }
 
 fn sync_model(dk: &Runtime, model: &Model) -> TokenStream {
@@ -101,14 +120,16 @@ fn sync_model(dk: &Runtime, model: &Model) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::SyncModel for #ident {
-            type Table = #table::table;
+            type Table = __DkTable;
             type Patch = __DkPatch;
             const DESCRIPTOR: #dk::ModelDescriptor = #dk::ModelDescriptor {
                 type_name: #type_name,
                 columns: &[#(#columns),*],
                 primary_key: &[#(#primary_key),*],
                 options: #options,
-                table: || #dk::table_name(#table_name, #table::table),
+                table: || {
+                    #dk::table_name(#table_name, <__DkTable as #diesel::associations::HasTable>::table())
+                },
                 decode: #dk::decode_message::<__DkPatch>,
                 location: #location,
             };
@@ -134,8 +155,25 @@ pub(super) fn options(dk: &Runtime, options: &SyncOptions, model: &Path) -> Toke
             __dk_function(__dk_cx).map(::core::convert::Into::into)
         } }
     }));
-    let function = |path: &Option<Path>| option(path.as_ref().map(|path| quote_spanned!(at(path)=> #path)));
-    let (is_deletion, after) = (function(&options.is_deletion), function(&options.after));
+    // By a variable of the function's type, so that an error is about the function and not about an `Option` around it.
+    let typed = |path: &Path, ty: TokenStream| {
+        quote_spanned! {at(path)=> {
+            let __dk_function: #ty = #path;
+            __dk_function
+        } }
+    };
+    let is_deletion = option(options.is_deletion.as_ref().map(|path| {
+        let ty = quote_spanned! {at(path)=>
+            fn(&#dk::SyncContext<'_>) -> ::core::result::Result<::core::primitive::bool, #dk::ConsumeError>
+        };
+        typed(path, ty)
+    }));
+    let after = option(options.after.as_ref().map(|path| {
+        let ty = quote_spanned! {at(path)=>
+            fn(&#dk::SyncContext<'_>, #dk::Applied, &mut #dk::DbConn) -> ::core::result::Result<(), #dk::ConsumeError>
+        };
+        typed(path, ty)
+    }));
     let deleted_field = option(options.deleted_field.as_ref().map(|name| quote_spanned!(at(name)=> #name)));
     let envelope = option(options.envelope.as_ref().map(|(envelope, _)| {
         let variant = match envelope {

@@ -1,6 +1,6 @@
 //! `impl Topic`, and the topic's place in the registry.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -15,7 +15,7 @@ pub(crate) fn expand(topic: &Topic) -> TokenStream {
     let Topic { dk, ident, role, .. } = topic;
     let (key, key_format) = payload(topic, &topic.key);
     let (value, value_format) = payload(topic, &topic.value);
-    let name_check = name_check(dk, &topic.name);
+    let name_constant = name_constant(dk, &topic.name);
     let declaration = declaration(topic);
     let construct = construct(dk, topic);
     let produced = (!topic.name.is_pattern() && *role != Role::Synced).then(|| {
@@ -29,7 +29,7 @@ pub(crate) fn expand(topic: &Topic) -> TokenStream {
     });
     quote! {
         const _: () = {
-            #name_check
+            #name_constant
             #[automatically_derived]
             impl #dk::Topic for #ident {
                 type Key = #key;
@@ -87,17 +87,26 @@ fn by_type(topic: &Topic) -> TokenStream {
     }
 }
 
-/// A literal was checked by the macro; of a path only the compiler knows the text.
-fn name_check(dk: &Runtime, name: &TopicName) -> Option<TokenStream> {
+/// A literal was checked by the macro; of a path only the compiler knows the text. It is named once, so that a
+/// constant of another type is one error.
+fn name_constant(dk: &Runtime, name: &TopicName) -> Option<TokenStream> {
     let TopicName::Path(path) = name else { return None };
-    Some(quote_spanned!(path.span()=> const _: () = #dk::check_topic_name(#path);))
+    let (dk, constant) = (dk.at(path.span()), name_ident());
+    Some(quote_spanned! {path.span()=>
+        const #constant: &str = #path;
+        const _: () = #dk::check_topic_name(#constant);
+    })
+}
+
+fn name_ident() -> Ident {
+    Ident::new("__DK_NAME", Span::mixed_site())
 }
 
 fn declaration(topic: &Topic) -> TokenStream {
     let Topic { dk, ident, .. } = topic;
     let name = match &topic.name {
         TopicName::Exact(literal) | TopicName::Pattern(literal) => literal.to_token_stream(),
-        TopicName::Path(path) => path.to_token_stream(),
+        TopicName::Path(_) => name_ident().to_token_stream(),
     };
     let location = dk.location();
     let retry = topic.retry.as_ref().map(|settings| {
@@ -150,6 +159,7 @@ fn retry(dk: &Runtime, retry: &Retry) -> TokenStream {
 fn error_types(dk: &Runtime, types: &[syn::Type]) -> TokenStream {
     let types = types.iter().map(|ty| {
         let name = ty.to_token_stream().to_string().replace(' ', "");
+        let dk = dk.at(ty.span());
         quote_spanned!(ty.span()=> #dk::ErrorType::of::<#ty>(#name))
     });
     quote!(&[#(#types),*])

@@ -66,14 +66,13 @@ impl Kind {
     pub(crate) fn accepts(self, text: &str) -> bool {
         let is_in = |words: &[&str], text: &str| words.iter().any(|word| word.eq_ignore_ascii_case(text));
         match self {
-            Self::Text => true,
             Self::Integer(min, max, words) => {
                 text.parse::<i64>().map_or_else(|_| is_in(words, text), |n| (min..=max).contains(&n))
             }
             Self::Float(min, max) => text.parse::<f64>().is_ok_and(|x| (min..=max).contains(&x)),
             Self::Boolean => is_in(&["true", "false", "t", "f", "1", "0"], text),
             Self::Choice(words) => is_in(words, text),
-            Self::Flags([]) => true,
+            Self::Text | Self::Flags([]) => true,
             Self::Flags(words) => text.split(',').all(|flag| is_in(words, flag.trim().trim_start_matches(['+', '-']))),
             Self::Callback => false,
         }

@@ -15,7 +15,7 @@ pub(crate) struct Column {
     /// `#[diesel(serialize_as = Type)]`: what is written instead of it.
     pub(crate) serialize_as: Option<Type>,
     /// The column in `table!`.
-    pub(crate) column: Ident,
+    pub(crate) sql_name: Ident,
     /// Where its value comes from.
     pub(crate) source: Source,
     /// `default`.
@@ -64,6 +64,4 @@ pub(crate) enum Source {
 pub(crate) struct Encoding {
     /// The user's path, its parameter as `::<2>`.
     pub(crate) path: TokenStream,
-    /// `dbz::Decimal` alone: a mistake, reported where it was read.
-    pub(crate) lacks_scale: bool,
 }

@@ -2,6 +2,7 @@
 
 /// How a failed message is tried again. `None`, empty and `false`: not said.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that users switch on by its own word")]
 pub(crate) struct Retry {
     /// -1: for ever.
     pub(crate) max_retries: i32,

@@ -26,8 +26,6 @@ pub(crate) struct SyncOptions {
     pub(crate) model: Option<Path>,
     /// `crate`.
     pub(crate) runtime: Option<Path>,
-    /// Something could not be read: what seems to be missing may be there.
-    pub(crate) faulty: bool,
 }
 
 /// A field of the message, with the place where it was written.

@@ -50,5 +50,5 @@ pub(crate) enum Format {
     Bytes,
     Json,
     /// A type of the user's that implements `Decode`, `Encode` or both.
-    Custom(syn::Type),
+    Custom(Box<syn::Type>),
 }

@@ -117,7 +117,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
     let source = match (sync.compute, excluded) {
         (Some((_, function)), _) => Source::Compute(function),
         (None, Some(excluded)) => {
-            let reads = [(&sync.from).is_some(), sync.with.is_some(), sync.encoding.is_some()];
+            let reads = [sync.from.is_some(), sync.with.is_some(), sync.encoding.is_some()];
             check::excluded_field(ctx, excluded, &name, reads);
             sync.default?;
             Source::DefaultOnly
@@ -138,7 +138,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
         name,
         ty: field.ty.clone(),
         serialize_as: diesel.serialize_as,
-        column: diesel.column.unwrap_or_else(|| ident.clone()),
+        sql_name: diesel.column.unwrap_or_else(|| ident.clone()),
         ident,
         source,
         insert_default,

@@ -219,8 +219,8 @@ pub(super) fn columns(ctx: &Ctx, columns: &[Column]) {
     }
     for (i, column) in columns.iter().enumerate() {
         for other in columns.iter().take(i) {
-            if other.column == column.column {
-                let message = format!("`{}` and `{}` both write column `{}`", other.name, column.name, column.column);
+            if other.sql_name == column.sql_name {
+                let message = format!("`{}` and `{}` both write column `{}`", other.name, column.name, column.sql_name);
                 ctx.error(&column.ident, diag::help(message, "leave one out: `#[sync(skip)]`"));
             }
             shared_message_field(ctx, other, column);
@@ -266,7 +266,7 @@ pub(super) fn primary_key(
     let found_otherwise = options.lookup.is_some() || options.lookup_with.is_some();
     let mut indices = Vec::new();
     for name in key {
-        if let Some(index) = columns.iter().position(|column| column.column == *name) {
+        if let Some(index) = columns.iter().position(|column| column.sql_name == *name) {
             indices.push(index);
         } else if left_out.contains(name) {
             if found_otherwise {
@@ -277,7 +277,7 @@ pub(super) fn primary_key(
             ctx.error(name, diag::help(message, "say how rows are found: `#[sync(lookup(…))]`"));
         } else {
             let message = format!("`{model}` has no field for its primary key `{name}`");
-            let example = columns.first().map_or_else(|| "…".to_owned(), |column| column.column.to_string());
+            let example = columns.first().map_or_else(|| "…".to_owned(), |column| column.sql_name.to_string());
             let help = format!("add the field, or name the key's columns: `#[diesel(primary_key({example}))]`");
             ctx.error(name, diag::help(message, help));
         }
@@ -297,7 +297,11 @@ pub(super) fn lookup(ctx: &Ctx, model: &Model, left_out: &[Ident]) -> Vec<usize>
         return model.primary_key.clone();
     };
     let mut indices = Vec::new();
-    for entry in entries {
+    for (i, entry) in entries.iter().enumerate() {
+        if entries.iter().take(i).any(|other| other.field == entry.field) {
+            // Reported as a duplicate.
+            continue;
+        }
         let name = entry.field.unraw().to_string();
         if let Some((index, column)) = model.columns.iter().enumerate().find(|(_, column)| column.name == name) {
             unread_lookup(ctx, column, &entry.field);

@@ -70,7 +70,7 @@ fn derive(derive: Derive, input: TokenStream) -> TokenStream {
         }
         (Ok(()), Some(Declared::Model(model))) => {
             let consumer = (derive != Derive::SyncModel).then(|| expand::model_consumer::of_model(&dk, derive, model));
-            expand::sync::model(&dk, model, consumer)
+            expand::sync::model(&dk, model, consumer.as_ref())
         }
         (Ok(()), Some(Declared::Topic(topic))) => expand::model_consumer::of_topic(&dk, derive, topic),
         // Nothing is declared only where a mistake was reported.

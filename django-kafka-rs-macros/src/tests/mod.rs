@@ -1,6 +1,7 @@
 //! What each form expands to, in process: run with `UPDATE_EXPECT=1` to take the new text over, and read the diff.
 
 mod consumer;
+mod sync;
 mod topic;
 
 use proc_macro2::TokenStream;
@@ -12,4 +13,26 @@ fn pretty(tokens: TokenStream) -> String {
 
 fn tokens(text: &str) -> TokenStream {
     text.parse().expect("the test's own code")
+}
+
+#[test]
+fn reference_lists_every_option() {
+    use crate::symbol::{BATCH_OPTIONS, CONSUMER, RETRY_OPTIONS, SYNC, SYNC_FIELD, TOPIC};
+
+    let topic = include_str!("../../docs/topic.md");
+    let consumer = include_str!("../../docs/consumer.md");
+    let sync = include_str!("../../docs/sync.md");
+    let references = [
+        (&TOPIC, topic),
+        (&RETRY_OPTIONS, topic),
+        (&CONSUMER, consumer),
+        (&BATCH_OPTIONS, consumer),
+        (&SYNC, sync),
+        (&SYNC_FIELD, sync),
+    ];
+    for (vocabulary, reference) in references {
+        for word in vocabulary.words {
+            assert!(reference.contains(&format!("`{}`", word.name)), "{}: `{}`", vocabulary.title, word.name);
+        }
+    }
 }

@@ -120,7 +120,8 @@ fn topic_with_state_and_a_name_from_a_constant() {
                 seen: Counter,
             }
             const _: () = {
-                const _: () = ::django_kafka_rs::__private::check_topic_name(names::AUDIT);
+                const __DK_NAME: &str = names::AUDIT;
+                const _: () = ::django_kafka_rs::__private::check_topic_name(__DK_NAME);
                 #[automatically_derived]
                 impl ::django_kafka_rs::__private::Topic for Audit {
                     type Key = ::std::vec::Vec<u8>;
@@ -129,7 +130,7 @@ fn topic_with_state_and_a_name_from_a_constant() {
                     type ValueFormat = ::django_kafka_rs::__private::Json;
                     const DECLARATION: ::django_kafka_rs::__private::TopicDeclaration = ::django_kafka_rs::__private::TopicDeclaration::new(
                         ::core::stringify!(Audit),
-                        names::AUDIT,
+                        __DK_NAME,
                         ::django_kafka_rs::__private::Location {
                             file: ::core::file!(),
                             line: ::core::line!(),
@@ -355,7 +356,7 @@ fn mistakes_beside_a_stub() {
                 "unknown option `nam` of `#[topic(…)]`; did you mean `name`?\n= help: `#[topic(…)]` takes `name`, `key`, `value`, `format`, `key_format`, `value_format`, `key_schema`, `value_schema`, `retry`, `register` and `crate`"
             }
             ::core::compile_error! {
-                "`max_retries` is -2\n= help: write -1 to retry for ever, or a number of at least 0"
+                "`max_retries` is -2, and has to be at least -1\n= help: write -1 to retry for ever, or a number of at least 0"
             }
             ::core::compile_error! {
                 "`delay` is zero\n= help: write `delay = \"2s\"`"

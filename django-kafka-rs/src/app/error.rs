@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::cli::{Exit, Finding};
 use crate::settings::SettingsErrors;
 
 /// Why an application did not start.
@@ -35,10 +36,19 @@ impl StartError {
     /// 2 for wrong use or settings, 1 for everything else.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
+        self.exit().into()
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) | Self::Declarations(_) | Self::UnknownConsumer(_) => ExitCode::from(2),
-            _ => ExitCode::FAILURE,
+            Self::Settings(_) | Self::Declarations(_) | Self::UnknownConsumer(_) => Exit::WrongUse,
+            _ => Exit::Failed,
         }
+    }
+
+    /// As a line of `check`.
+    pub(crate) fn finding(&self) -> Finding {
+        Finding::Failed { exit: self.exit(), message: self.to_string() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle as ThreadHandle;
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,9 @@ use crate::producer::Kafka;
 
 /// How long closing a consumer may take after its batches have ended: librdkafka can wait for a broker that is away.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a broker may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A consumer that runs.
 pub(crate) struct Running {
@@ -127,6 +131,26 @@ impl Handle {
         summary(self.consumers.iter().map(|consumer| consumer.progress.counts()))
     }
 
+    /// How many messages the topics have beyond what is done, as the brokers say now. Partitions that do not answer
+    /// count as none.
+    pub(crate) async fn backlog(&self) -> u64 {
+        let mut positions = Vec::new();
+        for consumer in &self.consumers {
+            let lanes = consumer.snapshot().await.map(|snapshot| snapshot.lanes).unwrap_or_default();
+            positions.extend(lanes.into_iter().map(|(id, lane)| (id, lane.position)));
+        }
+        let Ok(config) = self.services.asking_config() else { return 0 };
+        let count = move || -> Option<u64> {
+            let client: BaseConsumer = config.create().ok()?;
+            let left = positions.into_iter().filter_map(|((topic, partition), position)| {
+                let (low, high) = client.fetch_watermarks(&topic, partition, ANSWER_TIMEOUT).ok()?;
+                u64::try_from(high - position.unwrap_or(low)).ok()
+            });
+            Some(left.sum())
+        };
+        tokio::task::spawn_blocking(count).await.ok().flatten().unwrap_or(0)
+    }
+
     pub(crate) fn services(&self) -> &Services {
         &self.services
     }
@@ -145,10 +169,6 @@ impl Handle {
 }
 
 impl ConsumerHandle {
-    pub(crate) fn counts(&self) -> Counts {
-        self.progress.counts()
-    }
-
     /// How the consumer stands; `None` when it has ended.
     pub(crate) async fn snapshot(&self) -> Option<Snapshot> {
         let (answer, snapshot) = oneshot::channel();

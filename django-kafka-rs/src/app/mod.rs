@@ -1,8 +1,10 @@
 //! The application: what is declared, what it is given, and how it is started.
 
+mod check;
 mod error;
 mod handle;
 mod parts;
+mod run;
 mod services;
 
 use std::any::TypeId;
@@ -14,6 +16,7 @@ use diesel_migrations::EmbeddedMigrations;
 pub use self::error::{RunError, StartError};
 pub use self::handle::{Handle, Summary};
 pub(crate) use self::parts::{ConsumeOptions, Parts};
+pub use self::run::run;
 pub(crate) use self::services::{Services, reach_broker};
 
 use crate::consumer::Consumer;

@@ -97,14 +97,12 @@ impl Parts {
 
     /// Runs pending migrations, ours and the application's; gives their names.
     pub(crate) fn migrate(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
-        migrations::run(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        migrations::run(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Migrations that have not been run.
     pub(crate) fn pending_migrations(&self, database: &Database) -> Result<Vec<String>, StartError> {
-        let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
-        migrations::pending(&mut conn, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
+        migrations::pending(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
     /// Starts the consumers.
@@ -238,9 +236,10 @@ impl Parts {
         let session = Session::of(&config);
         let fence = Fence::new(session.timeout);
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone());
+        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), options.until_end);
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
+        consumer.context().attach(&consumer);
         consumer.subscribe(&topics.subscription()).map_err(refused)?;
         let progress = Arc::new(Progress::default());
         let (limits, workers) = limits(resolved, settings);

@@ -17,10 +17,6 @@ use crate::settings::{ClientKind, Settings};
 /// How long a broker may take to answer at start.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest message that a consumer takes by default (librdkafka's `receive.message.max.bytes`), and 64 KiB for
-/// the headers that a dead letter adds: librdkafka's own default of 1 MB would refuse before the broker does.
-const MESSAGE_BYTES_MAX: &str = "100065536";
-
 /// Answers `env("…")`.
 pub(crate) fn environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
@@ -82,15 +78,7 @@ impl Services {
 
     /// The producer, with what producing needs.
     pub(crate) fn kafka(&self, error_handler: Option<&ErrorHandler>) -> Result<Kafka, StartError> {
-        let own = self.settings.client_config(ClientKind::Producer, &environment)?;
-        let mut config = ClientConfig::new();
-        config.set("enable.idempotence", "true");
-        config.set("message.max.bytes", MESSAGE_BYTES_MAX);
-        for (key, value) in own.iter() {
-            config.set(key, value);
-        }
-        let producer = Producer::new(&config, ClientEvents::new("producer", error_handler.cloned()))
-            .map_err(|e| StartError::Broker(e.to_string()))?;
+        let producer = Producer::of_settings(&self.settings, ClientEvents::new("producer", error_handler.cloned()))?;
         Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone())))
     }
 

@@ -81,7 +81,7 @@ async fn run_custom(
     env: &BatchEnvironment,
 ) -> Handled {
     let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
-    let mut judge = Judge::new(topic, failures);
+    let judge = Judge::new(topic, failures);
     let mut handled = Handled::default();
     for (index, record) in records.iter().enumerate() {
         if env.cancel.is_cancelled() {
@@ -115,15 +115,18 @@ async fn run_models(
         // Start-up refuses models without a database.
         return Handled { stop: Some(Stop::Outage), ..Handled::default() };
     };
+    let cx = env.context.clone();
     let work = move || {
         let Handler::Models(sync) = &topic.handler else { return Handled::default() };
-        let mut judge = Judge::new(&topic, failures);
+        let judge = Judge::new(&topic, failures);
         let mut decisions = Vec::new();
-        let report = sync.apply(&database, &records, &mut |index, error| {
+        let mut decide = |index: usize, error: &ConsumeError| {
             let decision = judge.decide(index, &records[index], error);
             decisions.push((index, decision));
             if matches!(decision, Decision::Retry(_)) { Verdict::Hold } else { Verdict::Settle }
-        });
+        };
+        let still_ours = || if cx.may_commit() { Ok(()) } else { Err("the partition is no longer ours".to_owned()) };
+        let report = sync.apply_while(&database, &records, &mut decide, &still_ours);
         let decision_of = |index| decisions.iter().rev().find(|(i, _)| *i == index).map(|(_, decision)| *decision);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
@@ -137,6 +140,7 @@ async fn run_models(
                 Some(Decision::Retry(delay)) => Stop::Retry(delay),
                 _ => Stop::Outage,
             },
+            SyncStop::Outage(_) if !cx.may_commit() => Stop::Cancelled,
             SyncStop::Outage(reason) => {
                 tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
                 Stop::Outage

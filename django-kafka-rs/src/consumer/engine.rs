@@ -187,7 +187,11 @@ impl Engine {
                     self.drop_lane(partition);
                 }
             }
-            Event::EndOfPartition(number) => self.reached_end(number),
+            Event::EndOfPartition(id) => {
+                if let Some(state) = self.lanes.get_mut(&id) {
+                    state.lane.reached_end();
+                }
+            }
             Event::UnknownTopic => self.tell_unknown_topic(),
             Event::Lapsed => {
                 tracing::warn!(
@@ -357,22 +361,6 @@ impl Engine {
         ids.filter_map(|id| Some((id.clone(), self.lanes.get(id)?.lane.position()?))).collect()
     }
 
-    /// librdkafka's event names the partition's number but not its topic: the lanes in question are those of that
-    /// number; where there are several, the one whose end is where it stands.
-    fn reached_end(&mut self, number: i32) {
-        let several = self.lanes.keys().filter(|(_, partition)| *partition == number).count() > 1;
-        for (id, state) in self.lanes.iter_mut().filter(|((_, partition), _)| *partition == number) {
-            if several {
-                let end = self.wiring.consumer.client().fetch_watermarks(&id.0, id.1, Duration::from_secs(5));
-                let at = state.lane.expected_offset();
-                if !end.is_ok_and(|(low, high)| low == high || at.is_some_and(|at| at >= high)) {
-                    continue;
-                }
-            }
-            state.lane.reached_end();
-        }
-    }
-
     fn is_finished(&self) -> bool {
         self.is_assigned && !self.lanes.is_empty() && self.lanes.values().all(|state| state.lane.is_finished())
     }
@@ -440,6 +428,7 @@ impl Engine {
         let lanes = self.lanes.iter().map(|(id, state)| {
             let lane = LaneSnapshot {
                 delivered: state.lane.delivered(),
+                position: state.lane.position(),
                 is_settled: state.lane.is_settled(now),
                 buffered: state.lane.len(),
             };

@@ -26,8 +26,8 @@ pub(crate) enum Event {
     Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<Positions> },
     /// From the poll thread: partitions are somebody else's already.
     Lost(Vec<PartitionId>),
-    /// From the poll thread: the end of a partition with this number, of whichever topic.
-    EndOfPartition(i32),
+    /// From the poll thread, where ends are asked for: a partition has no more for now.
+    EndOfPartition(PartitionId),
     /// From the poll thread: a subscribed topic is not there.
     UnknownTopic,
     /// From the poll thread: it did not poll for longer than the session lasts. Partitions may be somebody else's.
@@ -69,6 +69,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct LaneSnapshot {
     /// The newest offset delivered.
     pub(crate) delivered: Option<i64>,
+    /// Behind the newest message handled.
+    pub(crate) position: Option<i64>,
     /// Nothing is being handled, and what waits waits for a time to come.
     pub(crate) is_settled: bool,
     /// Messages in the buffer.

@@ -2,11 +2,12 @@
 //! as events; it decides nothing.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
@@ -22,6 +23,8 @@ pub(crate) type KafkaConsumer = BaseConsumer<PollContext>;
 
 /// Messages handed over at once.
 const CHUNK_MAX: usize = 1_000;
+/// How often partitions' own queues are looked at, while they are empty.
+const QUEUES_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a revoke waits for batches in flight. Below librdkafka's shortest sensible session timeout.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -30,11 +33,22 @@ pub(crate) struct PollContext {
     events: mpsc::Sender<Event>,
     client: ClientEvents,
     fence: Arc<Fence>,
+    /// Where ends of partitions are asked for.
+    queues: Option<PartitionQueues>,
 }
 
 impl PollContext {
-    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>) -> Self {
-        Self { events, client, fence }
+    /// `until_end`: ends of partitions are told.
+    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>, until_end: bool) -> Self {
+        Self { events, client, fence, queues: until_end.then(PartitionQueues::default) }
+    }
+
+    /// To be called once the consumer is made.
+    pub(crate) fn attach(&self, consumer: &Arc<KafkaConsumer>) {
+        if let Some(queues) = &self.queues {
+            // Called once: there is nothing to replace.
+            let _ = queues.consumer.set(Arc::downgrade(consumer));
+        }
     }
 
     /// Waits for the engine's answer to a revoke. Waiting is polling, as far as the session is concerned: librdkafka
@@ -74,6 +88,9 @@ impl ConsumerContext for PollContext {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(partitions) = rebalance else { return };
         let partitions = ids(partitions);
+        if let Some(queues) = &self.queues {
+            queues.drop(&partitions);
+        }
         if consumer.assignment_lost() {
             let _ = self.events.blocking_send(Event::Lost(partitions));
             return;
@@ -90,6 +107,9 @@ impl ConsumerContext for PollContext {
     fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
+                if let Some(queues) = &self.queues {
+                    queues.split(ids(partitions));
+                }
                 let _ = self.events.blocking_send(Event::Assigned(ids(partitions)));
             }
             Rebalance::Revoke(_) => {}
@@ -103,6 +123,55 @@ impl ConsumerContext for PollContext {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => tracing::warn!("offsets were not committed and will be with the next commit: {error}"),
         }
+    }
+}
+
+/// A queue for each partition, for `--until-end`: librdkafka's event for the end of a partition names its number but
+/// not its topic, so it has to be told by the queue that it comes from.
+#[derive(Default)]
+struct PartitionQueues {
+    consumer: OnceLock<Weak<KafkaConsumer>>,
+    queues: Mutex<Vec<(PartitionId, PartitionQueue<PollContext>)>>,
+}
+
+impl PartitionQueues {
+    fn lock(&self) -> MutexGuard<'_, Vec<(PartitionId, PartitionQueue<PollContext>)>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn split(&self, partitions: Vec<PartitionId>) {
+        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
+        let split = |id: PartitionId| Some((id.clone(), consumer.split_partition_queue(&id.0, id.1)?));
+        self.lock().extend(partitions.into_iter().filter_map(split));
+    }
+
+    fn drop(&self, partitions: &[PartitionId]) {
+        self.lock().retain(|(id, _)| !partitions.contains(id));
+    }
+
+    /// Takes what the queues have now; `false`: the engine is gone.
+    fn poll(&self, topics: &mut Topics, records: &mut Vec<RawRecord>, events: &mpsc::Sender<Event>) -> bool {
+        for (id, queue) in self.lock().iter() {
+            while records.len() < CHUNK_MAX {
+                match queue.poll(Duration::ZERO) {
+                    None => break,
+                    Some(Ok(message)) => records.push(topics.record(&message)),
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        // Behind the messages before it.
+                        if !hand_over(events, records)
+                            || events.blocking_send(Event::EndOfPartition(id.clone())).is_err()
+                        {
+                            return false;
+                        }
+                    }
+                    Some(Err(error)) => tracing::warn!(topic = &*id.0, partition = id.1, "{error}"),
+                }
+            }
+            if !hand_over(events, records) {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -126,7 +195,15 @@ pub(crate) fn run(
             return;
         }
         let mut records = Vec::new();
-        let mut polled = consumer.poll(poll_timeout);
+        let mut timeout = poll_timeout;
+        if let Some(queues) = &consumer.context().queues {
+            if !queues.poll(&mut topics, &mut records, events) {
+                return;
+            }
+            // The partitions' queues do not wake this poll.
+            timeout = timeout.min(QUEUES_INTERVAL);
+        }
+        let mut polled = consumer.poll(timeout);
         while let Some(result) = polled.take() {
             match result {
                 Ok(message) => records.push(topics.record(&message)),
@@ -148,6 +225,10 @@ pub(crate) fn run(
     if let Ok(positions) = final_positions.recv() {
         commit(&consumer, &positions);
     }
+    if let Some(queues) = &consumer.context().queues {
+        // Each holds the consumer.
+        queues.lock().clear();
+    }
     // Dropping closes: the group is left. The engine must hold no clone by now.
     drop(consumer);
 }
@@ -159,7 +240,9 @@ fn hand_over(events: &mpsc::Sender<Event>, records: &mut Vec<RawRecord>) -> bool
 
 fn report(events: &mpsc::Sender<Event>, consumer: &KafkaConsumer, error: &KafkaError) -> bool {
     let event = match error {
-        KafkaError::PartitionEOF(partition) => Event::EndOfPartition(*partition),
+        // Told by the partition's own queue; here it could only be one that was on its way before the split, and
+        // comes again.
+        KafkaError::PartitionEOF(_) => return true,
         // A subscribed topic that is not there yet; it is looked for at each metadata refresh.
         KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
             Event::UnknownTopic

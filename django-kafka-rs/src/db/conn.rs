@@ -1,17 +1,21 @@
 //! One connection of any backend.
-#![expect(
-    missing_docs,
-    missing_debug_implementations,
-    reason = "what Diesel's derive generates has neither; the enum itself is documented"
+#![cfg_attr(
+    feature = "sqlite",
+    expect(missing_debug_implementations, reason = "what Diesel's derive generates has none")
 )]
 
 /// A connection to whichever database the settings name.
 ///
 /// Diesel's queries run on it directly; where a query needs one backend's own features, match on it or use
 /// `Context::sqlite`.
+#[cfg(feature = "sqlite")]
 #[derive(diesel::MultiConnection)]
 pub enum DbConn {
     /// SQLite.
-    #[cfg(feature = "sqlite")]
     Sqlite(diesel::SqliteConnection),
 }
+
+/// A connection to a database. This build is without one: there is none to be had.
+#[cfg(not(feature = "sqlite"))]
+#[derive(Debug)]
+pub enum DbConn {}

@@ -1,6 +1,6 @@
 //! The database: connections, pools, migrations.
 //!
-//! Everything that waits for a database is in here; what is decided about its answers ([`failure`]) is pure.
+//! Everything that waits for a database is in here; what is decided about its answers (`failure`) is pure.
 
 mod conn;
 pub(crate) mod failure;
@@ -16,7 +16,7 @@ pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
 #[cfg(feature = "sqlite")]
-pub(crate) use self::pool::{Database, Reader, WriterGuard};
+pub(crate) use self::pool::Database;
 pub(crate) use self::settings::DatabaseSettings;
 pub use self::settings::Synchronous;
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Delivery, Outgoing, Producer};
+use crate::app::StartError;
 use crate::error::ProduceError;
+use crate::kafka::ClientEvents;
 use crate::record::Headers;
+use crate::settings::Settings;
 use crate::topic::{Encode, Payload, ProducedTopic, Topic, names};
 
 /// A connection to Kafka that produces. Cheap to clone; all clones share one producer.
@@ -20,6 +23,15 @@ pub struct Kafka {
 impl Kafka {
     pub(crate) fn new(producer: Producer, variables: Arc<BTreeMap<String, String>>) -> Self {
         Self { producer, variables }
+    }
+
+    /// Connects outside of a service: for programs that only produce.
+    ///
+    /// # Errors
+    /// The settings are not right for a producer. A broker that is away is no error: librdkafka goes on looking.
+    pub fn connect(settings: &Settings) -> Result<Self, StartError> {
+        let producer = Producer::of_settings(settings, ClientEvents::new("producer", None))?;
+        Ok(Self::new(producer, Arc::new(settings.topic_variables.clone())))
     }
 
     pub(crate) fn producer(&self) -> &Producer {
@@ -114,6 +126,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     }
 
     /// The key.
+    #[expect(clippy::needless_pass_by_value, reason = "a builder takes its parts: `.key(\"a\")`, `.key(id)`")]
     pub fn key(mut self, key: impl Payload<T::Key>) -> Self
     where
         T::KeyFormat: Encode<T::Key>,
@@ -123,6 +136,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     }
 
     /// The value.
+    #[expect(clippy::needless_pass_by_value, reason = "a builder takes its parts: `.value(&event)`, `.value(text)`")]
     pub fn value(mut self, value: impl Payload<T::Value>) -> Self
     where
         T::ValueFormat: Encode<T::Value>,

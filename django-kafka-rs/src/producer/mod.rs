@@ -11,9 +11,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
+use crate::app::StartError;
 use crate::error::ProduceError;
 use crate::kafka::ClientEvents;
 use crate::record::Headers;
+use crate::settings::{ClientKind, Settings};
+
+/// The largest message that a consumer takes by default (librdkafka's `receive.message.max.bytes`), and 64 KiB for
+/// the headers that a dead letter adds: librdkafka's own default of 1 MB would refuse before the broker does.
+const MESSAGE_BYTES_MAX: &str = "100065536";
 
 /// A message to produce.
 #[derive(Debug, Clone)]
@@ -80,8 +86,19 @@ impl std::fmt::Debug for Producer {
 }
 
 impl Producer {
-    /// A producer with this configuration. Nothing is connected yet.
-    pub(crate) fn new(config: &ClientConfig, events: ClientEvents) -> Result<Self, ProduceError> {
+    /// The producer that the settings describe. Nothing is connected yet.
+    pub(crate) fn of_settings(settings: &Settings, events: ClientEvents) -> Result<Self, StartError> {
+        let own = settings.client_config(ClientKind::Producer, &|variable| std::env::var(variable).ok())?;
+        let mut config = ClientConfig::new();
+        config.set("enable.idempotence", "true");
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX);
+        for (key, value) in own.iter() {
+            config.set(key, value);
+        }
+        Self::new(&config, events).map_err(|e| StartError::Broker(e.to_string()))
+    }
+
+    fn new(config: &ClientConfig, events: ClientEvents) -> Result<Self, ProduceError> {
         let inner = config
             .create_with_context(events)
             .map_err(|e| ProduceError::caused_by(format!("the producer cannot be made: {e}"), e))?;

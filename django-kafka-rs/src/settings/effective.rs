@@ -1,6 +1,8 @@
 //! All settings with their values and where each comes from: what `check` prints.
 
 use super::error::Source;
+use super::properties::deprecated;
+use super::read::is_built;
 use super::secret::mask;
 use super::values::{show_bytes, show_duration};
 use super::{Properties, Settings};
@@ -34,6 +36,24 @@ impl Settings {
                 EffectiveSetting { value: mask(&key, &value), key, source }
             })
             .collect()
+    }
+
+    /// What works but should be looked at: properties that librdkafka is going to drop.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let sections = [
+            ("global_config", &self.global_config),
+            ("producer_config", &self.producer_config),
+            ("consumer_config", &self.consumer_config),
+        ];
+        let mut warnings = Vec::new();
+        for (section, properties) in sections {
+            for (name, _) in properties.iter().filter(|(name, _)| deprecated(name)) {
+                let key = format!("{section}.{name}");
+                let source = self.loaded.origins.get(&key).map_or(Source::Program(None), |(_, source)| source.clone());
+                warnings.push(format!("{source}: `{key}`: librdkafka calls this property deprecated: take it out"));
+            }
+        }
+        warnings
     }
 
     /// The value of a setting for `setting("path")`, unmasked: one that only declarations read, or one of ours.
@@ -92,7 +112,8 @@ impl Listing {
     }
 
     fn properties(&mut self, section: &str, properties: &Properties) {
-        for (name, value) in properties.iter() {
+        // What nothing reads yet is not in effect.
+        for (name, value) in properties.iter().filter(|_| is_built(section)) {
             self.add(&format!("{section}.{name}"), value);
         }
     }

@@ -83,6 +83,11 @@ fn canonical_name(name: &str) -> &str {
     find(name).and_then(|property| property.alias_of).unwrap_or(name)
 }
 
+/// Whether librdkafka calls the property deprecated.
+pub(super) fn deprecated(name: &str) -> bool {
+    find(name).is_some_and(|property| property.deprecated)
+}
+
 fn concerns(property: &Property, audience: Audience) -> bool {
     match audience {
         Audience::Everyone => true,

@@ -42,7 +42,7 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     let mut top = Section::top(table);
 
     top.set("client_id", &mut settings.client_id, findings, text);
-    for (key, audience) in properties::SECTIONS.iter().filter(|(key, _)| NOT_BUILT.iter().all(|(k, _)| k != key)) {
+    for (key, audience) in properties::SECTIONS.iter().filter(|(key, _)| is_built(key)) {
         if let Some(section) = top.section(key, findings) {
             let read = properties::read(key, section.into_rest(), *audience, findings);
             match *key {
@@ -79,6 +79,11 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     top.finish(findings);
     check_together(&settings, findings);
     settings
+}
+
+/// Whether this version has what the key sets.
+pub(super) fn is_built(key: &str) -> bool {
+    NOT_BUILT.iter().all(|(unbuilt, _)| *unbuilt != key)
 }
 
 fn without_unbuilt(mut table: Table, findings: &mut Findings) -> Table {

@@ -8,7 +8,7 @@ use super::document::{Node, Raw};
 use super::error::Source;
 
 /// The longest time that settings take: 1000 days, as in `retry(…)`.
-pub(super) const DURATION_MAX: Duration = Duration::from_secs(1000 * 24 * 3600);
+pub(super) const DURATION_MAX: Duration = Duration::from_hours(1000 * 24);
 
 /// What a value should have been.
 pub(super) type Expected = String;

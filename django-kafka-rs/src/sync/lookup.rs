@@ -21,10 +21,17 @@ pub trait ColumnOf<M: SyncModel> {
 
 /// Which row a message is about: `lookup_with = path`.
 ///
-/// ```ignore
+/// ```
+/// # use django_kafka_rs::prelude::*;
+/// # diesel::table! { customers (id) { id -> BigInt, email -> Text, } }
+/// # #[derive(SyncModel)]
+/// # #[diesel(table_name = customers)]
+/// # #[sync(lookup_with = by_email)]
+/// # struct Customer { id: i64, email: String }
 /// fn by_email(cx: &SyncContext<'_>) -> Result<Lookup<Customer>, ConsumeError> {
 ///     Ok(Lookup::by(customers::email, cx.key::<String>()?))
 /// }
+/// # fn main() {}
 /// ```
 pub struct Lookup<M: SyncModel> {
     patch: M::Patch,

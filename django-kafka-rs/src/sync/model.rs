@@ -115,7 +115,9 @@ pub trait SyncModel: Sized + Send + Sync + 'static {
 }
 
 /// Marks what `ModelTopicConsumer` or `DbzConsumer` was derived on.
-pub trait ModelTopicConsumer: crate::topic::ConsumedTopic {
+///
+/// All of these are `ConsumedTopic`s too. It is no supertrait, so that a forgotten `#[topic]` is one error.
+pub trait ModelTopicConsumer: Sized + 'static {
     /// The topic's models and how its messages are read.
     #[doc(hidden)]
     const MODEL_TOPIC: ModelTopic;
@@ -272,6 +274,16 @@ impl Text {
     }
 }
 
+/// The function of `lookup_with`, its lookup without its type.
+#[doc(hidden)]
+pub type LookupWith = fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>;
+/// The function of `is_deletion`.
+#[doc(hidden)]
+pub type IsDeletion = fn(&SyncContext<'_>) -> Result<bool, ConsumeError>;
+/// The function of `after`.
+#[doc(hidden)]
+pub type After = fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>;
+
 /// The container's `#[sync(…)]`, of a model or of a unit topic. `None` and empty: not said.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
@@ -281,13 +293,13 @@ pub struct SyncOptions {
     /// `lookup(…)`.
     pub lookup: Option<&'static [LookupField]>,
     /// `lookup_with`: sets the lookup columns in an empty patch.
-    pub lookup_with: Option<fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>>,
+    pub lookup_with: Option<LookupWith>,
     /// `is_deletion`.
-    pub is_deletion: Option<fn(&SyncContext<'_>) -> Result<bool, ConsumeError>>,
+    pub is_deletion: Option<IsDeletion>,
     /// `deleted_field`.
     pub deleted_field: Option<&'static str>,
     /// `after`.
-    pub after: Option<fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>>,
+    pub after: Option<After>,
     /// `envelope`.
     pub envelope: Option<Envelope>,
     /// `reduce(off)` makes it `Some(false)`.

@@ -12,8 +12,10 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Deserializer};
 
+use super::model::{ToJson, to_json};
 use crate::error::ConsumeError;
-use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Serde};
+use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, SaysHow, Serde};
+use crate::topic::{Decode, Json, Topic};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
@@ -36,8 +38,11 @@ pub struct Marker<E>(PhantomData<fn() -> E>);
 pub trait EncodingByType {
     /// Which.
     type Found;
-    /// The marker.
-    fn encoding(&self) -> Marker<Self::Found> {
+    /// The marker. The bound tells a type whose encoding has to be named from one that nothing reads.
+    fn encoding(&self) -> Marker<Self::Found>
+    where
+        Self::Found: SaysHow,
+    {
         Marker(PhantomData)
     }
 }
@@ -68,7 +73,7 @@ impl<T> EncodingOfNone for EncodingOf<T> {}
 
 /// `E` reads `T`: the bound that generated code states, with a message for the user.
 #[diagnostic::on_unimplemented(
-    message = "a message's value cannot be read into a `{T}`",
+    message = "a message's value cannot be read as `{T}`",
     label = "no way to read this type from a message",
     note = "derive `serde::Deserialize` on it, read it through a function with `#[sync(with = path)]`, or leave it out \
             with `#[sync(skip)]`"
@@ -122,14 +127,15 @@ impl<T> NamedForValue for &EncodingOf<T> {}
 
 /// A `with` function: its argument's type is the type that the message's field is read into.
 #[derive(Debug)]
-pub struct Transform<F, T, R>(F, PhantomData<fn(T) -> R>);
+pub struct Transform<F, T, R>(F, fn(&F, T) -> R);
 
 /// Takes a `with = path`.
 pub fn transform<F: Fn(T) -> R, T, R>(function: F) -> Transform<F, T, R> {
-    Transform(function, PhantomData)
+    Transform(function, |function, argument| function(argument))
 }
 
-impl<F: Fn(T) -> R, T, R> Transform<F, T, R> {
+// Without bounds here: a function of another shape is then one error, where `transform` takes it.
+impl<F, T, R> Transform<F, T, R> {
     /// The question how the argument is read.
     pub fn input(&self) -> EncodingOf<T> {
         EncodingOf(PhantomData)
@@ -142,7 +148,40 @@ impl<F: Fn(T) -> R, T, R> Transform<F, T, R> {
         value: D,
         schema: Option<&FieldSchema>,
     ) -> Result<Option<Output<R>>, D::Error> {
-        Ok(read(encoding, value, schema)?.map(|argument| output((self.0)(argument))))
+        Ok(read(encoding, value, schema)?.map(|argument| output((self.1)(&self.0, argument))))
+    }
+
+    /// The same by the encoding that the user named (`as = dbz::Date`).
+    pub fn read_named<'de, E: Encoding<T>, D: Deserializer<'de>>(
+        &self,
+        _encoding: &Marker<E>,
+        value: D,
+        schema: Option<&FieldSchema>,
+    ) -> Result<Option<Output<R>>, D::Error> {
+        Ok(read_named::<T, E, D>(value, schema)?.map(|argument| output((self.1)(&self.0, argument))))
+    }
+}
+
+/// States that what a `with` or `compute` function returned is of the field's type.
+pub fn given<T, U: Gives<T>>(value: U) -> T {
+    value.given()
+}
+
+/// `Self` is the type `T`: a bound in place of a mismatch, for its message.
+#[diagnostic::on_unimplemented(
+    message = "the function gives `{Self}`, and the field is `{T}`",
+    label = "does not give the field's type",
+    note = "a function returns the field's type, or a `Result` of it whose error converts into `ConsumeError`, as any \
+            error does"
+)]
+pub trait Gives<T> {
+    /// Itself.
+    fn given(self) -> T;
+}
+#[diagnostic::do_not_recommend]
+impl<T> Gives<T> for T {
+    fn given(self) -> T {
+        self
     }
 }
 
@@ -319,6 +358,53 @@ pub trait HashNone {
 }
 impl<T> HashNone for &HashOf<'_, T> {}
 
+/// A topic's formats, where it is a topic: `<FormatsOf<T>>::KEY.to_json()`. With [`FormatsOfNone`] in scope a struct
+/// that is none has JSON's, so that the missing `#[topic]` is one error: that of `ConsumedTopic`.
+#[derive(Debug)]
+pub struct FormatsOf<T>(PhantomData<fn() -> T>);
+
+impl<T: Topic> FormatsOf<T> {
+    /// The key's.
+    pub const KEY: FormatOf<T::KeyFormat> = FormatOf(PhantomData);
+    /// The value's.
+    pub const VALUE: FormatOf<T::ValueFormat> = FormatOf(PhantomData);
+}
+
+/// It is no topic.
+pub trait FormatsOfNone {
+    /// JSON.
+    const KEY: FormatOf<Json> = FormatOf(PhantomData);
+    /// JSON.
+    const VALUE: FormatOf<Json> = FormatOf(PhantomData);
+}
+impl<T> FormatsOfNone for T {}
+
+/// A format.
+#[derive(Debug)]
+pub struct FormatOf<F>(PhantomData<fn() -> F>);
+
+impl<F> FormatOf<F> {
+    /// How its bytes become JSON text.
+    #[must_use]
+    pub const fn to_json(&self) -> ToJson
+    where
+        F: ModelFormat,
+    {
+        to_json::<F>
+    }
+}
+
+/// A format that models are read from.
+#[diagnostic::on_unimplemented(
+    message = "a model cannot be read from messages in the format `{Self}`",
+    label = "its topic's format gives no JSON values",
+    note = "models are read from `format = json`, the default, or from a type of yours that implements \
+            `Decode<serde_json::Value>`: `format = path::To`; keys that are plain text are understood too"
+)]
+pub trait ModelFormat: Decode<serde_json::Value> + 'static {}
+#[diagnostic::do_not_recommend]
+impl<F: Decode<serde_json::Value> + 'static> ModelFormat for F {}
+
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{BindSqlite, BindSqliteNone, SqliteBind, StoresSqlite, StoresSqliteNot};
 
@@ -402,12 +488,27 @@ impl<T: diesel::expression::AsExpression<ST>, ST: diesel::sql_types::SqlType + d
 {
 }
 
+/// As [`assert_column`], for a type that is written `Option<…>`. Diesel takes any `Option` for a nullable column and
+/// only looks at what is in it when a query is made.
+pub const fn assert_nullable_column<T: OptionColumnValue<ST>, ST>() {}
+
+/// `T`, an `Option`, can be written to a column of SQL type `ST`.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be written to a column of type `{ST}`",
+    label = "does not fit the column's type in `table!`",
+    note = "an `Option` is for `Nullable` columns: change the field's type or the column's; `#[sync(skip)]` leaves the \
+            field out of the sync"
+)]
+pub trait OptionColumnValue<ST> {}
+#[diagnostic::do_not_recommend]
+impl<T: ColumnValue<ST>, ST> OptionColumnValue<diesel::sql_types::Nullable<ST>> for Option<T> {}
+
 /// States that a lookup field can identify a row.
 pub const fn assert_lookup<T: LookupValue>() {}
 
 /// A type that can identify a row.
 #[diagnostic::on_unimplemented(
-    message = "a `{Self}` cannot be looked up",
+    message = "a row cannot be looked up by `{Self}`",
     label = "needs `Hash + Eq`",
     note = "a lookup compares values for equality: derive `Hash` and `Eq` on the type, or look up by another field"
 )]
@@ -416,6 +517,7 @@ pub trait LookupValue {}
 impl<T: Hash + Eq> LookupValue for T {}
 
 #[cfg(test)]
+#[expect(clippy::needless_borrow, reason = "written as generated code has it: for other types the borrow decides")]
 mod tests {
     use super::{EncodingBySerde as _, Marker};
     use super::{EncodingByType as _, EncodingOf, EncodingOfNone as _, HashFeed as _, HashNone as _, HashOf};

@@ -63,9 +63,9 @@ impl Table {
     /// Whether upserts of these columns can be written by one `INSERT … ON CONFLICT DO UPDATE`.
     ///
     /// The database checks NOT NULL and CHECK of the new row as if it were to be inserted before it finds the old one
-    /// (other unique indices only after), so it may refuse defaults that would never be written. Where that is sure or likely, rows are written one after the other.
-    /// Where only a CHECK could be the reason, they are tried together, and a row `alone`, as the replay of a failed
-    /// batch ends, is not.
+    /// (other unique indices only after), so it may refuse defaults that would never be written. Where that is sure,
+    /// rows are written one after the other. Where only a CHECK could be the reason, they are tried together, and a
+    /// row `alone`, as the replay of a failed batch ends, is not.
     pub(crate) fn upserts_together(&self, lookup: ColumnSet, present: ColumnSet, alone: bool) -> bool {
         let inserted = present.union(self.defaults);
         let required = !self.lacks_required && inserted.includes(self.required);

@@ -72,7 +72,7 @@ pub struct ErrorType {
 impl ErrorType {
     /// The type `E`.
     #[must_use]
-    pub const fn of<E: Error + 'static>(name: &'static str) -> Self {
+    pub const fn of<E: NameableError>(name: &'static str) -> Self {
         Self { name, matches: is::<E> }
     }
 
@@ -82,6 +82,16 @@ impl ErrorType {
         (self.matches)(error)
     }
 }
+
+/// What `include(…)` and `exclude(…)` can name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error type",
+    label = "`include` and `exclude` name types that implement `std::error::Error`",
+    note = "name the type that the handler's `?` converts from, or decide with `include_if = path`"
+)]
+pub trait NameableError: Error + 'static {}
+#[diagnostic::do_not_recommend]
+impl<E: Error + 'static> NameableError for E {}
 
 fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     error.is::<E>()

@@ -5,7 +5,7 @@ mod formats;
 pub(crate) mod names;
 mod payload;
 
-pub use self::declaration::{ErrorType, Location, RetryMode, RetrySettings, TopicDeclaration};
+pub use self::declaration::{ErrorType, Location, NameableError, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 pub use self::payload::Payload;
 
@@ -63,8 +63,9 @@ pub trait TopicConsumer: Topic {
 /// `DbzConsumer` or `ModelTopicConsumer` is derived.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be consumed",
-    label = "this topic does not say what to do with a message",
-    note = "implement `TopicConsumer` for `{Self}`, or derive `DbzConsumer` or `ModelTopicConsumer` on it"
+    label = "not a topic that says what to do with a message",
+    note = "a topic is declared by `#[topic(name = \"…\")]`; then implement `TopicConsumer` for `{Self}`, or derive \
+            `DbzConsumer` or `ModelTopicConsumer` on it"
 )]
 pub trait ConsumedTopic: Topic {
     /// How its messages are handled.

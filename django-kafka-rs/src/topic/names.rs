@@ -11,11 +11,9 @@ mod template;
 mod tests;
 
 #[cfg(feature = "client")]
-pub(crate) use self::derived::{
-    DerivedNames, RetryName, Suffixes, derived_name_conflicts, original_of, own_topics_pattern, retry_pattern,
-};
+pub(crate) use self::derived::{DerivedNames, Suffixes, derived_name_conflicts, own_topics_pattern};
 #[cfg(feature = "client")]
-pub(crate) use self::template::{NameError, substitute, validate, validate_group};
+pub(crate) use self::template::{substitute, validate, validate_group};
 
 /// How long a topic's name may be: Kafka's limit, in bytes.
 pub(crate) const TOPIC_NAME_LENGTH_MAX: usize = 249;

@@ -3,20 +3,20 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bigdecimal::BigDecimal;
 use bigdecimal::ToPrimitive;
 use bigdecimal::num_bigint::BigInt;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::dbz;
-use super::encoding::{DefaultEncoding, Encoding, Opt, Presence};
+use super::encoding::{ByType, DefaultEncoding, Encoding, Opt, Presence, Seq};
 use super::placeholder::PLACEHOLDER;
-use super::plain::from_base64;
 use super::scalar::{Scalar, quoted};
 use super::schema::FieldSchema;
-use crate::sync::probe::Readable;
 
-/// The most digits before or after the point, PostgreSQL's own limit: a longer exponent would be a small message that
+/// The most digits before or after the point, those of `numeric`: a longer exponent would be a small message that
 /// asks for gigabytes.
 const SCALE_MAX: i64 = 131_072;
 
@@ -143,9 +143,10 @@ impl Texts {
             return Ok(Presence::Unavailable);
         }
         match self {
-            Self::Unscaled(scale) => match from_base64(text) {
-                Some(bytes) => self.unscaled(&bytes, scale),
-                None => Err(Scalar::Text(text.into()).mismatch(self.expected())),
+            // With its padding: fewer decimals written as texts pass for base64.
+            Self::Unscaled(scale) => match STANDARD.decode(text) {
+                Ok(bytes) => self.unscaled(&bytes, scale),
+                Err(_) => Err(Scalar::Text(text.into()).mismatch(self.expected())),
             },
             Self::Decimal => number(text).map(Presence::Present),
             Self::Unknown(why) => Err(why.to_owned()),
@@ -285,17 +286,22 @@ impl<'de> Visitor<'de> for DecimalVisitor {
     }
 }
 
-/// Why a `BigDecimal` needs an `as`: not an encoding, but the place of its message.
+/// What stands where a `BigDecimal` has no `as`: nothing can be read by it, and [`SaysHow`] says why when it is used.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct DecimalNeedsScale<Why>(std::marker::PhantomData<Why>);
+pub struct DecimalNeedsScale;
 
-/// `BigDecimal` has no default.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Decimals;
+impl DefaultEncoding for BigDecimal {
+    type Encoding = DecimalNeedsScale;
+}
 
-/// Never implemented: the message of the bound is all that is wanted.
+impl<T> Encoding<T> for DecimalNeedsScale {
+    fn read<'de, D: Deserializer<'de>>(_: D, _: Option<&FieldSchema>) -> Result<Presence<T>, D::Error> {
+        Err(D::Error::custom("a decimal in a message does not say its scale; write `as = dbz::Decimal(scale)`"))
+    }
+}
+
+/// A default encoding that can be used: all but [`DecimalNeedsScale`].
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a decimal in a message does not say its scale",
@@ -304,23 +310,8 @@ pub struct Decimals;
             `#[sync(as = dbz::DecimalText)]` where the connector has `decimal.handling.mode = string`, or \
             `#[sync(as = dbz::FromSchema)]` where the messages carry their schema"
 )]
-pub trait SaysItsScale {}
-
-impl DefaultEncoding for BigDecimal {
-    type Encoding = DecimalNeedsScale<Decimals>;
-}
-
-impl<W: SaysItsScale> Readable<BigDecimal> for DecimalNeedsScale<W> {
-    fn read<'de, D: Deserializer<'de>>(_: D, _: Option<&FieldSchema>) -> Result<Presence<BigDecimal>, D::Error> {
-        Err(D::Error::custom("a decimal without an encoding"))
-    }
-}
-
-impl<W: SaysItsScale> Readable<Option<BigDecimal>> for Opt<DecimalNeedsScale<W>> {
-    fn read<'de, D: Deserializer<'de>>(
-        _: D,
-        _: Option<&FieldSchema>,
-    ) -> Result<Presence<Option<BigDecimal>>, D::Error> {
-        Err(D::Error::custom("a decimal without an encoding"))
-    }
-}
+pub trait SaysHow {}
+impl SaysHow for ByType {}
+impl SaysHow for dbz::Base64 {}
+impl<E: SaysHow> SaysHow for Opt<E> {}
+impl<E: SaysHow> SaysHow for Seq<E> {}

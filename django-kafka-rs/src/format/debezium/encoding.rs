@@ -32,10 +32,12 @@ impl<T> Presence<T> {
 /// Reads a `T` as Debezium writes it. Null is an error but for [`Opt`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not read a `{T}`",
-    note = "the encodings and their types: `dbz::Date` for `NaiveDate`; `dbz::MicroTimestamp`, `dbz::Timestamp`, \
-            `dbz::NanoTimestamp` for `NaiveDateTime`; `dbz::ZonedTimestamp` for `DateTime<Utc>`; `dbz::MicroTime`, \
-            `dbz::Time`, `dbz::NanoTime` for `NaiveTime`; `dbz::Decimal(scale)`, `dbz::DecimalText`, `dbz::FromSchema` \
-            for `BigDecimal`, `String` and `f64`"
+    note = "the encodings and their types: `dbz::Date`, `dbz::IsoDate` for `NaiveDate`; `dbz::MicroTimestamp`, \
+            `dbz::Timestamp`, `dbz::NanoTimestamp`, `dbz::ZonedTimestamp`, `dbz::IsoTimestamp` for `NaiveDateTime` and \
+            `DateTime<Utc>`; `dbz::MicroTime`, `dbz::Time`, `dbz::NanoTime`, `dbz::IsoTime` for `NaiveTime`; \
+            `dbz::Decimal(scale)`, `dbz::DecimalText`, `dbz::FromSchema` for `BigDecimal`, `String`, `f64` and \
+            integers; `dbz::Base64` for `Vec<u8>`; `dbz::Json` and `dbz::AsIs` for types with `Deserialize`; \
+            `dbz::Text` for types with `FromStr`"
 )]
 pub trait Encoding<T> {
     /// Reads.
@@ -49,12 +51,10 @@ pub trait Encoding<T> {
 }
 
 /// The encoding where the type decides it.
-///
-/// Without a bound on `Encoding`, so that a type which has none can say why (see `DecimalNeedsScale`).
 #[doc(hidden)]
 pub trait DefaultEncoding: Sized {
     /// Which.
-    type Encoding;
+    type Encoding: Encoding<Self>;
 }
 
 /// The type's default, or what the message's own schema says of the field.

@@ -8,8 +8,10 @@ mod plain;
 mod scalar;
 mod schema;
 mod temporal;
+#[cfg(test)]
+mod tests;
 
-pub use self::decimal::DecimalNeedsScale;
+pub use self::decimal::{DecimalNeedsScale, FromDecimal, SaysHow};
 pub use self::encoding::{ByType, DefaultEncoding, Encoding, Opt, Presence, Seq, Serde};
 pub(crate) use self::scalar::quoted;
 pub(crate) use self::schema::ConnectSchema;

@@ -67,7 +67,12 @@ impl<'s, I> Spy<'s, I> {
     }
 }
 
-macro_rules! forward_deserialize {
+macro_rules! deserialize {
+    ($($method:ident)* => any) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.deserialize_any(visitor)
+        }
+    )*};
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
             let visitor = self.over(visitor);
@@ -79,43 +84,37 @@ macro_rules! forward_deserialize {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Spy<'_, D> {
     type Error = D::Error;
 
-    forward_deserialize! {
-        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
-        deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
-        deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq deserialize_map
-        deserialize_identifier deserialize_ignored_any
+    deserialize! {
+        deserialize_any deserialize_i128 deserialize_u128 deserialize_bytes deserialize_byte_buf deserialize_option
+        deserialize_ignored_any
+    }
+    // A hint that the value does not follow makes an error before a visitor sees the value: so no hint.
+    deserialize! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_str
+        deserialize_string deserialize_unit deserialize_seq deserialize_map deserialize_identifier => any
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, v: V) -> Result<V::Value, D::Error> {
-        let v = self.over(v);
-        self.inner.deserialize_unit_struct(name, v)
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, v: V) -> Result<V::Value, D::Error> {
+        self.deserialize_any(v)
+    }
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, v: V) -> Result<V::Value, D::Error> {
+        self.deserialize_any(v)
+    }
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, v: V) -> Result<V::Value, D::Error> {
+        self.deserialize_any(v)
+    }
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        v: V,
+    ) -> Result<V::Value, D::Error> {
+        self.deserialize_any(v)
     }
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, v: V) -> Result<V::Value, D::Error> {
         let v = self.over(v);
         self.inner.deserialize_newtype_struct(name, v)
-    }
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, v: V) -> Result<V::Value, D::Error> {
-        let v = self.over(v);
-        self.inner.deserialize_tuple(len, v)
-    }
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        len: usize,
-        v: V,
-    ) -> Result<V::Value, D::Error> {
-        let v = self.over(v);
-        self.inner.deserialize_tuple_struct(name, len, v)
-    }
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        v: V,
-    ) -> Result<V::Value, D::Error> {
-        let v = self.over(v);
-        self.inner.deserialize_struct(name, fields, v)
     }
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -263,12 +262,19 @@ mod tests {
         Ok(value)
     }
 
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Point {
+        x: f64,
+    }
+
     #[test]
     fn a_users_type_never_takes_the_placeholder_for_a_value() {
         let p = format!("{PLACEHOLDER:?}");
         assert_eq!(read::<Name>(&p), Ok(Presence::Unavailable));
         assert_eq!(read::<Option<Name>>(&p), Ok(Presence::Unavailable));
         assert_eq!(read::<Mood>(&p), Ok(Presence::Unavailable));
+        assert_eq!(read::<Point>(&p), Ok(Presence::Unavailable));
+        assert_eq!(read::<Point>("{\"x\": 1}"), Ok(Presence::Present(Point { x: 1.0 })));
         assert_eq!(read::<Vec<Name>>(&format!("[{p}]")), Ok(Presence::Unavailable));
         assert_eq!(read::<Name>("\"x\""), Ok(Presence::Present(Name("x".into()))));
         assert_eq!(read::<Mood>("\"glad\""), Ok(Presence::Present(Mood::Glad)));

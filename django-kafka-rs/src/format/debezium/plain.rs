@@ -10,7 +10,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -159,16 +159,11 @@ impl Encoding<Uuid> for ByType {
     }
 }
 
-/// Standard base64; Java's encoder pads, others may not.
+/// Standard base64. Debezium pads; other producers of bytes may not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-
-/// The bytes of a base64 text.
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    BASE64.decode(text).ok()
-}
 
 impl DefaultEncoding for Vec<u8> {
     type Encoding = dbz::Base64;
@@ -178,7 +173,7 @@ impl Encoding<Vec<u8>> for dbz::Base64 {
         const EXPECTED: &str = "bytes as base64 text";
         let bytes = match Scalar::read(value)? {
             Scalar::Text(text) if text == PLACEHOLDER => return Ok(Presence::Unavailable),
-            Scalar::Text(text) => from_base64(&text).ok_or_else(|| Scalar::Text(text).wrong(EXPECTED))?,
+            Scalar::Text(text) => BASE64.decode(&*text).map_err(|_| Scalar::Text(text).wrong(EXPECTED))?,
             // Formats that have bytes give them as they are.
             Scalar::Bytes(bytes) => bytes.into_owned(),
             found => return Err(found.wrong(EXPECTED)),

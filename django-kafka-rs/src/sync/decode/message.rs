@@ -70,6 +70,11 @@ pub(super) fn beginning(bytes: &[u8]) -> String {
     }
 }
 
+/// The beginning of a JSON value for an error.
+pub(super) fn clipped(json: &str) -> String {
+    json.chars().take(60).collect()
+}
+
 /// What a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -201,7 +206,7 @@ fn envelope<'m>(plan: &ReadPlan, json: &'m [u8]) -> Result<Option<DebeziumEnvelo
         let op = op?.get().strip_prefix('"')?.strip_suffix('"')?;
         let is_source = source.is_some_and(|source| source.get().starts_with('{'));
         (is_source || full).then_some(())?;
-        Some(DebeziumEnvelope { op, before: row_or_null(before)?, after: row_or_null(after)? })
+        Some(DebeziumEnvelope { op, before: row_or_null(before).ok()?, after: row_or_null(after).ok()? })
     });
     match found {
         None if full => Err(DecodeError::new(format!(
@@ -213,14 +218,16 @@ fn envelope<'m>(plan: &ReadPlan, json: &'m [u8]) -> Result<Option<DebeziumEnvelo
     }
 }
 
-/// The inner `None` is null or absent; the outer one neither null nor an object.
-fn row_or_null(member: Option<&RawValue>) -> Option<Option<&[u8]>> {
+/// `None` is null or absent; an error is neither null nor an object.
+fn row_or_null(member: Option<&RawValue>) -> Result<Option<&[u8]>, NotARow> {
     match member.map(RawValue::get) {
-        None | Some("null") => Some(None),
-        Some(row) if row.starts_with('{') => Some(Some(row.as_bytes())),
-        Some(_) => None,
+        None | Some("null") => Ok(None),
+        Some(row) if row.starts_with('{') => Ok(Some(row.as_bytes())),
+        Some(_) => Err(NotARow),
     }
 }
+
+struct NotARow;
 
 /// The name of an object's first member, as it is written.
 fn first_key(json: &[u8]) -> Option<&[u8]> {

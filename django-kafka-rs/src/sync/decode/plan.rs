@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use super::schemas::SchemaCache;
-use crate::error::ConsumeError;
-use crate::sync::context::SyncContext;
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, Envelope, ErasedLookup, LookupField, ModelDescriptor, ModelTopic,
+    ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor, ModelTopic,
 };
 
 /// The field by which Debezium's `ExtractNewRecordState` marks the row of a deletion.
@@ -25,9 +23,9 @@ pub struct ReadPlan {
     /// The lookup's columns, each with whether the whole key is its value.
     pub lookup: Vec<(usize, bool)>,
     /// `lookup_with`.
-    pub lookup_with: Option<fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>>,
+    pub lookup_with: Option<LookupWith>,
     /// `is_deletion`.
-    pub is_deletion: Option<fn(&SyncContext<'_>) -> Result<bool, ConsumeError>>,
+    pub is_deletion: Option<IsDeletion>,
     /// `deleted_field`; Debezium's `__deleted` where nothing is said and the dialect is Debezium's.
     pub deleted_field: Option<&'static str>,
     /// The model's columns, for messages.

@@ -1,6 +1,6 @@
 //! Which model a message is for.
 
-use super::message::key_payload;
+use super::message::{clipped, key_payload};
 use crate::error::{ConsumeError, DecodeError};
 use crate::format::debezium::quoted;
 use crate::sync::model::{Dialect, ModelDescriptor, ModelTopic, Targets};
@@ -23,7 +23,7 @@ pub(crate) fn reroute_identifier(key_json: Option<&[u8]>) -> Result<Option<Strin
         Some(serde_json::Value::String(table)) => Ok(Some(table.clone())),
         Some(found) => Err(DecodeError::new(format!(
             "key field `{IDENTIFIER}`: expected the table's name as text, found {}",
-            quoted(&found.to_string())
+            clipped(&found.to_string())
         ))),
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::message::beginning;
+use super::message::{beginning, clipped};
 use super::plan::ReadPlan;
 use super::schemas::RowSchema;
 use crate::error::{ConsumeError, DecodeError, TransformError};
@@ -254,10 +254,6 @@ fn read_deleted(json: &str) -> Result<bool, String> {
     } else if text.eq_ignore_ascii_case("false") {
         Ok(false)
     } else {
-        Err(format!("expected true or false, as a boolean or a text, found {}", beginning_of_value(json)))
+        Err(format!("expected true or false, as a boolean or a text, found {}", clipped(json)))
     }
-}
-
-fn beginning_of_value(json: &str) -> String {
-    json.chars().take(60).collect()
 }

@@ -4,6 +4,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use regex::Regex;
 
+use super::derived::{RetryName, original_of, retry_pattern};
+use super::template::NameError;
 use super::*;
 
 const SUFFIXES: Suffixes<'static> = Suffixes { retry: "retry", dead_letter: "dlt" };
@@ -28,23 +30,23 @@ fn panic_text(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
         .unwrap_or_default()
 }
 
-fn check_const(name: &'static str, expected: Expect) {
+fn check_const(name: &'static str, expected: &Expect) {
     expected.assert_eq(&panic_text(|| check_topic_name(name)));
 }
 
 #[test]
 fn the_constant_check_says_what_is_wrong() {
-    check_const("", expect!["topic name is empty"]);
-    check_const("..", expect!["topic name may not be `.` or `..`"]);
-    check_const("^", expect!["topic pattern `^` says nothing and would match every topic: write what follows it"]);
+    check_const("", &expect!["topic name is empty"]);
+    check_const("..", &expect!["topic name may not be `.` or `..`"]);
+    check_const("^", &expect!["topic pattern `^` says nothing and would match every topic: write what follows it"]);
     check_const(
         "a b",
-        expect![
+        &expect![
             "topic name may contain only letters, digits, '.', '_' and '-', and `${variable}` parts; a name that begins with '^' is a regular expression"
         ],
     );
-    check_const("${prefix", expect!["topic name has a `${` without its `}`"]);
-    check_const("${}.a", expect!["topic name has `${}`: name the variable between the braces"]);
+    check_const("${prefix", &expect!["topic name has a `${` without its `}`"]);
+    check_const("${}.a", &expect!["topic name has `${}`: name the variable between the braces"]);
     check_topic_name("${any thing}");
     check_topic_name("^[ab] c");
 }
@@ -54,7 +56,7 @@ fn the_constant_check_knows_kafkas_limit() {
     let longest: &'static str = String::leak("a".repeat(TOPIC_NAME_LENGTH_MAX));
     let longer: &'static str = String::leak("a".repeat(TOPIC_NAME_LENGTH_MAX + 1));
     check_topic_name(longest);
-    check_const(longer, expect!["topic name is longer than Kafka's 249 characters"]);
+    check_const(longer, &expect!["topic name is longer than Kafka's 249 characters"]);
     let fits: &'static str = String::leak("a".repeat(TOPIC_NAME_LENGTH_MAX - "crm..retry.10".len()));
     check_derived_names("crm", fits, 10);
     expect!["the retry topic (group.topic.retry.n) would be longer than Kafka's 249 characters: shorten the group or the topic's name"]
@@ -63,7 +65,7 @@ fn the_constant_check_knows_kafkas_limit() {
         .assert_eq(&panic_text(|| check_derived_names("crm", longest, 0)));
 }
 
-fn check_substitute(template: &str, set: &[(&str, &str)], expected: Expect) {
+fn check_substitute(template: &str, set: &[(&str, &str)], expected: &Expect) {
     let regex = template.starts_with('^');
     let result = substitute(template, &variables(set), regex).unwrap_or_else(|e| e.to_string());
     expected.assert_eq(&result);
@@ -71,9 +73,9 @@ fn check_substitute(template: &str, set: &[(&str, &str)], expected: Expect) {
 
 #[test]
 fn variables_are_filled_in() {
-    check_substitute("${prefix}.public.${t}", &[("prefix", "shop"), ("t", "orders")], expect!["shop.public.orders"]);
-    check_substitute("^${prefix}\\.(a|b)$", &[("prefix", "shop.eu")], expect![r"^shop\.eu\.(a|b)$"]);
-    check_substitute("plain", &[], expect!["plain"]);
+    check_substitute("${prefix}.public.${t}", &[("prefix", "shop"), ("t", "orders")], &expect!["shop.public.orders"]);
+    check_substitute("^${prefix}\\.(a|b)$", &[("prefix", "shop.eu")], &expect![r"^shop\.eu\.(a|b)$"]);
+    check_substitute("plain", &[], &expect!["plain"]);
 }
 
 #[test]
@@ -81,31 +83,31 @@ fn unknown_variables_are_named_with_the_known_ones() {
     check_substitute(
         "${prefix}.orders",
         &[],
-        expect![[
+        &expect![[
             r#"`${prefix}.orders`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`"#
         ]],
     );
     check_substitute(
         "${prefx}.orders",
         &[("prefix", "shop"), ("region", "eu")],
-        expect!["`${prefx}.orders`: the variable `prefx` is not set; did you mean `prefix`? (known: prefix, region)"],
+        &expect!["`${prefx}.orders`: the variable `prefx` is not set; did you mean `prefix`? (known: prefix, region)"],
     );
-    check_substitute("${a", &[], expect!["`${a` has a `${` without its `}`"]);
-    check_substitute("${}", &[], expect!["`${}` has `${}`: name the variable between the braces"]);
+    check_substitute("${a", &[], &expect!["`${a` has a `${` without its `}`"]);
+    check_substitute("${}", &[], &expect!["`${}` has `${}`: name the variable between the braces"]);
 }
 
-fn check_name(name: &str, expected: Expect) {
+fn check_name(name: &str, expected: &Expect) {
     expected.assert_eq(&validate(name).map_or_else(|e| e.to_string(), |()| "ok".to_owned()));
 }
 
 #[test]
 fn names_follow_the_brokers_rules() {
-    check_name("a.B-c_9", expect!["ok"]);
-    check_name("", expect!["the name is empty"]);
-    check_name(".", expect!["`.` is not a name that Kafka allows: choose another one"]);
+    check_name("a.B-c_9", &expect!["ok"]);
+    check_name("", &expect!["the name is empty"]);
+    check_name(".", &expect!["`.` is not a name that Kafka allows: choose another one"]);
     check_name(
         "größe",
-        expect!["`größe` has 'ö' at position 3; a name may contain only letters, digits, '.', '_' and '-'"],
+        &expect!["`größe` has 'ö' at position 3; a name may contain only letters, digits, '.', '_' and '-'"],
     );
     assert!(matches!(validate(&"a".repeat(250)), Err(NameError::TooLong { length: 250, .. })));
     assert!(validate_group(&"g".repeat(300)).is_ok());
@@ -114,13 +116,13 @@ fn names_follow_the_brokers_rules() {
 
 #[test]
 fn patterns_of_retry_topics() {
-    let check = |declared: &str, expected: Expect| expected.assert_eq(&retry_pattern("crm.eu", declared, "retry"));
-    check("shop.orders", expect![r"^crm\.eu\.shop\.orders\.retry\.([0-9]+)$"]);
-    check(r"^shop\..*$", expect![r"^crm\.eu\.(shop\..*)\.retry\.([0-9]+)$"]);
+    let check = |declared: &str, expected: &Expect| expected.assert_eq(&retry_pattern("crm.eu", declared, "retry"));
+    check("shop.orders", &expect![r"^crm\.eu\.shop\.orders\.retry\.([0-9]+)$"]);
+    check(r"^shop\..*$", &expect![r"^crm\.eu\.(shop\..*)\.retry\.([0-9]+)$"]);
     // The client searches, so a pattern without `$` matches more than it says.
-    check("^shop", expect![r"^crm\.eu\.(shop.*)\.retry\.([0-9]+)$"]);
-    check("^a$|b", expect![r"^crm\.eu\.(a|.*b.*)\.retry\.([0-9]+)$"]);
-    check(r"^[^$]\$(a|b)$", expect![r"^crm\.eu\.([^$]\$(a|b))\.retry\.([0-9]+)$"]);
+    check("^shop", &expect![r"^crm\.eu\.(shop.*)\.retry\.([0-9]+)$"]);
+    check("^a$|b", &expect![r"^crm\.eu\.(a|.*b.*)\.retry\.([0-9]+)$"]);
+    check(r"^[^$]\$(a|b)$", &expect![r"^crm\.eu\.([^$]\$(a|b))\.retry\.([0-9]+)$"]);
 }
 
 #[test]
@@ -151,29 +153,29 @@ fn conflicts_are_named_with_their_declarations() {
 
 #[test]
 fn suffixes_must_be_told_apart() {
-    let check = |retry, dead_letter, expected: Expect| {
+    let check = |retry, dead_letter, expected: &Expect| {
         let result = Suffixes { retry, dead_letter }.validate();
         expected.assert_eq(&result.map_or_else(|(key, why)| format!("{key}: {why}"), |()| "ok".to_owned()));
     };
-    check("retry", "dlt", expect!["ok"]);
+    check("retry", "dlt", &expect!["ok"]);
     check(
         "x",
         "x",
-        expect![
+        &expect![
             "dead_letter_topic_suffix: `retry_topic_suffix` and `dead_letter_topic_suffix` are both `x`: they must differ"
         ],
     );
     check(
         "retry",
         "d.1",
-        expect![
+        &expect![
             "dead_letter_topic_suffix: `d.1` ends in a number, as the names of retry topics do: choose one that does not"
         ],
     );
     check(
         "re try",
         "dlt",
-        expect![
+        &expect![
             "retry_topic_suffix: `re try` has ' ' at position 3; a name may contain only letters, digits, '.', '_' and '-'"
         ],
     );

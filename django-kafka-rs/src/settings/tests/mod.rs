@@ -1,11 +1,10 @@
-use std::path::PathBuf;
+mod client;
+mod load;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::consumer::{ConfigValue, ConsumerDeclaration};
-use crate::topic::Location;
 
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -23,12 +22,13 @@ fn render(result: Result<Settings, SettingsErrors>) -> String {
             .effective()
             .into_iter()
             .filter(|setting| setting.source != Source::Default)
-            .map(|setting| format!("{} = {} ({})\n", setting.key, setting.value, setting.source))
-            .collect(),
+            .map(|setting| format!("{} = {} ({})", setting.key, setting.value, setting.source))
+            .collect::<Vec<_>>()
+            .join("\n"),
     }
 }
 
-fn check(text: &str, variables: &[(&str, &str)], expected: Expect) {
+fn check(text: &str, variables: &[(&str, &str)], expected: &Expect) {
     expected.assert_eq(&render(parse(text, variables)));
 }
 
@@ -40,9 +40,6 @@ fn nothing_set_gives_the_documented_defaults() {
     let lines: Vec<String> = settings.listing().iter().map(|(key, value)| format!("{key} = {value}")).collect();
     expect![[r"
         client_id = host-rust
-        retry_consumer_config.auto.offset.reset = earliest
-        retry_consumer_config.enable.auto.offset.store = false
-        retry_consumer_config.topic.metadata.refresh.interval.ms = 10000
         retry_topic_suffix = retry
         dead_letter_topic_suffix = dlt
         polling_frequency = 1s
@@ -123,7 +120,7 @@ fn a_full_file_is_read_with_its_lines_and_without_its_secrets() {
     check(
         ALL,
         &[],
-        expect![[r"
+        &expect![[r"
             client_id = shop (django-kafka.toml:2)
             global_config.bootstrap.servers = kafka1:9092,kafka2:9092 (django-kafka.toml:10)
             global_config.sasl.mechanism = PLAIN (django-kafka.toml:13)
@@ -154,8 +151,7 @@ fn a_full_file_is_read_with_its_lines_and_without_its_secrets() {
             topics.retention = 7days (django-kafka.toml:46)
             shutdown_timeout = 1m (django-kafka.toml:7)
             embedded.enabled = true (django-kafka.toml:49)
-            embedded.partitions = 1 (django-kafka.toml:50)
-        "]],
+            embedded.partitions = 1 (django-kafka.toml:50)"]],
     );
 }
 
@@ -173,15 +169,14 @@ fn the_environment_goes_before_the_file() {
             ("DJANGO_KAFKA__TOPIC_VARIABLES__PREFIX", "y"),
             ("OTHER", "z"),
         ],
-        expect![[r"
+        &expect![[r"
             global_config.bootstrap.servers = b (environment variable DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS)
             global_config.log_level = 3 (environment variable DJANGO_KAFKA__GLOBAL_CONFIG__LOG_LEVEL)
             global_config.sasl.password = *** (environment variable DJANGO_KAFKA__GLOBAL_CONFIG__SASL_PASSWORD)
             batch.max = 7 (environment variable DJANGO_KAFKA__BATCH__MAX)
             batch.linger = 200ms (environment variable DJANGO_KAFKA__BATCH__LINGER)
             topic_variables.Prefix = y (environment variable DJANGO_KAFKA__TOPIC_VARIABLES__PREFIX)
-            embedded.enabled = true (environment variable DJANGO_KAFKA__EMBEDDED__ENABLED)
-        "]],
+            embedded.enabled = true (environment variable DJANGO_KAFKA__EMBEDDED__ENABLED)"]],
     );
 }
 
@@ -209,7 +204,7 @@ prefix = "a/b"
 deep.er = "x"
 "#,
         &[("DJANGO_KAFKA__EMBEDDED__ENABLED", "maybe"), ("DJANGO_KAFKA__EMBEDDED__PORT", "9")],
-        expect![[r#"
+        &expect![[r#"
             14 mistakes in the settings:
               django-kafka.toml:2: `CLIENT_ID`: unknown setting; did you mean `client_id`?
               django-kafka.toml:3: `polling_frequency`: expected a time above 0: seconds, or text like "500ms" or "2m", found 0
@@ -256,7 +251,7 @@ xyzzy.plugh = 1
 fetch = { min.bytes = 2 }
 "#,
         &[("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_MAX_BITES", "1")],
-        expect![[r#"
+        &expect![[r#"
             15 mistakes in the settings:
               django-kafka.toml:3: `global_config.bootstrap.server`: librdkafka has no such property; did you mean `bootstrap.servers`?
               django-kafka.toml:4: `global_config.socket.timeout.ms`: expected an integer from 10 to 300000, found 5
@@ -277,18 +272,25 @@ fetch = { min.bytes = 2 }
 }
 
 #[test]
+fn deprecated_properties_are_warned_of() {
+    let settings = parse("[global_config]\nsocket.max.fails = 1\napi.version.request = true", &[]);
+    let warnings = settings.expect("nothing is wrong").warnings().join("\n");
+    expect!["django-kafka.toml:3: `global_config.api.version.request`: librdkafka calls this property deprecated: take it out"].assert_eq(&warnings);
+}
+
+#[test]
 fn retry_settings_have_their_rules() {
-    let check = |text: &str, expected: Expect| check(&format!("[retry_settings]\n{text}"), &[], expected);
+    let check = |text: &str, expected: &Expect| check(&format!("[retry_settings]\n{text}"), &[], expected);
     check(
         "delay = 0",
-        expect![[r#"
+        &expect![[r#"
         2 mistakes in the settings:
           django-kafka.toml:1: `retry_settings`: `max_retries` is missing: write for instance `max_retries = 5` (-1: for ever)
           django-kafka.toml:2: `retry_settings.delay`: expected a time above 0: seconds, or text like "500ms" or "2m", found 0"#]],
     );
     check(
         "max_retries = -2\nlog_every = 0\nexclude = [\"ValueError\"]\nmax_retry = 1",
-        expect![[r"
+        &expect![[r"
             4 mistakes in the settings:
               django-kafka.toml:2: `retry_settings.max_retries`: expected a number of retries, or -1 for ever, found -2
               django-kafka.toml:3: `retry_settings.log_every`: expected an integer from 1 to 4294967295, found 0
@@ -297,30 +299,29 @@ fn retry_settings_have_their_rules() {
     );
     check(
         "max_retries = 3\nblocking = false\nuse_offset_tracker = true",
-        expect![[r"
+        &expect![[r"
         2 mistakes in the settings:
           django-kafka.toml:3: `retry_settings.blocking`: retry topics: not built yet; write `true`, or take it out
           django-kafka.toml:4: `retry_settings.use_offset_tracker`: the key offset tracker: not built yet; write `false`, or take it out"]],
     );
     check(
         "max_retries = -1\ndelay = 10\nbackoff = true",
-        expect![[
+        &expect![[
             r#"django-kafka.toml:4: `retry_settings.backoff`: doubles the delay until retry 25 would wait over 1000 days: cap it, for example with `max_delay = "1h"`, or lower `max_retries`"#
         ]],
     );
     check(
         "max_retries = 2\ndelay = 10\nmax_delay = 5",
-        expect![
+        &expect![
             "django-kafka.toml:4: `retry_settings.max_delay`: is below `delay`, and would shorten every retry: raise it, or lower `delay`"
         ],
     );
     check(
         "max_retries = 5\ndelay = 1\nbackoff = true",
-        expect![[r"
+        &expect![[r"
             retry_settings.max_retries = 5 (django-kafka.toml:2)
             retry_settings.delay = 1s (django-kafka.toml:3)
-            retry_settings.backoff = true (django-kafka.toml:4)
-        "]],
+            retry_settings.backoff = true (django-kafka.toml:4)"]],
     );
 }
 
@@ -329,7 +330,7 @@ fn options_that_are_not_built_yet_are_refused() {
     check(
         "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[retry_consumer_config]\na = 1",
         &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "x")],
-        expect![[r"
+        &expect![[r"
             5 mistakes in the settings:
               django-kafka.toml:1: `connect_host`: Kafka Connect: not built yet; take it out
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
@@ -344,20 +345,14 @@ fn settings_that_do_not_fit_each_other() {
     check(
         "dead_letter_topic_suffix = \"retry\"\n[batch]\nmax = 10\nbuffer_messages = 5\nbytes = 2048\nbuffer_bytes = 1024\nworkers = 9",
         &[],
-        expect![[r"
+        &expect![[r"
             4 mistakes in the settings:
               django-kafka.toml:1: `dead_letter_topic_suffix`: `retry_topic_suffix` and `dead_letter_topic_suffix` are both `retry`: they must differ
               django-kafka.toml:4: `batch.buffer_messages`: 5 messages cannot hold a batch of 10 (`batch.max`): raise it, or lower `batch.max`
               django-kafka.toml:6: `batch.buffer_bytes`: 1KiB cannot hold a batch of 2KiB (`batch.bytes`): raise it, or lower `batch.bytes`
               django-kafka.toml:7: `batch.workers`: 9 transactions at the same time (`batch.workers`) need as many connections, and `database.pool_size` is 8: lower the one or raise the other"]],
     );
-    check(
-        "[batch]\nmax = 9000",
-        &[],
-        expect![[r"
-            batch.max = 9000 (django-kafka.toml:2)
-        "]],
-    );
+    check("[batch]\nmax = 9000", &[], &expect!["batch.max = 9000 (django-kafka.toml:2)"]);
 }
 
 #[test]
@@ -365,18 +360,18 @@ fn broken_files_show_no_secret() {
     check(
         "client_id = \"x\nsasl = secret\n[global_config\nsasl.password = \"hidden",
         &[],
-        expect![[r#"
+        &expect![[r#"
             4 mistakes in the settings:
               django-kafka.toml:1: not TOML: invalid basic string, expected `"`
               django-kafka.toml:2: not TOML: string values must be quoted, expected literal string
               django-kafka.toml:3: not TOML: unclosed table, expected `]`
               django-kafka.toml:4: not TOML: cannot extend value of type string with a dotted key"#]],
     );
-    check("a = 1\na = 2", &[], expect!["django-kafka.toml:2: not TOML: duplicate key"]);
+    check("a = 1\na = 2", &[], &expect!["django-kafka.toml:2: not TOML: duplicate key"]);
     check(
         "batch.max = 99999999999999999999",
         &[],
-        expect!["django-kafka.toml:1: `batch.max`: the number is too large"],
+        &expect!["django-kafka.toml:1: `batch.max`: the number is too large"],
     );
 }
 
@@ -392,7 +387,7 @@ fn variables_that_would_be_ignored_are_reported() {
             ("DJANGO_KAFKA__Client_Id", "1"),
             ("DJANGO_KAFKA__CLIENT_ID", "1"),
         ],
-        expect![[r"
+        &expect![[r"
             3 mistakes in the settings:
               environment variable DJANGO_KAFKA_GLOBAL_CONFIG_BOOTSTRAP_SERVERS: would be ignored: two underscores come before each level; write `DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS`
               environment variable DJANGO_KAFKA__BATCH____MAX: has an empty level: write `DJANGO_KAFKA__KEY` or `DJANGO_KAFKA__TABLE__KEY`
@@ -433,93 +428,8 @@ fn fields_set_by_the_program_are_listed_as_such() {
     settings.global_config.set("metadata.broker.list", "a");
     expect![[r"
         global_config.metadata.broker.list = a (the program)
-        batch.max = 6 (the program)
-    "]]
+        batch.max = 6 (the program)"]]
     .assert_eq(&render(Ok(settings)));
-}
-
-const CRM: ConsumerDeclaration = ConsumerDeclaration::new("Crm", "crm", &[], Location { file: "src/main.rs", line: 7 });
-
-fn render_config(settings: &Settings, kind: ClientKind<'_>) -> String {
-    let variable = |name: &str| (name == "SET").then(|| "value".to_owned());
-    match settings.client_config(kind, &variable) {
-        Ok(properties) => properties.iter().map(|(name, value)| format!("{name} = {value}\n")).collect(),
-        Err(errors) => errors.to_string(),
-    }
-}
-
-#[test]
-fn layers_of_a_clients_configuration() {
-    let settings = parse(
-        r#"
-client_id = "shop"
-[global_config]
-bootstrap.servers = "global"
-session.timeout.ms = 6000
-linger.ms = 1
-fetch.min.bytes = 1
-[producer_config]
-linger.ms = 2
-[consumer_config]
-metadata.broker.list = "consumers"
-fetch.min.bytes = 2
-max.poll.interval.ms = 1
-"#,
-        &[],
-    )
-    .expect("nothing is wrong");
-    let declaration = CRM.config(&[
-        ("max.poll.interval.ms", ConfigValue::Int(2)),
-        ("client.id", ConfigValue::Env("SET")),
-        ("client.rack", ConfigValue::Setting("client_id")),
-        ("auto.offset.reset", ConfigValue::Str("latest")),
-    ]);
-    expect![[r"
-        bootstrap.servers = global
-        client.id = shop
-        linger.ms = 2
-    "]]
-    .assert_eq(&render_config(&settings, ClientKind::Producer));
-    expect![[r"
-        auto.offset.reset = latest
-        client.id = value
-        client.rack = shop
-        enable.auto.offset.store = false
-        fetch.min.bytes = 2
-        group.id = crm
-        max.poll.interval.ms = 2
-        metadata.broker.list = consumers
-        session.timeout.ms = 6000
-    "]]
-    .assert_eq(&render_config(&settings, ClientKind::Consumer(&declaration, "crm")));
-    expect![[r"
-        auto.offset.reset = earliest
-        client.id = value
-        client.rack = shop
-        enable.auto.offset.store = false
-        fetch.min.bytes = 2
-        group.id = crm.retry
-        max.poll.interval.ms = 2
-        metadata.broker.list = consumers
-        session.timeout.ms = 6000
-        topic.metadata.refresh.interval.ms = 10000
-    "]]
-    .assert_eq(&render_config(&settings, ClientKind::RetryConsumer(&declaration, "crm")));
-}
-
-#[test]
-fn what_a_consumers_configuration_lacks_is_reported_together() {
-    let declaration = CRM.config(&[
-        ("sasl.password", ConfigValue::Env("UNSET")),
-        ("client.rack", ConfigValue::Setting("crm.rack")),
-        ("session.timeout.ms", ConfigValue::Env("SET")),
-        ("ssl.key.password", ConfigValue::Env("SET")),
-    ]);
-    expect![[r#"
-        3 mistakes in the settings:
-          src/main.rs:7 (consumer `Crm`): `sasl.password`: the environment variable `UNSET` is not set: set it before the start
-          src/main.rs:7 (consumer `Crm`): `client.rack`: the setting `crm.rack` is not set: add it to the settings file
-          src/main.rs:7 (consumer `Crm`): `session.timeout.ms`: expected an integer from 1 to 3600000, found "value""#]].assert_eq(&render_config(&Settings::default(), ClientKind::Consumer(&declaration, "crm")));
 }
 
 #[test]
@@ -544,54 +454,6 @@ fn a_consumers_own_limits_go_before_the_settings() {
     let limits = BatchLimits::default().of_consumer(&own, Some(2));
     assert_eq!((limits.max, limits.buffer_messages, limits.workers), (9000, 9000, 2));
     assert_eq!(limits.linger, Duration::from_millis(3));
-}
-
-fn load(options: &LoadOptions) -> String {
-    render(Settings::load(options))
-}
-
-#[test]
-fn files_are_found_by_argument_then_variable_then_place() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let write = |name: &str, id: &str| {
-        std::fs::write(dir.path().join(name), format!("client_id = \"{id}\"")).expect("the file is written");
-    };
-    write("django-kafka.toml", "place");
-    write("by-variable.toml", "variable");
-    write("by-argument.toml", "argument");
-    let mut options = LoadOptions { working_dir: dir.path().to_owned(), ..LoadOptions::default() };
-    expect![[r"
-        client_id = place (django-kafka.toml:1)
-    "]]
-    .assert_eq(&load(&options));
-    options.environment.push(("DJANGO_KAFKA_SETTINGS".into(), "by-variable.toml".into()));
-    expect![[r"
-        client_id = variable (by-variable.toml:1)
-    "]]
-    .assert_eq(&load(&options));
-    options.path = Some(PathBuf::from("by-argument.toml"));
-    expect![[r"
-        client_id = argument (by-argument.toml:1)
-    "]]
-    .assert_eq(&load(&options));
-    let resolved = SettingsSource::from("by-variable.toml").resolve(options.clone()).expect("the file is right");
-    assert_eq!(resolved.client_id, "argument");
-    assert_eq!(resolved.file(), Some(std::path::Path::new("by-argument.toml")));
-    std::fs::write(dir.path().join("by-argument.toml"), b"client_id = 1\n\xff").expect("the file is written");
-    expect!["by-argument.toml:2: is not UTF-8 text"].assert_eq(&load(&options));
-}
-
-#[test]
-fn a_file_that_was_named_must_be_there() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut options = LoadOptions { working_dir: dir.path().to_owned(), ..LoadOptions::default() };
-    expect![[r""]].assert_eq(&load(&options));
-    options.environment.push(("DJANGO_KAFKA_SETTINGS".into(), "missing.toml".into()));
-    options.environment.push(("DJANGO_KAFKA__BATCH__MAX".into(), "x".into()));
-    expect![[r#"
-        2 mistakes in the settings:
-          environment variable DJANGO_KAFKA_SETTINGS: the settings file `missing.toml` cannot be read (No such file or directory (os error 2)): check the path, or leave it out to run with the defaults and `DJANGO_KAFKA__…` variables
-          environment variable DJANGO_KAFKA__BATCH__MAX: `batch.max`: expected an integer from 1 to 1000000, found "x""#]].assert_eq(&load(&options));
 }
 
 /// Text that is TOML often enough to get past the parser.
@@ -626,8 +488,7 @@ proptest! {
 
     #[test]
     fn what_is_listed_can_be_read_again(ms in 1_u64..100_000_000, bytes in 1_u64..u64::from(u32::MAX)) {
-        let mut settings = Settings::default();
-        settings.shutdown_timeout = Duration::from_millis(ms);
+        let mut settings = Settings { shutdown_timeout: Duration::from_millis(ms), ..Settings::default() };
         settings.batch.bytes = bytes;
         let listed = |key| settings.lookup(key).expect("it is listed");
         let text = format!("shutdown_timeout = \"{}\"\nbatch.bytes = \"{}\"", listed("shutdown_timeout"), listed("batch.bytes"));

@@ -1,0 +1,197 @@
+//! The commands that look and change nothing (`topics`, `check`), and `migrate`. All block.
+
+use rdkafka::metadata::Metadata;
+
+use super::{Parts, Services, StartError, reach_broker};
+use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow};
+use crate::db::Database;
+use crate::registry::{ResolvedConsumer, ResolvedTopic};
+use crate::sync::ModelSync;
+use crate::topic::names::{self, DerivedNames};
+use crate::topic::{HandlerSource, Location};
+
+/// Runs migrations; gives the names of those that were run.
+pub(crate) fn migrate(mut parts: Parts) -> Result<Vec<String>, StartError> {
+    let services = Services::start(std::mem::take(&mut parts.settings))?;
+    let Some(database) = services.open_database()? else { return Err(no_database()) };
+    parts.migrate(&database)
+}
+
+/// The topics of the program, and what the broker has of them.
+pub(crate) fn topics(mut parts: Parts) -> Result<Vec<TopicRow>, StartError> {
+    let consumers = parts.resolve(&[])?;
+    let services = Services::start(std::mem::take(&mut parts.settings))?;
+    let metadata = reach_broker(&services.asking_config()?).map_err(StartError::Broker)?;
+    Ok(rows(&parts, &consumers, &services, &metadata))
+}
+
+fn rows(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services, metadata: &Metadata) -> Vec<TopicRow> {
+    let suffixes = services.settings.suffixes();
+    let mut rows: Vec<TopicRow> = Vec::new();
+    for consumer in consumers {
+        for topic in &consumer.topics {
+            let row = |name: String, kind, existence, location: Location| TopicRow {
+                name,
+                kind,
+                existence,
+                consumer: Some(consumer.declaration.type_name.to_owned()),
+                declared_at: location.to_string(),
+            };
+            let location = topic.entry.declaration.location;
+            if topic.name.starts_with('^') {
+                let matches = Existence::Matches(matching(&topic.name, metadata));
+                rows.push(row(topic.name.clone(), TopicKind::Pattern, matches, location));
+                continue;
+            }
+            let dead_letters =
+                DerivedNames { group: &consumer.group, topic: &topic.name, suffixes }.dead_letter_topic();
+            rows.push(row(topic.name.clone(), TopicKind::Consumed, existence(&topic.name, metadata), location));
+            let existence = existence(&dead_letters, metadata);
+            rows.push(row(dead_letters, TopicKind::DeadLetter, existence, location));
+        }
+    }
+    for topic in parts.registry.topics.iter().filter(|topic| !topic.is_regex()) {
+        let Ok(name) = names::substitute(topic.name, &services.settings.topic_variables, false) else { continue };
+        if rows.iter().all(|row| row.name != name) {
+            rows.push(TopicRow {
+                existence: existence(&name, metadata),
+                name,
+                kind: TopicKind::Produced,
+                consumer: None,
+                declared_at: topic.location.to_string(),
+            });
+        }
+    }
+    rows
+}
+
+fn existence(name: &str, metadata: &Metadata) -> Existence {
+    match metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none()) {
+        Some(topic) if !topic.partitions().is_empty() => Existence::Exists { partitions: topic.partitions().len() },
+        _ => Existence::Missing,
+    }
+}
+
+fn matching(pattern: &str, metadata: &Metadata) -> Vec<String> {
+    let Ok(pattern) = regex::Regex::new(pattern) else { return Vec::new() };
+    let mut names: Vec<String> =
+        metadata.topics().iter().map(|topic| topic.name().to_owned()).filter(|name| pattern.is_match(name)).collect();
+    names.sort();
+    names
+}
+
+/// Looks at everything that a start needs, and goes on after each failure as far as that makes sense.
+pub(crate) fn check(mut parts: Parts, mut report: CheckReport) -> CheckReport {
+    report.set_settings(parts.settings.effective());
+    let warnings = parts.settings.warnings();
+    report
+        .add("settings", if warnings.is_empty() { settings_ok(&parts) } else { Finding::Warning(warnings.join("\n")) });
+    let consumers = parts.resolve(&[]);
+    report.add(
+        "declarations",
+        match &consumers {
+            Ok(consumers) => Finding::Ok(declared(consumers)),
+            Err(error) => error.finding(),
+        },
+    );
+    let services = match Services::start(std::mem::take(&mut parts.settings)) {
+        Ok(services) => services,
+        Err(error) => {
+            report.add("embedded", error.finding());
+            return report;
+        }
+    };
+    let consumers = consumers.unwrap_or_default();
+    check_broker(&mut report, &parts, &services, &consumers);
+    check_database(&mut report, &parts, &services, &consumers);
+    report
+}
+
+fn settings_ok(parts: &Parts) -> Finding {
+    Finding::Ok(match parts.settings.file() {
+        Some(file) => format!("read from {}", file.display()),
+        None => "no settings file; defaults and the environment".to_owned(),
+    })
+}
+
+fn declared(consumers: &[ResolvedConsumer]) -> String {
+    let topics: usize = consumers.iter().map(|consumer| consumer.topics.len()).sum();
+    format!("{} consumers, {topics} topics", consumers.len())
+}
+
+fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {
+    let metadata = match services.asking_config().map(|config| reach_broker(&config)) {
+        Ok(Ok(metadata)) => metadata,
+        Ok(Err(message)) => {
+            report.add("broker", Finding::Failed { exit: Exit::Failed, message });
+            report.add("topics", Finding::Skipped("the broker was not reached".to_owned()));
+            return;
+        }
+        Err(error) => {
+            report.add("broker", error.finding());
+            return;
+        }
+    };
+    report.add("broker", Finding::Ok(format!("{} brokers answer", metadata.brokers().len())));
+    let missing: Vec<String> = rows(parts, consumers, services, &metadata)
+        .into_iter()
+        .filter(|row| row.kind != TopicKind::DeadLetter)
+        .filter_map(|row| match row.existence {
+            Existence::Missing => Some(format!("no topic `{}` yet: it is consumed as soon as it is there", row.name)),
+            Existence::Matches(names) if names.is_empty() => Some(format!("no topic matches `{}` yet", row.name)),
+            _ => None,
+        })
+        .collect();
+    let finding =
+        if missing.is_empty() { Finding::Ok("all there".to_owned()) } else { Finding::Warning(missing.join("\n")) };
+    report.add("topics", finding);
+}
+
+fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {
+    let needed = consumers.iter().flat_map(|consumer| &consumer.topics).any(ResolvedTopic::is_model);
+    let database = match services.open_database().and_then(|found| match found {
+        Some(database) => database.ping().map(|()| Some(database)).map_err(|e| StartError::Database(e.to_string())),
+        None => Ok(None),
+    }) {
+        Ok(Some(database)) => database,
+        Ok(None) if needed => return report.add("database", no_database().finding()),
+        Ok(None) => return report.add("database", Finding::Ok("none named, and no model needs one".to_owned())),
+        Err(error) => return report.add("database", error.finding()),
+    };
+    report.add("database", Finding::Ok("answers".to_owned()));
+    match parts.pending_migrations(&database) {
+        Ok(pending) if pending.is_empty() => report.add("migrations", Finding::Ok("none pending".to_owned())),
+        // In embedded mode they run at each start.
+        Ok(_) if services.embedded.is_some() => report.add("migrations", Finding::Ok("run at start".to_owned())),
+        Ok(pending) => {
+            let message = format!("pending: {}; run `migrate`", pending.join(", "));
+            report.add("migrations", Finding::Failed { exit: Exit::Failed, message });
+        }
+        Err(error) => report.add("migrations", error.finding()),
+    }
+    if services.has_temporary_database() {
+        return report.add("tables", Finding::Skipped("the embedded database is made at each start".to_owned()));
+    }
+    report.add("tables", check_tables(consumers, &database));
+}
+
+fn check_tables(consumers: &[ResolvedConsumer], database: &Database) -> Finding {
+    let mut mistakes = Vec::new();
+    for topic in consumers.iter().flat_map(|consumer| &consumer.topics) {
+        let HandlerSource::Models(model_topic) = (topic.entry.handler)() else { continue };
+        let checked = ModelSync::new(model_topic).and_then(|mut sync| sync.prepare(database));
+        mistakes.extend(checked.err().into_iter().flatten());
+    }
+    mistakes.dedup();
+    if mistakes.is_empty() {
+        Finding::Ok("as the models need them".to_owned())
+    } else {
+        Finding::Failed { exit: Exit::Failed, message: mistakes.join("\n") }
+    }
+}
+
+fn no_database() -> StartError {
+    StartError::Database(
+        "no database is named: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL".to_owned(),
+    )
+}

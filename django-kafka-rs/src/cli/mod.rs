@@ -1,0 +1,86 @@
+//! The command line of every service.
+//!
+//! Parsing and rendering are here and pure; what the commands do is the application's ([`Commands`]).
+
+mod args;
+mod check;
+mod exit;
+mod listing;
+pub(crate) mod progress;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+pub(crate) use self::args::{Command, CommandLine, ConsumeArgs, GlobalArgs};
+pub(crate) use self::check::{CheckReport, Finding};
+pub(crate) use self::exit::{Exit, Failure};
+pub(crate) use self::listing::{Existence, RegisteredConsumer, TopicKind, TopicRow, registered};
+
+/// What the commands do.
+pub(crate) trait Commands {
+    /// The consumers of this program as they are declared: neither settings nor services are asked.
+    fn registered(&self) -> Vec<RegisteredConsumer>;
+
+    /// Consumes until told to stop, or until the end. The text says what was done.
+    fn consume(self, arguments: ConsumeArgs) -> impl Future<Output = Result<String, Failure>>;
+
+    /// The topics of this program and of the broker.
+    fn topics(self) -> impl Future<Output = Result<Vec<TopicRow>, Failure>>;
+
+    /// Runs migrations; gives the names of those that were run.
+    fn migrate(self) -> impl Future<Output = Result<Vec<String>, Failure>>;
+
+    /// Looks at everything that a start needs.
+    fn check(self) -> impl Future<Output = CheckReport>;
+}
+
+/// Reads the command line. Help, and what is wrong with the line, is written where it belongs; then the code is
+/// what is left to do.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, ExitCode> {
+    args::parse(arguments).map_err(|error| {
+        // Nobody is left to tell where the stream is closed.
+        let _ = error.print();
+        // clap's own codes: 0 for help, 2 for wrong use.
+        u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+    })
+}
+
+/// Does what the command line asks for.
+pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> ExitCode {
+    let result = match line.command {
+        None => {
+            let help = args::command(&line.program).render_help();
+            Ok(format!("{help}\n{}", registered(&commands.registered(), &line.program)))
+        }
+        Some(Command::Completions { shell }) => Ok(args::completions(shell, &line.program)),
+        Some(Command::Consume(arguments)) => commands.consume(arguments).await,
+        Some(Command::Topics { json }) => {
+            commands.topics().await.map(|rows| if json { listing::topics_json(&rows) } else { listing::topics(&rows) })
+        }
+        Some(Command::Migrate) => commands.migrate().await.map(|names| listing::migrated(&names)),
+        Some(Command::Check) => {
+            let report = commands.check().await;
+            say(&report.render());
+            return report.exit().into();
+        }
+    };
+    match result {
+        Ok(text) => {
+            say(&text);
+            Exit::Done.into()
+        }
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Writes to standard output. A reader that has gone (`| head`) is no error.
+pub(crate) fn say(text: &str) {
+    let text = text.trim_end();
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+}

@@ -1,0 +1,8 @@
+use django_kafka_rs::prelude::*;
+
+struct NotATopic;
+
+#[consumer(group = "crm", topics(NotATopic))]
+struct Crm0;
+
+fn main() {}

@@ -1,0 +1,12 @@
+use django_kafka_rs::prelude::*;
+
+diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<Text>, } }
+
+
+#[derive(SyncModel)]
+#[sync(model = Other)]
+struct Customer {
+    id: i64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use django_kafka_rs::prelude::*;
+
+#[topic(name = "..")]
+struct Orders;
+
+fn main() {}

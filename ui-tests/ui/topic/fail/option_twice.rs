@@ -1,0 +1,10 @@
+use django_kafka_rs::prelude::*;
+
+#[topic(
+    name = "orders",
+    value = String,
+    name = "customers",
+)]
+struct Orders;
+
+fn main() {}

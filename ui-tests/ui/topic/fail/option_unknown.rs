@@ -1,0 +1,6 @@
+use django_kafka_rs::prelude::*;
+
+#[topic(nmae = "orders", colour = "red")]
+struct Orders;
+
+fn main() {}
