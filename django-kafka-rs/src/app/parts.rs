@@ -11,7 +11,7 @@ use std::time::Duration;
 use diesel_migrations::EmbeddedMigrations;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Handle, Running};
@@ -28,6 +28,7 @@ use crate::consumer::progress::Progress;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::context::{Context, States};
 use crate::db::{Database, migrations};
+use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
@@ -293,17 +294,20 @@ impl Parts {
             lapse_hold: session.heartbeat * 2,
         };
         let stop_polling = StopPolling::default();
-        let (final_positions, last_commit) = std_mpsc::channel();
-        let poll_thread = spawn_poll_thread(
-            &name,
-            consumer.clone(),
-            sender.clone(),
-            stop_polling.flag(),
-            last_commit,
+        let (drained, engine_drained) = std_mpsc::channel();
+        let (closed, poll_thread) = oneshot::channel();
+        PollThread {
+            consumer: consumer.clone(),
+            sender: sender.clone(),
+            stop: stop_polling.flag(),
+            drained: engine_drained,
             // Polling says that the process lives: often enough for its session.
-            settings.polling_frequency.min(session.timeout / 4),
-        )?;
-        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
+            poll_timeout: settings.polling_frequency.min(session.timeout / 4),
+            closed,
+            broker: start.services.embedded.clone(),
+        }
+        .spawn(&name)?;
+        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, drained };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
     }
@@ -380,24 +384,33 @@ fn limits(resolved: &ResolvedConsumer, settings: &Settings) -> (LaneLimits, usiz
     (limits, batch.workers.max(1) as usize)
 }
 
-fn spawn_poll_thread(
-    name: &str,
+/// What the poll thread of a consumer is started with.
+struct PollThread {
     consumer: Arc<KafkaConsumer>,
     sender: mpsc::Sender<Event>,
     stop: Arc<AtomicBool>,
-    last_commit: std_mpsc::Receiver<crate::consumer::event::Positions>,
+    drained: std_mpsc::Receiver<()>,
     poll_timeout: Duration,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let body = move || {
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            poll::run(consumer, &sender, &stop, &last_commit, poll_timeout);
-        }));
-        if polled.is_err() {
-            let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
-        }
-    };
-    std::thread::Builder::new()
-        .name(format!("poll {name}"))
-        .spawn(body)
-        .map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+    /// Told, by being dropped, when the consumer is closed.
+    closed: oneshot::Sender<()>,
+    /// A consumer that closes without its broker waits long: the embedded one lives until then.
+    broker: Option<Arc<EmbeddedBroker>>,
+}
+
+impl PollThread {
+    fn spawn(self, name: &str) -> Result<(), StartError> {
+        let body = move || {
+            let Self { consumer, sender, stop, drained, poll_timeout, closed, broker } = self;
+            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                poll::run(consumer, &sender, &stop, &drained, poll_timeout);
+            }));
+            if polled.is_err() {
+                let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
+            }
+            drop(closed);
+            drop(broker);
+        };
+        let spawned = std::thread::Builder::new().name(format!("poll {name}")).spawn(body);
+        spawned.map(drop).map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+    }
 }

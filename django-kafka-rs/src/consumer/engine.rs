@@ -100,7 +100,7 @@ struct LaneState {
 
 struct Revocation {
     partitions: Vec<PartitionId>,
-    done: std_mpsc::SyncSender<Positions>,
+    done: std_mpsc::SyncSender<()>,
     deadline: Instant,
 }
 
@@ -111,8 +111,8 @@ pub(crate) struct Wiring {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Stops the poll thread's polling.
     pub(crate) stop_polling: StopPolling,
-    /// Where the poll thread waits for what to commit last.
-    pub(crate) final_positions: std_mpsc::Sender<Positions>,
+    /// Tells the poll thread that everything handled is stored.
+    pub(crate) drained: std_mpsc::Sender<()>,
 }
 
 /// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
@@ -379,11 +379,10 @@ impl Engine {
                 open.push(revocation);
                 continue;
             }
-            let positions = self.positions(revocation.partitions.iter());
             for id in &revocation.partitions {
                 self.drop_lane(id);
             }
-            let _ = revocation.done.try_send(positions);
+            let _ = revocation.done.try_send(());
         }
         self.revocations = open;
     }
@@ -392,10 +391,6 @@ impl Engine {
         if let Some(state) = self.lanes.remove(id) {
             state.cancel.cancel();
         }
-    }
-
-    fn positions<'p>(&self, ids: impl Iterator<Item = &'p PartitionId>) -> Positions {
-        ids.filter_map(|id| Some((id.clone(), self.lanes.get(id)?.lane.position()?))).collect()
     }
 
     fn is_finished(&self) -> bool {
@@ -434,21 +429,20 @@ impl Engine {
         })
     }
 
-    /// Hands the poll thread what to commit, after letting go of the consumer, which it drops.
+    /// Lets go of the consumer, which the poll thread then drops.
     fn leave(mut self, ended: Ended) -> Ended {
-        let positions = self.positions(self.lanes.keys());
         for state in self.lanes.values() {
             state.cancel.cancel();
         }
         for revocation in self.revocations.drain(..) {
-            let _ = revocation.done.try_send(Positions::new());
+            let _ = revocation.done.try_send(());
         }
-        let Wiring { consumer, sender, events, final_positions, .. } = self.wiring;
+        let Wiring { consumer, sender, events, drained, .. } = self.wiring;
         drop(consumer);
         // Closed before the consumer is: its last rebalance must find nobody waiting.
         drop(events);
         drop(sender);
-        let _ = final_positions.send(positions);
+        let _ = drained.send(());
         ended
     }
 
@@ -473,7 +467,7 @@ impl Engine {
             };
             (id.clone(), lane)
         });
-        Snapshot { lanes: lanes.collect(), is_assigned: self.is_assigned }
+        Snapshot { lanes: lanes.collect() }
     }
 }
 

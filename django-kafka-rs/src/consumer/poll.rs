@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
@@ -53,20 +53,18 @@ impl PollContext {
 
     /// Waits for the engine's answer to a revoke. Waiting is polling, as far as the session is concerned: librdkafka
     /// goes on with its heartbeats meanwhile.
-    fn wait_for_drain(&self, drained: &std_mpsc::Receiver<Positions>) -> Option<Positions> {
+    fn wait_for_drain(&self, drained: &std_mpsc::Receiver<()>) {
         const SLICE: Duration = Duration::from_millis(100);
         // The engine keeps to the bound itself; a little more, so that its answer is not missed.
         let until = Instant::now() + REVOKE_TIMEOUT + Duration::from_secs(1);
         while Instant::now() < until {
             match drained.recv_timeout(SLICE) {
-                Ok(positions) => return Some(positions),
+                Ok(()) | Err(std_mpsc::RecvTimeoutError::Disconnected) => return,
                 Err(std_mpsc::RecvTimeoutError::Timeout) => {
                     self.fence.polled();
                 }
-                Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
             }
         }
-        None
     }
 }
 
@@ -99,9 +97,7 @@ impl ConsumerContext for PollContext {
         if self.events.blocking_send(Event::Revoked { partitions, done }).is_err() {
             return;
         }
-        if let Some(positions) = self.wait_for_drain(&drained) {
-            commit(consumer, &positions);
-        }
+        self.wait_for_drain(&drained);
     }
 
     fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -180,12 +176,16 @@ pub(crate) const fn revoke_timeout() -> Duration {
     REVOKE_TIMEOUT
 }
 
-/// Runs until told to stop, then commits the final positions and leaves the group.
+/// Runs until told to stop, then waits until the engine has drained, and leaves the group.
+///
+/// Offsets are stored by the engine as messages are handled; librdkafka commits what is stored when partitions are
+/// taken away or the consumer is closed. A commit of our own, which waits, would wait without end for a broker that is
+/// away.
 pub(crate) fn run(
     consumer: Arc<KafkaConsumer>,
     events: &mpsc::Sender<Event>,
     stop: &AtomicBool,
-    final_positions: &std_mpsc::Receiver<Positions>,
+    drained: &std_mpsc::Receiver<()>,
     poll_timeout: Duration,
 ) {
     let mut topics = Topics::default();
@@ -221,10 +221,8 @@ pub(crate) fn run(
             return;
         }
     }
-    // The engine drains meanwhile, and sends nothing where it gave up.
-    if let Ok(positions) = final_positions.recv() {
-        commit(&consumer, &positions);
-    }
+    // The engine drains meanwhile; where it is gone, it has nothing more to store.
+    let _ = drained.recv();
     if let Some(queues) = &consumer.context().queues {
         // Each holds the consumer.
         queues.lock().clear();
@@ -256,17 +254,6 @@ fn report(events: &mpsc::Sender<Event>, consumer: &KafkaConsumer, error: &KafkaE
         }
     };
     events.blocking_send(event).is_ok()
-}
-
-fn commit(consumer: &KafkaConsumer, positions: &Positions) {
-    if positions.is_empty() {
-        return;
-    }
-    let offsets = list(positions);
-    match consumer.commit(&offsets, CommitMode::Sync) {
-        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-        Err(error) => tracing::warn!("the last offsets were not committed; their messages will be read again: {error}"),
-    }
 }
 
 /// A list with offsets.
