@@ -110,14 +110,14 @@ impl Parts {
     pub(crate) async fn start(mut self, options: ConsumeOptions) -> Result<Handle, StartError> {
         let consumers = self.resolve(&options.names)?;
         let services = Services::start(std::mem::take(&mut self.settings))?;
-        tokio::task::spawn_blocking(move || self.start_blocking(consumers, services, &options))
+        tokio::task::spawn_blocking(move || self.start_blocking(&consumers, services, &options))
             .await
             .map_err(|e| StartError::System(format!("start-up ended by a fault of ours: {e}")))?
     }
 
     fn start_blocking(
         mut self,
-        consumers: Vec<ResolvedConsumer>,
+        consumers: &[ResolvedConsumer],
         services: Services,
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
@@ -127,11 +127,11 @@ impl Parts {
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
         }
-        self.create_embedded_topics(&services, &consumers)?;
+        self.create_embedded_topics(&services, consumers)?;
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(&consumers, database.as_ref())?;
+        let tables = self.topic_tables(consumers, database.as_ref())?;
         let start = Start { services: &services, context: &context, clock: &clock, options };
         let mut running = Vec::new();
         for (consumer, topics) in consumers.iter().zip(tables) {
@@ -252,9 +252,10 @@ impl Parts {
     ) -> Result<Running, StartError> {
         let settings = &start.services.settings;
         let until_end = start.options.until_end;
-        let name: Arc<str> = match is_retry {
-            false => resolved.declaration.type_name.into(),
-            true => format!("{}.retry", resolved.declaration.type_name).into(),
+        let name: Arc<str> = if is_retry {
+            format!("{}.retry", resolved.declaration.type_name).into()
+        } else {
+            resolved.declaration.type_name.into()
         };
         let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
@@ -346,9 +347,10 @@ fn consumer_config(
     settings: &Settings,
     until_end: bool,
 ) -> Result<ClientConfig, StartError> {
-    let kind = match is_retry {
-        false => ClientKind::Consumer(&resolved.declaration, &resolved.group),
-        true => ClientKind::RetryConsumer(&resolved.declaration, &resolved.group),
+    let kind = if is_retry {
+        ClientKind::RetryConsumer(&resolved.declaration, &resolved.group)
+    } else {
+        ClientKind::Consumer(&resolved.declaration, &resolved.group)
     };
     let own = settings.client_config(kind, &environment)?;
     let mut config = ClientConfig::new();

@@ -100,7 +100,7 @@ async fn run_custom(
                     handled.stop = Some(Stop::Retry(delay));
                     break;
                 }
-                decision => handled.settled.push(Settled { index, attempts, error, decision }),
+                decision => handled.settled.push(Settled { index, error, attempts, decision }),
             }
         }
         handled.count = index + 1;
@@ -137,7 +137,7 @@ async fn run_models(
             if let Outcome::Failed(error) = outcome {
                 let decision = decision_of(index).unwrap_or(Decision::DeadLetter);
                 let attempts = judge.attempts(index, &records[index]);
-                handled.settled.push(Settled { index, attempts, error, decision });
+                handled.settled.push(Settled { index, error, attempts, decision });
             }
         }
         handled.stop = report.stop.map(|stop| match stop {
