@@ -216,7 +216,7 @@ impl TestApp {
         for name in topics {
             letters.extend(self.messages(&name).await?.into_iter().map(|message| dead_letter_of(&name, message)));
         }
-        letters.sort_by(|a, b| (a.partition, a.offset).cmp(&(b.partition, b.offset)));
+        letters.sort_by_key(|letter| (letter.partition, letter.offset));
         Ok(letters)
     }
 
@@ -278,8 +278,9 @@ impl TestApp {
             Err(why) => return Ok(Err(why)),
         };
         let client = self.asking_client()?;
-        let patterns = self.consumers.iter().flat_map(|c| c.topics.iter().map(|t| t.name.clone())).collect();
-        let ends = tokio::task::spawn_blocking(move || ends(&client, patterns)).await??;
+        let patterns: Vec<String> =
+            self.consumers.iter().flat_map(|c| c.topics.iter().map(|t| t.name.clone())).collect();
+        let ends = tokio::task::spawn_blocking(move || ends(&client, &patterns)).await??;
         for (id, end) in &ends {
             let Some(delivered) = before.get(id) else {
                 return Ok(Err(format!("{}[{}] is not assigned yet", id.0, id.1)));
@@ -353,7 +354,7 @@ fn dead_letter_of(name: &str, message: TestMessage) -> DeadLetter {
 }
 
 /// The end of each partition of the topics that match.
-fn ends(client: &ClientConfig, names: Vec<String>) -> TestResult<BTreeMap<PartitionId, i64>> {
+fn ends(client: &ClientConfig, names: &[String]) -> TestResult<BTreeMap<PartitionId, i64>> {
     let consumer: BaseConsumer = client.create()?;
     let metadata = consumer.fetch_metadata(None, ANSWER_TIMEOUT)?;
     let patterns: Vec<_> = names.iter().filter(|n| n.starts_with('^')).map(|n| regex::Regex::new(n)).collect();

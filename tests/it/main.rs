@@ -1,7 +1,8 @@
 //! One test binary, against the embedded broker and SQLite: nothing has to be installed.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
+
 mod custom;
 mod derive;
-mod hand_expanded;
 mod service;
 mod tidy;

@@ -62,9 +62,4 @@ impl TopicTable {
             .get(topic)
             .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.is_match(topic)).map(|(_, topic)| topic))
     }
-
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TopicRuntime>> {
-        self.exact.values().chain(self.patterns.iter().map(|(_, topic)| topic))
-    }
 }

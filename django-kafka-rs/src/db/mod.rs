@@ -16,7 +16,7 @@ pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
 #[cfg(feature = "sqlite")]
-pub(crate) use self::pool::{Database, Reader, WriterGuard};
+pub(crate) use self::pool::Database;
 pub(crate) use self::settings::DatabaseSettings;
 pub use self::settings::Synchronous;
 

@@ -23,9 +23,10 @@ pub(crate) mod write;
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
 pub use self::model::{
-    ColumnDescriptor, ColumnSet, Dialect, Envelope, LookupField, ModelDescriptor, ModelTopic, ModelTopicConsumer,
-    Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
+    After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
+    ModelTopic, ModelTopicConsumer, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field,
+    table_name, to_json,
 };
 
 #[cfg(feature = "sqlite")]
-pub(crate) use self::apply::{ModelSync, Outcome, Report, Stop, Verdict};
+pub(crate) use self::apply::{ModelSync, Outcome, Stop, Verdict};

@@ -72,7 +72,7 @@ impl Table {
         let inserted = present.union(self.defaults);
         let required = !self.lacks_required && inserted.includes(self.required);
         let checked = alone && self.checks && (self.lacks_columns || !present.includes(self.all));
-        let collides = self.unique.iter().any(|u| !u.rowid && !(u.complete && present.includes(u.columns)));
+        let collides = self.unique.iter().any(|u| !(u.rowid || u.complete && present.includes(u.columns)));
         self.rows_alone_decide(lookup, present) && self.has_index(lookup) && required && !checked && !collides
     }
 

@@ -192,7 +192,7 @@ fn outage(report: Report) -> String {
 #[test]
 fn a_locked_database_is_an_outage() {
     let bench = Bench::new(&ITEMS, PLAIN);
-    let path = bench._folder.path().join("rows.sqlite3");
+    let path = bench.folder.path().join("rows.sqlite3");
     let mut other = diesel::SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let reason = outage(bench.apply(&records(&[(1, full(1))]), Verdict::Settle));

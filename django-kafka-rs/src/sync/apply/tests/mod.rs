@@ -145,7 +145,7 @@ const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
 
 /// A database in a temporary folder, with a topic's tables.
 struct Bench {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     database: Database,
     sync: ModelSync,
 }
@@ -161,7 +161,7 @@ impl Bench {
         };
         let database = Database::open(&settings).unwrap();
         migrations::run(&database, None).unwrap();
-        let mut bench = Self { _folder: folder, database, sync: ModelSync::new(topic).unwrap() };
+        let mut bench = Self { folder, database, sync: ModelSync::new(topic).unwrap() };
         bench.execute(sql);
         bench.sync.prepare(&bench.database).unwrap();
         bench
