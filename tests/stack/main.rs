@@ -6,4 +6,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod debezium;
+mod groups;
 mod harness;

@@ -19,6 +19,9 @@ mod schema {
             big -> Nullable<Text>,
         }
     }
+    diesel::table! { items (id) { id -> BigInt, name -> Text, version -> BigInt, } }
+    diesel::table! { north_notes (id) { id -> BigInt, note -> Nullable<Text>, } }
+    diesel::table! { south_notes (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
 }
 
 /// The columns that SQLite has types for; the message's other fields are ignored.
@@ -38,6 +41,51 @@ struct Person {
 
 #[consumer(group = "${prefix}-people", topics(Person), config("auto.offset.reset" = "earliest"))]
 struct People;
+
+/// A row of a load, which a test produces itself.
+#[topic(name = "${prefix}.items")]
+#[derive(Queryable, Selectable, DbzConsumer)]
+#[diesel(table_name = schema::items)]
+struct Item {
+    id: i64,
+    name: String,
+    version: i64,
+}
+
+#[consumer(group = "${prefix}-items", topics(Item), config("auto.offset.reset" = "earliest"))]
+struct Items;
+
+/// The same for static members: their names have to differ, so each is told its own.
+#[consumer(
+    group = "${prefix}-items",
+    topics(Item),
+    config("auto.offset.reset" = "earliest", "group.instance.id" = env("MIRROR_INSTANCE"))
+)]
+struct StaticItems;
+
+/// Tables of two schemas in one topic.
+#[topic(name = "${prefix}.notes")]
+#[derive(DbzConsumer)]
+#[reroute("north.notes" => NorthNote, "south.notes" => SouthNote)]
+struct AllNotes;
+
+#[derive(Queryable, Selectable, SyncModel)]
+#[diesel(table_name = schema::north_notes)]
+struct NorthNote {
+    id: i64,
+    note: Option<String>,
+}
+
+#[derive(Queryable, Selectable, SyncModel)]
+#[diesel(table_name = schema::south_notes)]
+struct SouthNote {
+    id: i64,
+    note: Option<String>,
+    extra: Option<i32>,
+}
+
+#[consumer(group = "${prefix}-notes", topics(AllNotes), config("auto.offset.reset" = "earliest"))]
+struct Notes;
 
 fn main() -> ExitCode {
     django_kafka_rs::run()

@@ -6,6 +6,7 @@
 mod broker;
 mod connect;
 mod database;
+mod load;
 mod service;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) use self::broker::Broker;
 pub(crate) use self::connect::{Connector, Shape};
 pub(crate) use self::database::{Postgres, Replica};
-pub(crate) use self::service::{Service, ServiceConfig};
+pub(crate) use self::load::Load;
+pub(crate) use self::service::{Service, ServiceConfig, handled};
 
 /// How long a test waits for anything: longer than any healthy wait, also on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);

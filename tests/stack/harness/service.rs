@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::wait_for;
 
 /// How to start a service.
+#[derive(Clone)]
 pub(crate) struct ServiceConfig {
     folder: PathBuf,
     environment: Vec<(String, String)>,
@@ -16,6 +17,7 @@ pub(crate) struct ServiceConfig {
 pub(crate) struct Service {
     child: Child,
     log: PathBuf,
+    output: PathBuf,
 }
 
 impl ServiceConfig {
@@ -25,17 +27,23 @@ impl ServiceConfig {
     }
 
     /// A setting, in the form of the environment: `DATABASE_URL`, `CONSUMER_CONFIG__GROUP_PROTOCOL`.
-    pub(crate) fn set(mut self, setting: &str, value: impl Into<String>) -> Self {
-        self.environment.push((format!("DJANGO_KAFKA__{setting}"), value.into()));
+    pub(crate) fn set(self, setting: &str, value: impl Into<String>) -> Self {
+        self.variable(&format!("DJANGO_KAFKA__{setting}"), value)
+    }
+
+    /// An environment variable.
+    pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
     /// Starts it; `name` tells its log from those of others.
     pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Service {
         let log = self.folder.join(format!("{name}.log"));
+        let output = self.folder.join(format!("{name}.out"));
         let mut command = self.command(arguments);
-        command.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
-        Service { child: command.spawn().unwrap(), log }
+        command.stdout(File::create(&output).unwrap()).stderr(File::create(&log).unwrap());
+        Service { child: command.spawn().unwrap(), log, output }
     }
 
     /// Runs it to its end, which has to be good; gives what it printed.
@@ -82,13 +90,15 @@ impl Service {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end, and waits for that.
-    pub(crate) fn end(mut self) -> ExitStatus {
+    /// Asks it to end, which has to be in order; gives how many messages it says to have handled.
+    pub(crate) fn end(mut self) -> u64 {
         self.signal("-TERM");
-        wait_for("the service ends", || match self.child.try_wait().unwrap() {
+        let status = wait_for("the service ends", || match self.child.try_wait().unwrap() {
             Some(status) => Ok(status),
             None => Err(self.log()),
-        })
+        });
+        assert!(status.success(), "{status}");
+        handled(&std::fs::read_to_string(&self.output).unwrap())
     }
 
     /// Resident memory in KiB, the highest so far.
@@ -97,6 +107,13 @@ impl Service {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
+}
+
+/// The number in `done: 12 messages in 1.5 s`.
+pub(crate) fn handled(output: &str) -> u64 {
+    let number = output.lines().find_map(|line| line.strip_prefix("done: ")?.split(" messages").next());
+    let digits: String = number.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("no summary: {output}"))
 }
 
 impl Drop for Service {
