@@ -11,11 +11,13 @@ use std::time::Duration;
 use diesel_migrations::EmbeddedMigrations;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::metadata::Metadata;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
+use super::session::Session;
 use super::{App, StartError};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
@@ -45,6 +47,12 @@ pub(crate) struct ConsumeOptions {
     pub(crate) names: Vec<String>,
     /// End when every partition's end is handled.
     pub(crate) until_end: bool,
+}
+
+/// The broker, as it answered at the start.
+struct Reached {
+    asking: ClientConfig,
+    metadata: Metadata,
 }
 
 /// An application whose settings are loaded.
@@ -121,7 +129,8 @@ impl Parts {
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
         let asking = services.asking_config()?;
-        reach_broker(&asking).map_err(StartError::Broker)?;
+        let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
+        let broker = Reached { asking, metadata };
         let database = services.open_database()?;
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
@@ -133,7 +142,7 @@ impl Parts {
         let tables = self.topic_tables(&consumers, database.as_ref())?;
         let mut running = Vec::new();
         for (consumer, topics) in consumers.into_iter().zip(tables) {
-            running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, options)?);
+            running.push(self.start_consumer(&consumer, topics, &services, &broker, &context, &clock, options)?);
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
@@ -225,6 +234,7 @@ impl Parts {
         resolved: &ResolvedConsumer,
         topics: TopicTable,
         services: &Services,
+        broker: &Reached,
         context: &Context,
         clock: &Clock,
         options: &ConsumeOptions,
@@ -233,8 +243,8 @@ impl Parts {
         let name: Arc<str> = resolved.declaration.type_name.into();
         let config = consumer_config(resolved, &topics, settings, options)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let session = Session::of(&config);
-        let fence = Fence::new(session.timeout);
+        let session = Session::of(&config, &broker.asking, &broker.metadata);
+        let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
         let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), options.until_end);
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
@@ -278,23 +288,6 @@ impl Parts {
         let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
-    }
-}
-
-/// How a group notices that a member is gone.
-struct Session {
-    timeout: Duration,
-    heartbeat: Duration,
-}
-
-impl Session {
-    /// As configured, or librdkafka's defaults.
-    fn of(config: &ClientConfig) -> Self {
-        let ms = |key, default| {
-            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
-            Duration::from_millis(ms)
-        };
-        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
     }
 }
 
