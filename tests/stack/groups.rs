@@ -1,92 +1,10 @@
 //! Several instances of a service in one group: what one leaves, in order or not, another one goes on with.
 
-use crate::harness::{Broker, Load, Replica, Service, ServiceConfig, fresh_name, handled};
+use crate::harness::Service;
+use crate::scene::{Protocol, Scene};
 
 const CHANGES: u64 = 20_000;
 const KEYS: u64 = 2_000;
-
-/// How a group shares out its partitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    /// Everybody gives up everything at each rebalance.
-    Eager,
-    /// Only what moves is given up.
-    Cooperative,
-    /// The broker decides (KIP-848).
-    Consumer,
-    /// Members keep their partitions over a restart.
-    Static,
-}
-
-impl Protocol {
-    /// The settings of one member.
-    fn config(self, config: &ServiceConfig, member: &str) -> ServiceConfig {
-        let set = |config: ServiceConfig, property: &str, value: &str| {
-            config.set(&format!("CONSUMER_CONFIG__{property}"), value)
-        };
-        // What is committed is what a killed member handled: here it commits often.
-        let mut config = set(config.clone(), "AUTO_COMMIT_INTERVAL_MS", "500");
-        if self == Self::Consumer {
-            // How long a session lasts is the broker's to say, and librdkafka refuses to be told.
-            return set(config, "GROUP_PROTOCOL", "consumer");
-        }
-        config = set(config, "SESSION_TIMEOUT_MS", "6000");
-        config = set(config, "HEARTBEAT_INTERVAL_MS", "500");
-        match self {
-            Self::Eager => set(config, "PARTITION_ASSIGNMENT_STRATEGY", "range"),
-            Self::Cooperative => set(config, "PARTITION_ASSIGNMENT_STRATEGY", "cooperative-sticky"),
-            Self::Static => config.variable("MIRROR_INSTANCE", member),
-            Self::Consumer => config,
-        }
-    }
-
-    /// Which of the service's consumers to run.
-    fn consumer(self) -> &'static str {
-        if self == Self::Static { "StaticItems" } else { "Items" }
-    }
-}
-
-/// A topic of four partitions, a replica, and members of one group.
-struct Scene {
-    broker: Broker,
-    replica: Replica,
-    load: Load,
-    config: ServiceConfig,
-    protocol: Protocol,
-    // Last, so that it is removed last.
-    _folder: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new(protocol: Protocol) -> Self {
-        let name = fresh_name("grp");
-        let topic = format!("{name}.items");
-        let broker = Broker::new(&name);
-        broker.create_topic(&topic, 4);
-        let folder = tempfile::tempdir().unwrap();
-        let replica = Replica::sqlite(folder.path());
-        replica.sql(Load::TABLE);
-        let config = ServiceConfig::new(folder.path())
-            .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
-            .set("DATABASE_URL", replica.url())
-            .set("BATCH__MAX", "200")
-            .set("TOPIC_VARIABLES__PREFIX", &name);
-        Self { broker, replica, load: Load::new(&topic), config, protocol, _folder: folder }
-    }
-
-    /// Starts a member and waits until it has partitions.
-    fn join(&self, log: &str, member: &str) -> Service {
-        let mut service = self.protocol.config(&self.config, member).start(log, &["consume", self.protocol.consumer()]);
-        service.wait_for_log(" assigned ");
-        service
-    }
-
-    /// Everything that is committed: what is left for a member that comes when all is done.
-    fn left_over(&self) -> u64 {
-        let config = self.protocol.config(&self.config, "last");
-        handled(&config.run(&["consume", self.protocol.consumer(), "--until-end"]))
-    }
-}
 
 /// One of two members is killed in the middle of the load.
 fn a_killed_member_leaves_its_work(protocol: Protocol) {

@@ -8,3 +8,5 @@
 mod debezium;
 mod groups;
 mod harness;
+mod outages;
+mod scene;

@@ -7,6 +7,7 @@ mod broker;
 mod connect;
 mod database;
 mod load;
+mod own_stack;
 mod service;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ pub(crate) use self::broker::Broker;
 pub(crate) use self::connect::{Connector, Shape};
 pub(crate) use self::database::{Postgres, Replica};
 pub(crate) use self::load::Load;
+pub(crate) use self::own_stack::OwnStack;
 pub(crate) use self::service::{Service, ServiceConfig, handled};
 
 /// How long a test waits for anything: longer than any healthy wait, also on a busy machine.

@@ -71,10 +71,16 @@ impl Service {
 
     /// Waits until it has logged this.
     pub(crate) fn wait_for_log(&mut self, text: &str) {
+        self.wait_for_log_from(0, text);
+    }
+
+    /// The same, behind the first `from` bytes of its log.
+    pub(crate) fn wait_for_log_from(&mut self, from: usize, text: &str) {
         wait_for(&format!("`{text}` in the log"), || {
             let log = self.log();
             assert!(self.child.try_wait().unwrap().is_none(), "the service has ended:\n{log}");
-            if log.contains(text) { Ok(()) } else { Err(log) }
+            let found = log.get(from..).is_some_and(|log| log.contains(text));
+            if found { Ok(()) } else { Err(log) }
         });
     }
 
