@@ -4,5 +4,6 @@
 
 mod custom;
 mod derive;
+mod retry_topics;
 mod service;
 mod tidy;

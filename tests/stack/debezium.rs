@@ -1,5 +1,7 @@
 //! PostgreSQL → Debezium → Kafka → service → replica: whatever happens to the source, the replica is equal to it.
 
+use serde_json::json;
+
 use crate::harness::{Broker, Connector, Postgres, Replica, ServiceConfig, Shape, compare, fresh_name, wait_for};
 
 const PEOPLE: &str = "
@@ -91,4 +93,55 @@ fn envelopes_without_schemas_keep_the_replica_equal() {
 #[test]
 fn envelopes_with_schemas_keep_the_replica_equal() {
     follows_the_source(Shape { is_flat: false, has_schema: true });
+}
+
+/// `ByLogicalTableRouter` puts into the key which table a change is of: with the prefix, which `key.field.regex` cuts.
+#[test]
+fn tables_of_two_schemas_in_one_topic_keep_their_replicas_equal() {
+    let name = fresh_name("stk");
+    let broker = Broker::new(&name);
+    let source = Postgres::create(&name);
+    source.sql(
+        "create schema north; create schema south;
+         create table north.notes (id bigint primary key, note text);
+         create table south.notes (id bigint primary key, note text, extra int);
+         insert into north.notes values (1, 'snapshot');",
+    );
+    let mut config = Shape { is_flat: true, has_schema: false }.config();
+    config.retain(|(key, _)| *key != "transforms");
+    config.extend([
+        ("transforms", json!("reroute,unwrap")),
+        ("transforms.reroute.type", json!("io.debezium.transforms.ByLogicalTableRouter")),
+        ("transforms.reroute.topic.regex", json!(r".*\.notes")),
+        ("transforms.reroute.topic.replacement", json!(format!("{name}.notes"))),
+        ("transforms.reroute.key.field.regex", json!(r"[^.]+\.(.*)")),
+        ("transforms.reroute.key.field.replacement", json!("$1")),
+    ]);
+    let connector = Connector::start(&name, &source, &["north.notes", "south.notes"], &config);
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Replica::sqlite(folder.path());
+    replica.sql(
+        "create table north_notes (id bigint primary key, note text);
+         create table south_notes (id bigint primary key, note text, extra int);",
+    );
+    let config = ServiceConfig::new(folder.path())
+        .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
+        .set("DATABASE_URL", replica.url())
+        .set("TOPIC_VARIABLES__PREFIX", &name);
+    let service = config.start("service", &["consume", "Notes"]);
+    // The same keys in both tables.
+    source.sql(
+        "insert into north.notes values (2, 'n2'), (3, 'n3'); insert into south.notes values (1, 's1', 7), (2, 's2', 8);
+         update south.notes set note = 'changed', extra = null where id = 2; update north.notes set id = 30 where id = 3;
+         delete from north.notes where id = 2; delete from south.notes where id = 1;",
+    );
+    wait_for("both replicas are equal to their sources", || {
+        let north = source.rows("north.notes", "id, note");
+        compare(&north, &replica.rows("north_notes", &["id", "note"]))?;
+        let south = source.rows("south.notes", "id, note, extra");
+        compare(&south, &replica.rows("south_notes", &["id", "note", "extra"]))
+    });
+    assert_eq!(service.end(), 10, "every change once");
+    assert_eq!(broker.topics(), [format!("{name}.notes")], "and no dead letter topic");
+    drop(connector);
 }

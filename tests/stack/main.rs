@@ -8,5 +8,7 @@
 mod debezium;
 mod groups;
 mod harness;
+mod large;
 mod outages;
+mod patterns;
 mod scene;

@@ -1,5 +1,6 @@
 //! The service of the `stack` tests: tables of PostgreSQL, by Debezium, and plain loads. Each consumer is one test's.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use django_kafka_rs::prelude::*;
@@ -20,6 +21,7 @@ mod schema {
         }
     }
     diesel::table! { items (id) { id -> BigInt, name -> Text, version -> BigInt, } }
+    diesel::table! { documents (id) { id -> BigInt, version -> BigInt, body -> Text, } }
     diesel::table! { north_notes (id) { id -> BigInt, note -> Nullable<Text>, } }
     diesel::table! { south_notes (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
 }
@@ -86,6 +88,50 @@ struct SouthNote {
 
 #[consumer(group = "${prefix}-notes", topics(AllNotes), config("auto.offset.reset" = "earliest"))]
 struct Notes;
+
+/// Large rows.
+#[topic(name = "${prefix}.documents")]
+#[derive(Queryable, Selectable, DbzConsumer)]
+#[diesel(table_name = schema::documents)]
+struct Document {
+    id: i64,
+    version: i64,
+    body: String,
+}
+
+#[consumer(group = "${prefix}-documents", topics(Document), config("auto.offset.reset" = "earliest"))]
+struct Documents;
+
+/// Every topic below the prefix, which is the group's name too: so the names of its own retry and dead letter topics
+/// match it.
+#[topic(name = r"^${prefix}\..*", retry(max_retries = 1, delay = "10ms"))]
+struct Anything;
+
+impl TopicConsumer for Anything {
+    async fn consume(&self, record: &Record<Self>, _cx: &Context) -> ConsumeResult {
+        say("pattern", record.topic(), &record.value()?)
+    }
+}
+
+#[topic(name = "${prefix}.exact")]
+struct Exact;
+
+impl TopicConsumer for Exact {
+    async fn consume(&self, record: &Record<Self>, _cx: &Context) -> ConsumeResult {
+        say("exact", record.topic(), &record.value()?)
+    }
+}
+
+fn say(handler: &str, topic: &str, value: &str) -> ConsumeResult {
+    if value == "bad" {
+        return Err("told to fail".into());
+    }
+    writeln!(std::io::stdout(), "{handler} {topic} {value}")?;
+    Ok(())
+}
+
+#[consumer(group = "${prefix}", topics(Anything, Exact), config("auto.offset.reset" = "earliest"))]
+struct Pattern;
 
 fn main() -> ExitCode {
     django_kafka_rs::run()

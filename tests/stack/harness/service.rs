@@ -69,6 +69,11 @@ impl Service {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 
+    /// The lines that it has printed so far.
+    pub(crate) fn output(&self) -> Vec<String> {
+        std::fs::read_to_string(&self.output).unwrap().lines().map(str::to_owned).collect()
+    }
+
     /// Waits until it has logged this.
     pub(crate) fn wait_for_log(&mut self, text: &str) {
         self.wait_for_log_from(0, text);
