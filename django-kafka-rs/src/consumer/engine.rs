@@ -206,6 +206,7 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Records(records) => self.deliver(records),
+            Event::Taken(done) => drop(done.try_send(())),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
                 for partition in &partitions {
