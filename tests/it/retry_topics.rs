@@ -42,6 +42,7 @@ impl TopicConsumer for Events {
 struct Crm;
 
 async fn start() -> (TestApp, Arc<Seen>) {
+    let seen = Arc::new(Seen::default());
     (TestApp::start(App::builder().consumer(Crm).state(seen.clone())).await.unwrap(), seen)
 }
 

@@ -11,11 +11,13 @@ use std::time::Duration;
 use diesel_migrations::EmbeddedMigrations;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::metadata::Metadata;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
+use super::session::Session;
 use super::{App, StartError};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
@@ -46,6 +48,12 @@ pub(crate) struct ConsumeOptions {
     pub(crate) names: Vec<String>,
     /// End when every partition's end is handled.
     pub(crate) until_end: bool,
+}
+
+/// The broker, as it answered at the start.
+struct Reached {
+    asking: ClientConfig,
+    metadata: Metadata,
 }
 
 /// An application whose settings are loaded.
@@ -122,7 +130,8 @@ impl Parts {
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
         let asking = services.asking_config()?;
-        reach_broker(&asking).map_err(StartError::Broker)?;
+        let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
+        let broker = Reached { asking, metadata };
         let database = services.open_database()?;
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
@@ -132,7 +141,7 @@ impl Parts {
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
         let tables = self.topic_tables(consumers, database.as_ref())?;
-        let start = Start { services: &services, context: &context, clock: &clock, options };
+        let start = Start { services: &services, broker: &broker, context: &context, clock: &clock, options };
         let mut running = Vec::new();
         for (consumer, topics) in consumers.iter().zip(tables) {
             running.extend(self.start_consumer(consumer, topics, &start)?);
@@ -259,8 +268,8 @@ impl Parts {
         };
         let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let session = Session::of(&config);
-        let fence = Fence::new(session.timeout);
+        let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
+        let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
         let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
@@ -317,26 +326,10 @@ impl Parts {
 /// What all consumers are started with.
 struct Start<'s> {
     services: &'s Services,
+    broker: &'s Reached,
     context: &'s Context,
     clock: &'s Clock,
     options: &'s ConsumeOptions,
-}
-
-/// How a group notices that a member is gone.
-struct Session {
-    timeout: Duration,
-    heartbeat: Duration,
-}
-
-impl Session {
-    /// As configured, or librdkafka's defaults.
-    fn of(config: &ClientConfig) -> Self {
-        let ms = |key, default| {
-            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
-            Duration::from_millis(ms)
-        };
-        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
-    }
 }
 
 /// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.

@@ -1,7 +1,7 @@
 //! The engine: one loop per consumer, which owns its state. It is told what happened (`event`), and starts batches,
 //! stores offsets, pauses and resumes. It never blocks and never waits for a batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -141,6 +141,8 @@ pub(crate) struct Engine {
     config: EngineConfig,
     wiring: Wiring,
     lanes: HashMap<PartitionId, LaneState>,
+    /// What the client holds as paused. It keeps that when a partition goes and comes back.
+    paused: HashSet<PartitionId>,
     revocations: Vec<Revocation>,
     generation: u64,
     busy: usize,
@@ -157,6 +159,7 @@ impl Engine {
             config,
             wiring,
             lanes: HashMap::new(),
+            paused: HashSet::new(),
             revocations: Vec::new(),
             generation: 0,
             busy: 0,
@@ -203,6 +206,7 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Records(records) => self.deliver(records),
+            Event::Taken(done) => drop(done.try_send(())),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
                 for partition in &partitions {
@@ -289,6 +293,9 @@ impl Engine {
         self.is_assigned = true;
         for id in partitions {
             self.drop_lane(&id);
+            if self.paused.contains(&id) {
+                self.set_paused(&id, false);
+            }
             let Some(topic) = self.config.find(&id.0).cloned() else {
                 tracing::warn!(topic = &*id.0, "assigned, but no declared topic matches it");
                 continue;
@@ -359,12 +366,22 @@ impl Engine {
 
     fn pause_or_resume(&mut self, id: &PartitionId) {
         let Some(state) = self.lanes.get_mut(id) else { return };
-        let Some(pause) = state.lane.change_of_pause() else { return };
+        if let Some(pause) = state.lane.change_of_pause() {
+            self.set_paused(id, pause);
+        }
+    }
+
+    fn set_paused(&mut self, id: &PartitionId, pause: bool) {
         // The list must not outlive this call: kept, it would make the consumer's drop hang.
         let mut partition = rdkafka::TopicPartitionList::with_capacity(1);
         partition.add_partition(&id.0, id.1);
-        let result =
-            if pause { self.wiring.consumer.pause(&partition) } else { self.wiring.consumer.resume(&partition) };
+        let result = if pause {
+            self.paused.insert(id.clone());
+            self.wiring.consumer.pause(&partition)
+        } else {
+            self.paused.remove(id);
+            self.wiring.consumer.resume(&partition)
+        };
         if let Err(error) = result {
             tracing::warn!(topic = &*id.0, partition = id.1, "pause or resume: {error}");
         }

@@ -16,13 +16,12 @@ use tokio::sync::mpsc;
 
 use super::event::{Event, PartitionId, Positions};
 use super::fence::Fence;
+use super::outbox::{Closed, Outbox};
 use crate::kafka::ClientEvents;
 use crate::record::{Headers, RawRecord};
 
 pub(crate) type KafkaConsumer = BaseConsumer<PollContext>;
 
-/// Messages handed over at once.
-const CHUNK_MAX: usize = 1_000;
 /// How often partitions' own queues are looked at, while they are empty.
 const QUEUES_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a revoke waits for batches in flight. Below librdkafka's shortest sensible session timeout.
@@ -145,29 +144,20 @@ impl PartitionQueues {
         self.lock().retain(|(id, _)| !partitions.contains(id));
     }
 
-    /// Takes what the queues have now; `false`: the engine is gone.
-    fn poll(&self, topics: &mut Topics, records: &mut Vec<RawRecord>, events: &mpsc::Sender<Event>) -> bool {
+    /// Takes what the queues have now.
+    fn poll(&self, topics: &mut Topics, outbox: &mut Outbox<'_>) -> Result<(), Closed> {
         for (id, queue) in self.lock().iter() {
-            while records.len() < CHUNK_MAX {
+            while !outbox.is_full() {
                 match queue.poll(Duration::ZERO) {
                     None => break,
-                    Some(Ok(message)) => records.push(topics.record(&message)),
-                    Some(Err(KafkaError::PartitionEOF(_))) => {
-                        // Behind the messages before it.
-                        if !hand_over(events, records)
-                            || events.blocking_send(Event::EndOfPartition(id.clone())).is_err()
-                        {
-                            return false;
-                        }
-                    }
+                    Some(Ok(message)) => outbox.push(topics.record(&message)),
+                    Some(Err(KafkaError::PartitionEOF(_))) => outbox.send(Event::EndOfPartition(id.clone()))?,
                     Some(Err(error)) => tracing::warn!(topic = &*id.0, partition = id.1, "{error}"),
                 }
             }
-            if !hand_over(events, records) {
-                return false;
-            }
+            outbox.hand_over()?;
         }
-        true
+        Ok(())
     }
 }
 
@@ -188,38 +178,8 @@ pub(crate) fn run(
     drained: &std_mpsc::Receiver<()>,
     poll_timeout: Duration,
 ) {
-    let mut topics = Topics::default();
-    let fence = consumer.context().fence.clone();
-    while !stop.load(Ordering::Relaxed) {
-        if fence.polled() && events.blocking_send(Event::Lapsed).is_err() {
-            return;
-        }
-        let mut records = Vec::new();
-        let mut timeout = poll_timeout;
-        if let Some(queues) = &consumer.context().queues {
-            if !queues.poll(&mut topics, &mut records, events) {
-                return;
-            }
-            // The partitions' queues do not wake this poll.
-            timeout = timeout.min(QUEUES_INTERVAL);
-        }
-        let mut polled = consumer.poll(timeout);
-        while let Some(result) = polled.take() {
-            match result {
-                Ok(message) => records.push(topics.record(&message)),
-                Err(error) => {
-                    if !hand_over(events, &mut records) || !report(events, &consumer, &error) {
-                        return;
-                    }
-                }
-            }
-            if records.len() < CHUNK_MAX {
-                polled = consumer.poll(Duration::ZERO);
-            }
-        }
-        if !hand_over(events, &mut records) {
-            return;
-        }
+    if poll_until(&consumer, events, stop, poll_timeout) == Err(Closed) {
+        return;
     }
     // The engine drains meanwhile; where it is gone, it has nothing more to store.
     let _ = drained.recv();
@@ -231,29 +191,61 @@ pub(crate) fn run(
     drop(consumer);
 }
 
-/// `false`: the engine is gone.
-fn hand_over(events: &mpsc::Sender<Event>, records: &mut Vec<RawRecord>) -> bool {
-    records.is_empty() || events.blocking_send(Event::Records(std::mem::take(records))).is_ok()
+fn poll_until(
+    consumer: &KafkaConsumer,
+    events: &mpsc::Sender<Event>,
+    stop: &AtomicBool,
+    poll_timeout: Duration,
+) -> Result<(), Closed> {
+    let mut topics = Topics::default();
+    let mut outbox = Outbox::new(events);
+    let context = consumer.context();
+    while !stop.load(Ordering::Relaxed) {
+        if context.fence.polled() {
+            outbox.send(Event::Lapsed)?;
+        }
+        let mut timeout = poll_timeout;
+        if let Some(queues) = &context.queues {
+            queues.poll(&mut topics, &mut outbox)?;
+            // The partitions' queues do not wake this poll.
+            timeout = timeout.min(QUEUES_INTERVAL);
+        }
+        // A rebalance makes one poll return without a message. So what was pushed before it is handed over before the
+        // next one, and cannot be taken for messages of an assignment that comes later.
+        let mut polled = consumer.poll(timeout);
+        while let Some(result) = polled.take() {
+            match result {
+                Ok(message) => outbox.push(topics.record(&message)),
+                Err(error) => {
+                    if let Some(event) = event_of(consumer, &error) {
+                        outbox.send(event)?;
+                    }
+                }
+            }
+            if !outbox.is_full() {
+                polled = consumer.poll(Duration::ZERO);
+            }
+        }
+        outbox.hand_over()?;
+    }
+    Ok(())
 }
 
-fn report(events: &mpsc::Sender<Event>, consumer: &KafkaConsumer, error: &KafkaError) -> bool {
-    let event = match error {
+/// What the engine has to know of an error.
+fn event_of(consumer: &KafkaConsumer, error: &KafkaError) -> Option<Event> {
+    match error {
         // Told by the partition's own queue; here it could only be one that was on its way before the split, and
         // comes again.
-        KafkaError::PartitionEOF(_) => return true,
+        KafkaError::PartitionEOF(_) => None,
         // A subscribed topic that is not there yet; it is looked for at each metadata refresh.
         KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-            Event::UnknownTopic
+            Some(Event::UnknownTopic)
         }
         error => {
             let error = consumer.context().client.report(error, "");
-            if !error.is_fatal {
-                return true;
-            }
-            Event::Fatal(error.message)
+            error.is_fatal.then_some(Event::Fatal(error.message))
         }
-    };
-    events.blocking_send(event).is_ok()
+    }
 }
 
 /// A list with offsets.
