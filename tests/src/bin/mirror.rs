@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use django_kafka_rs::prelude::*;
 
 mod schema {
-    #![expect(missing_docs, reason = "Diesel's macro writes them")]
 
     diesel::table! {
         people (id) {
