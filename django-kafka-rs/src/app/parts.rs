@@ -1,7 +1,7 @@
 //! From declarations to running consumers.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,8 +35,9 @@ use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
-use crate::topic::names::own_topics_pattern;
+use crate::topic::names::{self, own_topics_pattern};
 use crate::topic::{CustomTopic, HandlerSource};
+use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
 /// Events that wait for the engine at most; then the poll thread waits.
 const EVENTS_MAX: usize = 256;
@@ -136,12 +137,16 @@ impl Parts {
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
         }
-        self.create_embedded_topics(&services, consumers)?;
+        let admin = TopicAdmin::new(broker.asking.clone(), services.embedded.clone(), services.settings.topics.clone());
+        let topics = self.needed_topics(&services, consumers);
+        // Consumers of retry topics find them sooner when they are there.
+        tokio::runtime::Handle::current().block_on(admin.ensure(topics));
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
         let tables = self.topic_tables(consumers, database.as_ref())?;
-        let start = Start { services: &services, broker: &broker, context: &context, clock: &clock, options };
+        let start =
+            Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running = Vec::new();
         for (consumer, topics) in consumers.iter().zip(tables) {
             running.extend(self.start_consumer(consumer, topics, &start)?);
@@ -149,19 +154,24 @@ impl Parts {
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
 
-    /// The mock broker creates topics at the first message; a consumer finds them sooner when they are there.
-    fn create_embedded_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Result<(), StartError> {
-        let Some(broker) = &services.embedded else { return Ok(()) };
-        let variables = &services.settings.topic_variables;
+    /// The topics that are to be there before the consumers start: those of retries, and in embedded mode also the
+    /// declared ones, which nobody else creates.
+    fn needed_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Vec<Wanted> {
+        let suffixes = services.settings.suffixes();
+        let mut topics: Vec<Wanted> = consumers.iter().flat_map(|consumer| consumer.retry_topics(suffixes)).collect();
+        if services.embedded.is_some() {
+            topics.extend(self.declared_topics(&services.settings, consumers));
+        }
+        topics
+    }
+
+    /// The declared topics with one name.
+    pub(crate) fn declared_topics(&self, settings: &Settings, consumers: &[ResolvedConsumer]) -> BTreeSet<Wanted> {
         let declared = self.registry.topics.iter().filter(|topic| !topic.is_regex());
-        let names = declared.filter_map(|topic| crate::topic::names::substitute(topic.name, variables, false).ok());
+        let names = declared.filter_map(|topic| names::substitute(topic.name, &settings.topic_variables, false).ok());
         let consumed = consumers.iter().flat_map(|consumer| &consumer.topics);
         let consumed = consumed.filter(|topic| !topic.name.starts_with('^')).map(|topic| topic.name.clone());
-        let retries = consumers.iter().flat_map(|consumer| consumer.retry_topics(services.settings.suffixes()));
-        for name in names.chain(consumed).chain(retries.map(|retry| retry.name)) {
-            broker.create_topic(&name).map_err(|e| StartError::Broker(e.to_string()))?;
-        }
-        Ok(())
+        names.chain(consumed).map(|name| Wanted { name, kind: Kind::Declared }).collect()
     }
 
     /// Makes every topic's handler and checks the models' tables: all mistakes of all consumers at once.
@@ -296,6 +306,7 @@ impl Parts {
                 context: start.context.clone(),
                 producer: start.context.producer().clone(),
                 clock: start.clock.clone(),
+                topics: start.admin.clone(),
                 cancel: CancellationToken::new(),
             },
             clock: start.clock.clone(),
@@ -327,6 +338,7 @@ impl Parts {
 struct Start<'s> {
     services: &'s Services,
     broker: &'s Reached,
+    admin: &'s TopicAdmin,
     context: &'s Context,
     clock: &'s Clock,
     options: &'s ConsumeOptions,
