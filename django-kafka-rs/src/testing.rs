@@ -234,6 +234,8 @@ impl TestApp {
         tokio::task::spawn_blocking(move || {
             database.write_transaction(|conn| match conn {
                 crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<BoxError>::into),
+                #[cfg(feature = "postgres")]
+                crate::db::DbConn::Pg(_) => Err("the test's database is PostgreSQL: ask it by `pg`".into()),
             })
         })
         .await?

@@ -146,6 +146,27 @@ const _: () = {
                 _ => false,
             }
         }
+        dk::postgres! {
+        fn bind_postgres<'b>(&'b self, column: usize, mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>) -> diesel::QueryResult<()> {
+            #[allow(unused_imports)]
+            use dk::probe::{BindPostgres as _, BindPostgresNone as _};
+            match column {
+                0 => if let Some(v) = &self.f0 { return (&dk::probe::PostgresBind::<_, __St0>::new(v)).bind(out); },
+                1 => if let Some(v) = &self.f1 { return (&dk::probe::PostgresBind::<_, __St1>::new(v)).bind(out); },
+                _ => {}
+            }
+            out.push_sql("NULL");
+            Ok(())
+        }
+        fn postgres_array<'b>(&self, column: usize, rows: &'b [&'b dyn dk::Row]) -> diesel::QueryResult<dk::PostgresArray<'b>> {
+            #[allow(unused_imports)]
+            use dk::probe::{ArrayPostgres as _, ArrayPostgresNone as _};
+            match column {
+                0 => (&dk::probe::PostgresArrayBind::<_, __St0>::new(rows, |row| row.as_any().downcast_ref::<Self>().and_then(|row| row.f0.as_ref()))).array(),
+                _ => dk::probe::no_column(),
+            }
+        }
+        }
         dk::sqlite! {
         fn bind_sqlite<'b>(&'b self, column: usize, mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>) -> diesel::QueryResult<()> {
             #[allow(unused_imports)]
@@ -174,6 +195,7 @@ const _: () = {
                 column: <customers::columns::id as diesel::Column>::NAME,
                 message_field: Some("id"),
                 insert_default: false,
+                stores_postgres: dk::stores_postgres!(i64, __St0),
                 stores_sqlite: {
                     #[allow(unused_imports)]
                     use dk::probe::StoresSqliteNot as _;
@@ -230,4 +252,5 @@ fn compiles() {
     let _ = dk::TopicEntry::of::<Customer>();
     assert!(<Customer as dk::SyncModel>::DESCRIPTOR.columns[0].stores_sqlite);
     assert_eq!((<Customer as dk::SyncModel>::DESCRIPTOR.table)().sqlite, "`customers`");
+    assert_eq!((<Customer as dk::SyncModel>::DESCRIPTOR.table)().postgres, "\"customers\"");
 }

@@ -4,19 +4,20 @@
 
 mod conn;
 pub(crate) mod failure;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod introspect;
-#[cfg(feature = "sqlite")]
+mod libpq;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod migrations;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod pool;
 mod settings;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
-#[cfg(feature = "sqlite")]
-pub(crate) use self::pool::{Database, Reader, WriterGuard};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::pool::{Database, WriterGuard};
 pub(crate) use self::settings::DatabaseSettings;
 pub use self::settings::Synchronous;
 

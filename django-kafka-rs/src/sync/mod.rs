@@ -3,7 +3,7 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod apply;
 mod context;
 #[doc(hidden)]
@@ -15,17 +15,19 @@ pub(crate) mod plan;
 pub mod probe;
 #[doc(hidden)]
 pub mod stub;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod table;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
+#[cfg(feature = "postgres")]
+pub use self::model::PostgresArray;
 pub use self::model::{
     ColumnDescriptor, ColumnSet, Dialect, Envelope, LookupField, ModelDescriptor, ModelTopic, ModelTopicConsumer,
     Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, table_name, to_json,
 };
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::apply::{ModelSync, Outcome, Report, Stop, Verdict};
