@@ -23,3 +23,26 @@ pub enum DbConn {
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 #[derive(Debug)]
 pub enum DbConn {}
+
+#[cfg(test)]
+impl DbConn {
+    /// The SQLite connection that a test knows it is.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn sqlite(&mut self) -> &mut diesel::SqliteConnection {
+        match self {
+            Self::Sqlite(conn) => conn,
+            #[cfg(feature = "postgres")]
+            Self::Pg(_) => panic!("this is PostgreSQL"),
+        }
+    }
+
+    /// The PostgreSQL connection that a test knows it is.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn pg(&mut self) -> &mut diesel::PgConnection {
+        match self {
+            Self::Pg(conn) => conn,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => panic!("this is SQLite"),
+        }
+    }
+}

@@ -224,7 +224,8 @@ mod tests {
     }
 
     fn execute(database: &Database, sql: &str) -> QueryResult<usize> {
-        let DbConn::Sqlite(conn) = &mut *database.writer().unwrap();
+        let mut writer = database.writer().unwrap();
+        let conn = writer.sqlite();
         diesel::sql_query(sql).execute(conn)
     }
 
@@ -252,7 +253,8 @@ mod tests {
         assert_eq!(run(&database, Some(&user)).unwrap(), [NAME]);
         assert_eq!(run(&database, Some(&user)).unwrap(), [""; 0]);
         {
-            let DbConn::Sqlite(sqlite) = &mut *database.writer().unwrap();
+            let mut writer = database.writer().unwrap();
+            let sqlite = writer.sqlite();
             sqlite.revert_last_migration(Borrowed(&user)).unwrap();
         }
         assert_eq!(pending(&database, Some(&user)).unwrap(), [NAME]);

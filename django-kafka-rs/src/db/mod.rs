@@ -11,13 +11,15 @@ mod libpq;
 pub(crate) mod migrations;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod pool;
+#[cfg(all(feature = "postgres", any(test, feature = "testing")))]
+pub(crate) mod scratch;
 mod settings;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::pool::{Database, WriterGuard};
+pub(crate) use self::pool::Database;
 pub(crate) use self::settings::DatabaseSettings;
 pub use self::settings::Synchronous;
 

@@ -193,34 +193,49 @@ fn masked_parameter(parameter: &str) -> String {
 mod tests {
     use super::*;
 
-    fn path(url: &str) -> String {
-        match target(url).unwrap() {
-            Target::Sqlite(path) => path,
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn every_form_of_a_path_is_understood() {
+        let check = |url, path: &str| assert_eq!(target(url).unwrap(), Target::Sqlite(path.to_owned()));
+        check("sqlite://rows.sqlite3", "rows.sqlite3");
+        check("sqlite:///var/rows.sqlite3", "/var/rows.sqlite3");
+        check("sqlite:rows.sqlite3", "rows.sqlite3");
+        check(" rows.sqlite3 ", "rows.sqlite3");
+        check("sqlite://rows.sqlite3?cache=private", "file:rows.sqlite3?cache=private");
+        check("file:rows.sqlite3?cache=private", "file:rows.sqlite3?cache=private");
+        check("what?.sqlite3", "what?.sqlite3");
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn every_form_of_a_server_is_understood() {
+        for url in ["postgres://me@host/db", "postgresql:///db?host=/tmp", "host=/tmp dbname=db"] {
+            assert_eq!(target(url).unwrap(), Target::Pg(url.to_owned()));
         }
     }
 
+    #[cfg(feature = "sqlite")]
     #[test]
-    fn every_form_of_a_path_is_understood() {
-        assert_eq!(path("sqlite://rows.sqlite3"), "rows.sqlite3");
-        assert_eq!(path("sqlite:///var/rows.sqlite3"), "/var/rows.sqlite3");
-        assert_eq!(path("sqlite:rows.sqlite3"), "rows.sqlite3");
-        assert_eq!(path(" rows.sqlite3 "), "rows.sqlite3");
-        assert_eq!(path("sqlite://rows.sqlite3?cache=private"), "file:rows.sqlite3?cache=private");
-        assert_eq!(path("file:rows.sqlite3?cache=private"), "file:rows.sqlite3?cache=private");
-        assert_eq!(path("what?.sqlite3"), "what?.sqlite3");
-    }
-
-    #[test]
-    fn memory_and_other_backends_are_refused_with_the_reason() {
+    fn memory_is_refused_with_the_reason() {
         for url in [":memory:", "sqlite://:memory:", "file::memory:?cache=shared", "file:x?mode=memory", "sqlite:"] {
             let text = target(url).unwrap_err().to_string();
             assert!(text.contains("each connection would see another"), "{url}: {text}");
         }
+    }
+
+    #[test]
+    fn other_databases_are_refused_with_the_forms_there_are() {
+        let text = target("mysql://me:secret@host/db").unwrap_err().to_string();
+        assert!(text.contains("`mysql`") && text.contains("write `") && !text.contains("secret"), "{text}");
+        assert!(target("").unwrap_err().to_string().contains("is empty"));
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn a_build_without_postgresql_says_so() {
         let text = target("postgres://me:secret@host/db").unwrap_err().to_string();
         assert!(text.contains("PostgreSQL (`postgres://me:***@host/db`)"), "{text}");
-        let text = target("mysql://me:secret@host/db").unwrap_err().to_string();
-        assert!(text.contains("`mysql`") && !text.contains("secret"), "{text}");
-        assert!(target("").unwrap_err().to_string().contains("is empty"));
+        assert!(text.contains("feature `postgres`"), "{text}");
     }
 
     #[test]
@@ -231,6 +246,7 @@ mod tests {
             "postgres://host/db?user=***&password=***&mode=ro"
         );
         assert_eq!(masked("postgres://me:se/cr@et@host/db"), "postgres://***");
+        assert_eq!(masked("host=h password='se cret' dbname=db"), "host=h password=*** dbname=db");
         assert_eq!(masked("sqlite://rows.sqlite3"), "sqlite://rows.sqlite3");
         assert_eq!(masked("rows.sqlite3"), "rows.sqlite3");
         assert!(!format!("{:?}", DatabaseSettings::new("postgres://me:secret@host/db")).contains("secret"));

@@ -265,6 +265,7 @@ impl Queue {
 mod tests {
     use std::sync::mpsc;
 
+    use diesel::RunQueryDsl;
     use diesel::sql_types::{BigInt, Integer, Text};
 
     use super::*;
@@ -277,13 +278,13 @@ mod tests {
     }
 
     fn execute(conn: &mut DbConn, sql: &str) -> diesel::QueryResult<usize> {
-        let DbConn::Sqlite(conn) = conn;
+        let conn = conn.sqlite();
         diesel::sql_query(sql).execute(conn)
     }
 
     fn count(conn: &mut DbConn) -> i64 {
         use diesel::dsl::sql;
-        let DbConn::Sqlite(conn) = conn;
+        let conn = conn.sqlite();
         diesel::select(sql::<BigInt>("(SELECT count(*) FROM t)")).get_result(conn).unwrap()
     }
 
@@ -292,7 +293,7 @@ mod tests {
         use diesel::dsl::sql;
         let (_folder, database) = open();
         let mut writer = database.writer().unwrap();
-        let DbConn::Sqlite(conn) = &mut *writer;
+        let conn = writer.sqlite();
         let mode: String =
             diesel::select(sql::<Text>("(SELECT journal_mode FROM pragma_journal_mode)")).get_result(conn).unwrap();
         let keys: i32 =
