@@ -146,12 +146,10 @@ fn by_kind(kind: DatabaseErrorKind, text: &str) -> Failure {
         | Kind::CheckViolation
         | Kind::RestrictViolation
         | Kind::ExclusionViolation => Failure::Constraint,
-        Kind::UnableToSendCommand | Kind::ClosedConnection | Kind::ReadOnlyTransaction => {
-            match by_text(text) {
-                known @ Failure::Outage(_) => known,
-                _ => Failure::Outage(text.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
-            }
-        }
+        Kind::UnableToSendCommand | Kind::ClosedConnection | Kind::ReadOnlyTransaction => match by_text(text) {
+            known @ Failure::Outage(_) => known,
+            _ => Failure::Outage(text.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
+        },
         Kind::SerializationFailure => Failure::Conflict,
         _ => by_text(text),
     }
@@ -235,7 +233,8 @@ mod tests {
         }
         let full = error(DatabaseErrorKind::Unknown, "could not do it: No space left on device");
         assert!(matches!(classify(&full), Failure::Outage(text) if text.ends_with("free some space")));
-        let gone = error(DatabaseErrorKind::ClosedConnection, "server closed the connection unexpectedly\n\tThis means");
+        let gone =
+            error(DatabaseErrorKind::ClosedConnection, "server closed the connection unexpectedly\n\tThis means");
         let said = "server closed the connection unexpectedly; look at the server's log";
         assert_eq!(classify(&gone), Failure::Outage(said.to_owned()));
         for kind in [

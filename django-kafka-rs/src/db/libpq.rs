@@ -2,10 +2,35 @@
 
 /// Words that a `key=value` string can begin with; what begins otherwise is no such string.
 const WORDS: &[&str] = &[
-    "application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname", "fallback_application_name",
-    "gssencmode", "host", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
-    "krbsrvname", "load_balance_hosts", "options", "passfile", "password", "port", "require_auth", "service",
-    "sslcert", "sslkey", "sslmode", "sslpassword", "sslrootcert", "target_session_attrs", "tcp_user_timeout", "user",
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssencmode",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "require_auth",
+    "service",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslpassword",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
 ];
 
 /// What is added where neither the string nor the environment says it: a server that is silent must not hold a
@@ -37,9 +62,9 @@ pub(super) fn with_timeouts(text: &str, environment: impl Fn(&str) -> bool) -> S
     } else {
         pairs(text).into_iter().map(|(word, _)| word).collect()
     };
-    let missing = ADDED
-        .iter()
-        .filter(|(word, _, variable)| !said.iter().any(|s| s == word) && (variable.is_empty() || !environment(variable)));
+    let missing = ADDED.iter().filter(|(word, _, variable)| {
+        !said.iter().any(|s| s == word) && (variable.is_empty() || !environment(variable))
+    });
     let mut full = text.to_owned();
     for (word, value, _) in missing {
         full.push(match (is_url(text), full.contains('?')) {
@@ -135,6 +160,9 @@ mod tests {
     fn errors_about_the_string_are_not_repeated() {
         let text = masked_error("missing \"=\" after \"secret\" in connection info string\n");
         assert!(!text.contains("secret") && text.contains("%XX"), "{text}");
-        assert_eq!(masked_error("connection to server failed:\n\tIs it running?\n"), "connection to server failed: Is it running?");
+        assert_eq!(
+            masked_error("connection to server failed:\n\tIs it running?\n"),
+            "connection to server failed: Is it running?"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! `diesel migration revert` in the user's project would stop at a version that it cannot find.
 
 use diesel::backend::Backend;
+#[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;

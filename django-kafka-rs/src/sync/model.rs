@@ -159,7 +159,10 @@ pub struct TableName {
 
 /// The names of a table.
 #[doc(hidden)]
-pub fn table_name<T: super::probe::PostgresName + super::probe::SqliteName>(plain: &'static str, table: T) -> TableName {
+pub fn table_name<T: super::probe::PostgresName + super::probe::SqliteName>(
+    plain: &'static str,
+    table: T,
+) -> TableName {
     let _ = &table;
     TableName {
         plain,

@@ -199,12 +199,7 @@ pub(crate) fn resolve(
 }
 
 /// What the table itself says.
-fn table(
-    model: &'static ModelDescriptor,
-    plain: &'static str,
-    info: &TableInfo,
-    columns: &[ColumnInfo],
-) -> Table {
+fn table(model: &'static ModelDescriptor, plain: &'static str, info: &TableInfo, columns: &[ColumnInfo]) -> Table {
     let those = |wanted: &dyn Fn(&ColumnInfo) -> bool| {
         columns
             .iter()
@@ -261,7 +256,6 @@ fn place_of(columns: &[ColumnInfo], name: &str) -> Option<usize> {
     let exact = columns.iter().position(|column| column.name == name);
     exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
 }
-
 
 /// The table's column of each of the model's, or what is wrong.
 fn columns_of(

@@ -50,7 +50,7 @@ impl Database {
         let shown = settings::masked(&settings.url);
         let (backend, writers) = match settings::target(&settings.url)? {
             #[cfg(feature = "postgres")]
-            Target::Pg(url) => (Backend::Pg(postgres::Opener::new(url)), settings.pool_size),
+            Target::Pg(url) => (Backend::Pg(postgres::Opener::new(url)), u64::from(settings.pool_size)),
             #[cfg(feature = "sqlite")]
             Target::Sqlite(path) => {
                 let writer = sqlite::Opener::new(path, shown.clone(), settings);
@@ -58,7 +58,7 @@ impl Database {
                 (Backend::Sqlite { writer, readers }, 1)
             }
         };
-        let database = Self { inner: Arc::new(Inner { shown, backend, queue: Queue::new(writers.into()) }) };
+        let database = Self { inner: Arc::new(Inner { shown, backend, queue: Queue::new(writers) }) };
         drop(database.writer()?);
         Ok(database)
     }

@@ -78,9 +78,10 @@ pub(super) fn reader(readers: &Readers, shown: &str) -> Result<Reader, DatabaseE
 pub(super) fn ping(readers: &Readers, shown: &str) -> Result<(), DatabaseError> {
     let mut conn = reader(readers, shown)?;
     // Reads the file's header, which `SELECT 1` would not.
-    diesel::sql_query("SELECT count(*) FROM sqlite_master").execute(&mut *conn).map(drop).map_err(|error| {
-        DatabaseError::Unavailable(format!("the database `{shown}` does not answer: {error}"))
-    })
+    diesel::sql_query("SELECT count(*) FROM sqlite_master")
+        .execute(&mut *conn)
+        .map(drop)
+        .map_err(|error| DatabaseError::Unavailable(format!("the database `{shown}` does not answer: {error}")))
 }
 
 impl ManageConnection for Opener {
@@ -88,9 +89,8 @@ impl ManageConnection for Opener {
     type Error = DatabaseError;
 
     fn connect(&self) -> Result<DbConn, DatabaseError> {
-        self.open().map_err(|why| {
-            DatabaseError::Unavailable(format!("the database `{}` cannot be opened: {why}", self.shown))
-        })
+        self.open()
+            .map_err(|why| DatabaseError::Unavailable(format!("the database `{}` cannot be opened: {why}", self.shown)))
     }
 
     fn is_valid(&self, conn: &mut DbConn) -> Result<(), DatabaseError> {

@@ -113,7 +113,7 @@ pub(super) fn of_transaction(error: &Error) -> ConsumeError {
 /// # Errors
 /// It does not, and why.
 pub(super) fn canary(conn: &mut DbConn) -> Result<(), Outage> {
-        let depth = transaction::depth(conn).map_err(|error| error.to_string())?;
+    let depth = transaction::depth(conn).map_err(|error| error.to_string())?;
     transaction::savepoint(conn).map_err(|error| error.to_string())?;
     let insert = diesel::sql_query("INSERT INTO django_kafka_canary DEFAULT VALUES");
     let written = match &mut *conn {

@@ -63,12 +63,7 @@ struct Shape<'a> {
 
 impl<'a> Shape<'a> {
     /// Inserts, or updates what is there.
-    fn insert_all(
-        self,
-        conn: &mut PgConnection,
-        present: ColumnSet,
-        rows: &[&'a dyn Row],
-    ) -> Result<(), WriteError> {
+    fn insert_all(self, conn: &mut PgConnection, present: ColumnSet, rows: &[&'a dyn Row]) -> Result<(), WriteError> {
         let Some(first) = rows.first() else { return Ok(()) };
         let columns = first.present();
         let update = Some(present.without(self.lookup));
@@ -79,12 +74,7 @@ impl<'a> Shape<'a> {
     }
 
     /// Updates what is there, then inserts the rest.
-    fn update_all(
-        self,
-        conn: &mut PgConnection,
-        present: ColumnSet,
-        rows: &[&'a dyn Row],
-    ) -> Result<(), WriteError> {
+    fn update_all(self, conn: &mut PgConnection, present: ColumnSet, rows: &[&'a dyn Row]) -> Result<(), WriteError> {
         for rows in self.statements(rows, present) {
             let source = self.source(present, rows)?;
             let set = present.without(self.lookup);
