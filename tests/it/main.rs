@@ -1,7 +1,9 @@
 //! One test binary, against the embedded broker and SQLite: nothing has to be installed.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
+
 mod custom;
 mod derive;
-mod hand_expanded;
+mod retry_topics;
 mod service;
 mod tidy;

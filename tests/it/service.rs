@@ -108,7 +108,7 @@ impl Service {
             match self.lines.recv_timeout(left) {
                 Ok(found) if found == line => return,
                 Ok(_) => {}
-                Err(_) => panic!("`{line}` did not come"),
+                Err(error) => panic!("`{line}` did not come: {error}"),
             }
         }
     }
@@ -184,10 +184,10 @@ fn wrong_use_and_wrong_settings_end_with_2_and_the_remedy() {
         no_prefix,
         2,
         &expect![[r#"
-        error: the declarations are not right:
-          - tests/src/bin/service.rs:11: topic `Customer`: `${prefix}.customers`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`
-          - tests/src/bin/service.rs:20: topic `Commands`: `${prefix}.commands`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`
-          - tests/src/bin/service.rs:35: consumer `Crm`: group: `${prefix}-crm`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`"#]],
+            error: the declarations are not right:
+              - tests/src/bin/service.rs:14: topic `Customer`: `${prefix}.customers`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`
+              - tests/src/bin/service.rs:23: topic `Commands`: `${prefix}.commands`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`
+              - tests/src/bin/service.rs:38: consumer `Crm`: group: `${prefix}-crm`: the variable `prefix` is not set; set it under `[topic_variables]` in the settings: `prefix = "…"`"#]],
     );
     std::fs::write(place.folder.path().join("django-kafka.toml"), "clientid = 1\n[batch]\nmax = \"many\"\n").unwrap();
     refused(
@@ -207,8 +207,8 @@ fn what_is_not_there_ends_with_1_and_the_remedy() {
         place.command(&["consume"]),
         1,
         &expect![[r#"
-        error: the database's tables are not as the models need them:
-          - table `customers` of model `Customer` (tests/src/bin/service.rs:12) does not exist; create it by a migration, or correct `#[diesel(table_name = …)]`"#]],
+            error: the database's tables are not as the models need them:
+              - table `customers` of model `Customer` (tests/src/bin/service.rs:15) does not exist; create it by a migration, or correct `#[diesel(table_name = …)]`"#]],
     );
     let mut no_broker = place.command(&["consume"]);
     no_broker.env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", "127.0.0.1:1");

@@ -5,7 +5,7 @@ use rdkafka::metadata::Metadata;
 use super::{Parts, Services, StartError, reach_broker};
 use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow};
 use crate::db::Database;
-use crate::registry::ResolvedConsumer;
+use crate::registry::{ResolvedConsumer, ResolvedTopic};
 use crate::sync::ModelSync;
 use crate::topic::names::{self, DerivedNames};
 use crate::topic::{HandlerSource, Location};
@@ -148,7 +148,7 @@ fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, co
 }
 
 fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {
-    let needed = consumers.iter().flat_map(|consumer| &consumer.topics).any(|topic| topic.is_model());
+    let needed = consumers.iter().flat_map(|consumer| &consumer.topics).any(ResolvedTopic::is_model);
     let database = match services.open_database().and_then(|found| match found {
         Some(database) => database.ping().map(|()| Some(database)).map_err(|e| StartError::Database(e.to_string())),
         None => Ok(None),

@@ -169,10 +169,6 @@ impl Handle {
 }
 
 impl ConsumerHandle {
-    pub(crate) fn counts(&self) -> Counts {
-        self.progress.counts()
-    }
-
     /// How the consumer stands; `None` when it has ended.
     pub(crate) async fn snapshot(&self) -> Option<Snapshot> {
         let (answer, snapshot) = oneshot::channel();

@@ -131,9 +131,10 @@ impl Parts {
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
         let tables = self.topic_tables(&consumers, database.as_ref())?;
+        let start = Start { services: &services, context: &context, clock: &clock, options };
         let mut running = Vec::new();
-        for (consumer, topics) in consumers.into_iter().zip(tables) {
-            running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, options)?);
+        for (consumer, topics) in consumers.iter().zip(tables) {
+            running.extend(self.start_consumer(consumer, topics, &start)?);
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
@@ -146,7 +147,8 @@ impl Parts {
         let names = declared.filter_map(|topic| crate::topic::names::substitute(topic.name, variables, false).ok());
         let consumed = consumers.iter().flat_map(|consumer| &consumer.topics);
         let consumed = consumed.filter(|topic| !topic.name.starts_with('^')).map(|topic| topic.name.clone());
-        for name in names.chain(consumed) {
+        let retries = consumers.iter().flat_map(|consumer| consumer.retry_topics(services.settings.suffixes()));
+        for name in names.chain(consumed).chain(retries.map(|retry| retry.name)) {
             broker.create_topic(&name).map_err(|e| StartError::Broker(e.to_string()))?;
         }
         Ok(())
@@ -220,46 +222,72 @@ impl Parts {
         }
     }
 
+    /// Starts a consumer, and the consumer of its retry topics where it has any.
     fn start_consumer(
         &self,
         resolved: &ResolvedConsumer,
         topics: TopicTable,
-        services: &Services,
-        context: &Context,
-        clock: &Clock,
-        options: &ConsumeOptions,
+        start: &Start<'_>,
+    ) -> Result<Vec<Running>, StartError> {
+        let topics = Arc::new(topics);
+        let suffix = &start.services.settings.retry_topic_suffix;
+        let retries = topics.retry_subscription(&resolved.group, suffix);
+        let subscription = topics.subscription();
+        let mut running = vec![self.start_engine(resolved, topics.clone(), subscription, false, start)?];
+        // What is tried again later has no end to wait for.
+        if !retries.is_empty() && !start.options.until_end {
+            running.push(self.start_engine(resolved, topics, retries, true, start)?);
+        }
+        Ok(running)
+    }
+
+    fn start_engine(
+        &self,
+        resolved: &ResolvedConsumer,
+        topics: Arc<TopicTable>,
+        subscription: Vec<String>,
+        is_retry: bool,
+        start: &Start<'_>,
     ) -> Result<Running, StartError> {
-        let settings = &services.settings;
-        let name: Arc<str> = resolved.declaration.type_name.into();
-        let config = consumer_config(resolved, &topics, settings, options)?;
+        let settings = &start.services.settings;
+        let until_end = start.options.until_end;
+        let name: Arc<str> = match is_retry {
+            false => resolved.declaration.type_name.into(),
+            true => format!("{}.retry", resolved.declaration.type_name).into(),
+        };
+        let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config);
         let fence = Fence::new(session.timeout);
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), options.until_end);
+        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.context().attach(&consumer);
-        consumer.subscribe(&topics.subscription()).map_err(refused)?;
+        let names: Vec<&str> = subscription.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(refused)?;
         let progress = Arc::new(Progress::default());
         let (limits, workers) = limits(resolved, settings);
         let engine_config = EngineConfig {
             name: name.clone(),
             topics,
+            subscription,
+            is_retry,
             limits,
             workers,
-            until_end: options.until_end,
-            detects_gaps: services.embedded.is_some(),
+            until_end,
+            detects_gaps: start.services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
             environment: BatchEnvironment {
                 consumer: name.clone(),
                 group: resolved.group.as_str().into(),
                 settings: settings.clone(),
-                context: context.clone(),
-                producer: context.producer().clone(),
+                context: start.context.clone(),
+                producer: start.context.producer().clone(),
+                clock: start.clock.clone(),
                 cancel: CancellationToken::new(),
             },
-            clock: clock.clone(),
+            clock: start.clock.clone(),
             progress: progress.clone(),
             fence,
             lapse_hold: session.heartbeat * 2,
@@ -279,6 +307,14 @@ impl Parts {
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
     }
+}
+
+/// What all consumers are started with.
+struct Start<'s> {
+    services: &'s Services,
+    context: &'s Context,
+    clock: &'s Clock,
+    options: &'s ConsumeOptions,
 }
 
 /// How a group notices that a member is gone.
@@ -301,11 +337,15 @@ impl Session {
 /// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.
 fn consumer_config(
     resolved: &ResolvedConsumer,
-    topics: &TopicTable,
+    is_retry: bool,
+    has_patterns: bool,
     settings: &Settings,
-    options: &ConsumeOptions,
+    until_end: bool,
 ) -> Result<ClientConfig, StartError> {
-    let kind = ClientKind::Consumer(&resolved.declaration, &resolved.group);
+    let kind = match is_retry {
+        false => ClientKind::Consumer(&resolved.declaration, &resolved.group),
+        true => ClientKind::RetryConsumer(&resolved.declaration, &resolved.group),
+    };
     let own = settings.client_config(kind, &environment)?;
     let mut config = ClientConfig::new();
     // Its default of one second costs whole seconds where queues are short.
@@ -316,8 +356,8 @@ fn consumer_config(
         config.set(key, value);
     }
     config.set("enable.auto.commit", "true");
-    config.set("enable.partition.eof", if options.until_end { "true" } else { "false" });
-    if topics.has_patterns() {
+    config.set("enable.partition.eof", if until_end { "true" } else { "false" });
+    if has_patterns && !is_retry {
         let mut blacklist = own_topics_pattern(&resolved.group, settings.suffixes());
         if let Some(own) = config.get("topic.blacklist").filter(|own| !own.is_empty()) {
             blacklist = format!("{own},{blacklist}");

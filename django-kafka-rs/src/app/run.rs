@@ -156,7 +156,7 @@ async fn stop_at_signals(handle: &Handle) -> Result<Summary, super::RunError> {
         ended = ended => ended,
         () = signal() => {
             tracing::warn!("ended by a second signal; what was not committed will be read again");
-            std::process::exit(3);
+            std::process::exit(Exit::Forced.code().into());
         }
     }
 }

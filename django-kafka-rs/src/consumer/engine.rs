@@ -21,14 +21,20 @@ use super::progress::Progress;
 use super::topic::{TopicRuntime, TopicTable};
 use crate::clock::Clock;
 use crate::record::RawRecord;
+use crate::retry;
+use crate::topic::names::{DerivedNames, original_of};
 
 /// How a consumer runs.
 pub(crate) struct EngineConfig {
     pub(crate) name: Arc<str>,
-    pub(crate) topics: TopicTable,
+    pub(crate) topics: Arc<TopicTable>,
+    /// What the client is subscribed to.
+    pub(crate) subscription: Vec<String>,
     pub(crate) limits: LaneLimits,
     /// Batches at the same time.
     pub(crate) workers: usize,
+    /// For the consumer of retry topics.
+    pub(crate) is_retry: bool,
     /// Ends when every partition's end is handled.
     pub(crate) until_end: bool,
     /// Offsets have no holes: one that is missing was lost.
@@ -40,6 +46,36 @@ pub(crate) struct EngineConfig {
     pub(crate) fence: Arc<Fence>,
     /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
     pub(crate) lapse_hold: Duration,
+}
+
+impl EngineConfig {
+    /// Who handles messages of this topic.
+    fn find(&self, topic: &str) -> Option<&Arc<TopicRuntime>> {
+        if !self.is_retry {
+            return self.topics.find(topic);
+        }
+        let name = original_of(topic, &self.environment.group, &self.environment.settings.retry_topic_suffix)?;
+        self.topics.find(name.topic)
+    }
+
+    /// A message of a retry topic as it was, and when it is to be tried.
+    fn unpack(&self, record: RawRecord) -> (RawRecord, Option<Instant>) {
+        if !self.is_retry {
+            return (record, None);
+        }
+        let suffixes = self.environment.settings.suffixes();
+        let names = DerivedNames { group: &self.environment.group, topic: "", suffixes };
+        let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
+        match retry::message::read(record, &names) {
+            Ok(read) => {
+                for warning in &read.warnings {
+                    tracing::warn!(topic = &*topic, partition, offset, "{warning}");
+                }
+                (read.record, read.due_ms.map(|ms| self.clock.at_ms(ms)))
+            }
+            Err(record) => (*record, None),
+        }
+    }
 }
 
 /// Why an engine ended.
@@ -236,7 +272,8 @@ impl Engine {
                 self.config.progress.lost((record.offset - expected) as usize);
             }
             let offset = record.offset;
-            if state.lane.deliver(Arc::new(record), now) == Delivered::Repeated {
+            let (record, due) = self.config.unpack(record);
+            if state.lane.deliver(Arc::new(record), due, now) == Delivered::Repeated {
                 tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
             }
             if touched.last() != Some(&id) {
@@ -252,7 +289,7 @@ impl Engine {
         self.is_assigned = true;
         for id in partitions {
             self.drop_lane(&id);
-            let Some(topic) = self.config.topics.find(&id.0).cloned() else {
+            let Some(topic) = self.config.find(&id.0).cloned() else {
                 tracing::warn!(topic = &*id.0, "assigned, but no declared topic matches it");
                 continue;
             };
@@ -303,7 +340,7 @@ impl Engine {
             tracing::warn!(topic = &*report.partition.0, partition = report.partition.1, "waits for the database");
         }
         let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
-        self.config.progress.handled(report.handled, report.dead_lettered);
+        self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
         if let Some(position) = position {
             self.store(&report.partition, position);
         }
@@ -366,11 +403,13 @@ impl Engine {
     }
 
     fn tell_unknown_topic(&mut self) {
-        if !std::mem::replace(&mut self.told_unknown_topic, true) && !self.config.topics.has_patterns() {
+        if !std::mem::replace(&mut self.told_unknown_topic, true)
+            && self.config.subscription.iter().all(|name| !name.starts_with('^'))
+        {
             tracing::warn!(
                 consumer = &*self.config.name,
                 "a subscribed topic does not exist yet; it is consumed as soon as it does. Subscribed: {}",
-                self.config.topics.subscription().join(", ")
+                self.config.subscription.join(", ")
             );
         }
     }
@@ -453,7 +492,8 @@ fn spawn(
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, stop } = result;
-        let _ = events.send(Event::Finished(BatchReport { partition, generation, handled, dead_lettered, stop })).await;
+        let BatchResult { handled, dead_lettered, retried, stop } = result;
+        let report = BatchReport { partition, generation, handled, dead_lettered, retried, stop };
+        let _ = events.send(Event::Finished(report)).await;
     });
 }

@@ -52,6 +52,8 @@ pub(crate) struct BatchReport {
     pub(crate) handled: usize,
     /// How many of them were sent to the dead letter topic.
     pub(crate) dead_lettered: usize,
+    /// How many of them were sent to retry topics.
+    pub(crate) retried: usize,
     pub(crate) stop: Option<Stop>,
 }
 

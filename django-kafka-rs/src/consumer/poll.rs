@@ -307,6 +307,7 @@ impl Topics {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers,
+            retried: None,
         }
     }
 

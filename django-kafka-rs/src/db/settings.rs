@@ -41,6 +41,7 @@ impl Synchronous {
 
 impl DatabaseSettings {
     /// The defaults with this URL.
+    #[cfg(test)]
     pub(crate) fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),

@@ -126,6 +126,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     }
 
     /// The key.
+    #[expect(clippy::needless_pass_by_value, reason = "a builder takes its parts: `.key(\"a\")`, `.key(id)`")]
     pub fn key(mut self, key: impl Payload<T::Key>) -> Self
     where
         T::KeyFormat: Encode<T::Key>,
@@ -135,6 +136,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     }
 
     /// The value.
+    #[expect(clippy::needless_pass_by_value, reason = "a builder takes its parts: `.value(&event)`, `.value(text)`")]
     pub fn value(mut self, value: impl Payload<T::Value>) -> Self
     where
         T::ValueFormat: Encode<T::Value>,

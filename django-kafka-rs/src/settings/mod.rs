@@ -23,7 +23,6 @@ mod document;
 mod effective;
 mod error;
 #[rustfmt::skip]
-#[expect(clippy::match_same_arms, reason = "generated together with the macros' own copy: arms follow the kinds")]
 mod librdkafka_table;
 mod load;
 mod properties;

@@ -274,6 +274,16 @@ impl Text {
     }
 }
 
+/// The function of `lookup_with`, its lookup without its type.
+#[doc(hidden)]
+pub type LookupWith = fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>;
+/// The function of `is_deletion`.
+#[doc(hidden)]
+pub type IsDeletion = fn(&SyncContext<'_>) -> Result<bool, ConsumeError>;
+/// The function of `after`.
+#[doc(hidden)]
+pub type After = fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>;
+
 /// The container's `#[sync(…)]`, of a model or of a unit topic. `None` and empty: not said.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
@@ -283,13 +293,13 @@ pub struct SyncOptions {
     /// `lookup(…)`.
     pub lookup: Option<&'static [LookupField]>,
     /// `lookup_with`: sets the lookup columns in an empty patch.
-    pub lookup_with: Option<fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>>,
+    pub lookup_with: Option<LookupWith>,
     /// `is_deletion`.
-    pub is_deletion: Option<fn(&SyncContext<'_>) -> Result<bool, ConsumeError>>,
+    pub is_deletion: Option<IsDeletion>,
     /// `deleted_field`.
     pub deleted_field: Option<&'static str>,
     /// `after`.
-    pub after: Option<fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>>,
+    pub after: Option<After>,
     /// `envelope`.
     pub envelope: Option<Envelope>,
     /// `reduce(off)` makes it `Some(false)`.

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use django_kafka_rs::prelude::*;
 
-diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<Text>, } }
+mod schema {
+    diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<Text>, } }
+}
+use schema::customers;
 
 #[topic(name = "${prefix}.customers", retry(max_retries = 1, delay = "10ms"))]
 #[derive(Queryable, Selectable, Identifiable, Insertable, AsChangeset, DbzConsumer)]

@@ -4,7 +4,61 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::{QueryResult, SqliteConnection};
 
+<<<<<<< HEAD:django-kafka-rs/src/db/introspect/sqlite.rs
 use super::{ColumnInfo, ForeignKey, Node, TableInfo, UniqueInfo, quoted};
+=======
+/// A table or view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableInfo {
+    /// Its columns, without hidden ones of virtual tables.
+    pub columns: Vec<ColumnInfo>,
+    /// What is unique: indices, the primary key, the rowid under its own name.
+    pub unique: Vec<UniqueInfo>,
+    /// The triggers' SQL.
+    pub triggers: Vec<String>,
+    /// Whether its SQL may contain a CHECK constraint.
+    pub checks: bool,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnInfo {
+    /// Its name.
+    pub name: String,
+    /// As the type was written.
+    pub declared: String,
+    /// Whether NULL is never stored in it.
+    pub not_null: bool,
+    /// Whether an insert can leave it out: it has a default, is generated, or is the rowid.
+    pub optional: bool,
+    /// Whether it is a part of the primary key.
+    pub primary_key: bool,
+    /// Whether SQLite computes it.
+    pub generated: bool,
+}
+
+/// Something unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UniqueInfo {
+    /// Its columns; `None` for an expression.
+    pub columns: Vec<Option<String>>,
+    /// Whether it covers some of the rows only.
+    pub partial: bool,
+    /// Whether it compares bytes: no other collation is in it.
+    pub binary: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForeignKey {
+    /// The table that refers, in lower case.
+    pub child: String,
+    /// The table that is referred to, in lower case.
+    pub parent: String,
+    /// The columns that are referred to, in lower case; `None` where the primary key is meant.
+    pub parent_columns: Option<Vec<String>>,
+}
+>>>>>>> main:django-kafka-rs/src/db/introspect.rs
 
 /// The table or view `name` in `schema` (`main` where none is said); `None` where there is none.
 pub(super) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Option<TableInfo>> {
@@ -32,7 +86,7 @@ pub(super) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> Qu
 
     let mut unique = indices.iter().map(|i| unique_index(conn, schema, i)).collect::<QueryResult<Vec<_>>>()?;
     if rowid {
-        unique.push(UniqueInfo { columns: vec![Some(key[0].name.clone())], partial: false, binary: true, rowid: true });
+        unique.push(UniqueInfo { columns: vec![Some(key[0].name.clone())], partial: false, binary: true });
     }
     let triggers = diesel::sql_query(format!(
         "SELECT coalesce(sql, '') AS sql FROM {}.sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
@@ -99,7 +153,6 @@ fn unique_index(conn: &mut SqliteConnection, schema: &str, index: &IndexRow) -> 
         binary: parts.iter().all(|p| p.coll.eq_ignore_ascii_case("BINARY")),
         columns: parts.into_iter().map(|p| p.name).collect(),
         partial: index.partial,
-        rowid: false,
     })
 }
 
@@ -211,12 +264,7 @@ mod tests {
     }
 
     fn unique(columns: &[&str]) -> UniqueInfo {
-        UniqueInfo {
-            columns: columns.iter().map(|c| Some((*c).to_owned())).collect(),
-            partial: false,
-            binary: true,
-            rowid: false,
-        }
+        UniqueInfo { columns: columns.iter().map(|c| Some((*c).to_owned())).collect(), partial: false, binary: true }
     }
 
     #[test]
@@ -227,7 +275,7 @@ mod tests {
     #[test]
     fn the_rowid_is_unique_never_null_and_optional() {
         let t = read("CREATE TABLE T (id INTEGER PRIMARY KEY, name TEXT NOT NULL, n INT DEFAULT 1)", "t");
-        assert_eq!(t.unique, [UniqueInfo { rowid: true, ..unique(&["id"]) }]);
+        assert_eq!(t.unique, [unique(&["id"])]);
         let id = column(&t, "id");
         assert!(id.not_null && id.optional && id.primary_key);
         assert!(column(&t, "name").not_null && !column(&t, "name").optional);
@@ -257,14 +305,13 @@ mod tests {
              CREATE INDEX plain ON t (c);",
             "t",
         );
-        assert!(t.unique.contains(&UniqueInfo { rowid: true, ..unique(&["id"]) }));
+        assert!(t.unique.contains(&unique(&["id"])));
         assert!(t.unique.contains(&UniqueInfo { partial: true, ..unique(&["a"]) }));
         assert!(t.unique.contains(&UniqueInfo { binary: false, ..unique(&["b"]) }));
         assert!(t.unique.contains(&UniqueInfo {
             columns: vec![None, Some("c".to_owned())],
             partial: false,
-            binary: true,
-            rowid: false
+            binary: true
         }));
         assert_eq!(t.unique.len(), 4);
     }

@@ -314,8 +314,8 @@ mod tests {
         });
         done.unwrap();
         let mut reader = database.reader().unwrap();
-        assert_eq!(count(&mut *reader), 1);
-        assert!(execute(&mut *reader, "INSERT INTO t VALUES (2)").is_err());
+        assert_eq!(count(&mut reader), 1);
+        assert!(execute(&mut reader, "INSERT INTO t VALUES (2)").is_err());
         database.ping().unwrap();
     }
 

@@ -328,14 +328,14 @@ fn retry_settings_have_their_rules() {
 #[test]
 fn options_that_are_not_built_yet_are_refused() {
     check(
-        "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[retry_consumer_config]\na = 1",
+        "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
         &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "x")],
         &expect![[r"
             5 mistakes in the settings:
               django-kafka.toml:1: `connect_host`: Kafka Connect: not built yet; take it out
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
               django-kafka.toml:3: `schema_registry`: Avro and the schema registry: not built yet; take it out
-              django-kafka.toml:5: `retry_consumer_config`: retry topics: not built yet; take it out
+              django-kafka.toml:5: `key_offset_tracker`: the key offset tracker: not built yet; take it out
               environment variable DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID: `key_offset_tracker`: the key offset tracker: not built yet; take it out"]],
     );
 }

@@ -14,11 +14,11 @@ use std::sync::{Arc, OnceLock};
 
 use self::judge::Memory;
 use self::run::Run;
-use super::context::{Applied, SyncContext};
+use super::context::Applied;
 use super::decode::ReadPlan;
-use super::model::{ModelDescriptor, ModelTopic, Targets};
+use super::model::{After, ModelDescriptor, ModelTopic, Targets};
 use super::table::{self, Table};
-use crate::db::{Database, DatabaseError, DbConn, failure};
+use crate::db::{Database, DatabaseError, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
 
@@ -49,7 +49,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The first message without an outcome failed, and the verdict was to wait.
-    Held(ConsumeError),
+    Held(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: the caller has logged it"))] ConsumeError),
     /// The database cannot be used, and why. No message is at fault.
     Outage(String),
 }
@@ -68,8 +68,6 @@ pub(crate) type Decide<'a> = &'a mut dyn FnMut(usize, &ConsumeError) -> Verdict;
 
 /// Asked before each commit: `Err` with the reason where the partition may have another owner by now.
 pub(crate) type MayCommit<'a> = &'a dyn Fn() -> Result<(), String>;
-
-type After = fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>;
 
 /// A model topic, ready to run.
 pub(crate) struct ModelSync {
@@ -138,6 +136,7 @@ impl ModelSync {
     }
 
     /// Applies a batch of one partition's messages, in order.
+    #[cfg(test)]
     pub(crate) fn apply(&self, database: &Database, records: &[Arc<RawRecord>], decide: Decide<'_>) -> Report {
         self.apply_while(database, records, decide, &|| Ok(()))
     }

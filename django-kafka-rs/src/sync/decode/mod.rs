@@ -11,7 +11,7 @@ mod tests;
 
 pub use self::message::JsonMessage;
 pub use self::plan::ReadPlan;
-pub(crate) use self::reroute::{reroute_identifier, select};
+pub(crate) use self::reroute::select;
 
 use self::message::{Change, Unwrapped};
 use self::row::{Part, ReadError, Source};

@@ -3,20 +3,12 @@
 use std::sync::Arc;
 
 use super::schemas::SchemaCache;
-use crate::error::ConsumeError;
-use crate::sync::context::SyncContext;
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, Envelope, ErasedLookup, LookupField, ModelDescriptor, ModelTopic,
+    ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor, ModelTopic,
 };
 
 /// The field by which Debezium's `ExtractNewRecordState` marks the row of a deletion.
 const DEBEZIUM_DELETED_FIELD: &str = "__deleted";
-
-/// `lookup_with = path`, without the model's type.
-type LookupWith = fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>;
-
-/// `is_deletion = path`.
-type IsDeletion = fn(&SyncContext<'_>) -> Result<bool, ConsumeError>;
 
 /// How a topic's messages are to be read for one model: options of topic and model already joined, names resolved.
 #[doc(hidden)]

@@ -24,7 +24,6 @@ enum Act {
     Upsert,
     Delete,
     Poison,
-    Panic,
     Ignore,
 }
 
@@ -74,7 +73,6 @@ impl Message {
             Act::Upsert => {}
             Act::Delete => value = Value::Null,
             Act::Poison => value["poison"] = true.into(),
-            Act::Panic => value["panic"] = true.into(),
             Act::Ignore => value["ignore"] = true.into(),
         }
         record(offset, &key, &value)

@@ -105,8 +105,14 @@ pub(super) const TRIGGER: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n 
     CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.n > 89 BEGIN SELECT RAISE(ABORT, 'too many'); END;
     CREATE TRIGGER give_up BEFORE UPDATE ON items WHEN NEW.n > 95 BEGIN SELECT RAISE(ROLLBACK, 'far too many'); END;
     CREATE TRIGGER look AFTER UPDATE ON items BEGIN UPDATE items SET name = 'seen' WHERE id = OLD.id + 1; END;";
-const COLLATED: &str =
-    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT COLLATE NOCASE UNIQUE);";
+const COLLATED: &str = "CREATE TABLE items (id INT, n INT, name TEXT, code TEXT COLLATE NOCASE PRIMARY KEY);";
+pub(super) const REFUSED_DEFAULT: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT CHECK (n IS NOT NULL), name TEXT, code TEXT);";
+pub(super) const TAKEN_DEFAULT: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT UNIQUE DEFAULT 'a');";
+pub(super) const TWO_WAYS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT UNIQUE);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, item INT REFERENCES items ON DELETE CASCADE,
+        name TEXT REFERENCES items (code));";
 pub(super) const NO_ACTION: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
     CREATE TABLE children (id INTEGER PRIMARY KEY, item INT NOT NULL REFERENCES items, name TEXT);";
 const CASCADE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
@@ -148,6 +154,7 @@ const PG_COMMON_CHILD: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT
     CREATE TRIGGER tie AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION tie();";
 
 pub(super) const PROFILES: &[Profile] = &[
+<<<<<<< HEAD
     Profile::new("plain", &ITEMS, PLAIN, PLAIN),
     Profile::new("not reduced", &ALL_ITEMS, CHECKED, CHECKED),
     Profile::new("checked", &ITEMS, CHECKED, CHECKED),
@@ -164,4 +171,25 @@ pub(super) const PROFILES: &[Profile] = &[
     Profile::new("common child", &FAMILY, COMMON_CHILD, PG_COMMON_CHILD).family(),
     Profile::new("tree", &ITEMS, TREE, TREE),
     Profile::new("hook", &ITEMS_WITH_HOOK, CALLS, CALLS),
+=======
+    Profile::new("plain", &ITEMS, PLAIN),
+    Profile::new("not reduced", &ALL_ITEMS, CHECKED),
+    Profile::new("checked", &ITEMS, CHECKED),
+    Profile::new("second unique index", &ITEMS, UNIQUE),
+    Profile::new("unique lookup that is not the key", &ITEMS_BY_CODE, UNIQUE).key(&["code"]),
+    Profile::new("key that can be null", &ITEMS, NULLABLE),
+    Profile::new("lookup without an index", &ITEMS, BARE),
+    Profile::new("two columns without an index", &ITEMS_BY_TWO, BARE).key(&["name", "code"]),
+    Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED),
+    Profile::new("triggers", &ITEMS, TRIGGER),
+    Profile::new("collation", &ITEMS_BY_CODE, COLLATED).key(&["code"]),
+    Profile::new("default that is refused", &ITEMS, REFUSED_DEFAULT),
+    Profile::new("default that is taken", &ITEMS, TAKEN_DEFAULT),
+    Profile::new("two ways to a parent", &FAMILY, TWO_WAYS).family(),
+    Profile::new("foreign key", &FAMILY, NO_ACTION).family(),
+    Profile::new("cascade", &FAMILY, CASCADE).family(),
+    Profile::new("common child", &FAMILY, COMMON_CHILD).family(),
+    Profile::new("tree", &ITEMS, TREE),
+    Profile::new("hook", &ITEMS_WITH_HOOK, CALLS),
+>>>>>>> main
 ];

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::*;
 use crate::format::debezium::{ByType, Opt};
 use crate::sync::SyncContext;
-use crate::sync::decode::{reroute_identifier, select, with_context};
+use crate::sync::decode::reroute::reroute_identifier;
+use crate::sync::decode::{select, with_context};
 use crate::sync::model::{Dialect, Envelope, ErasedLookup, LookupField, Targets};
 
 patch! {
