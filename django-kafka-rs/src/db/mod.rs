@@ -6,40 +6,25 @@
 mod conn;
 #[cfg(feature = "client")]
 pub(crate) mod failure;
-<<<<<<< HEAD
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod introspect;
+#[cfg(feature = "client")]
 mod libpq;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod migrations;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 mod pool;
-#[cfg(all(feature = "postgres", any(test, feature = "testing")))]
+#[cfg(all(feature = "client", feature = "postgres", any(test, feature = "testing")))]
 pub(crate) mod scratch;
+#[cfg(feature = "client")]
 mod settings;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::pool::Database;
-=======
-#[cfg(all(feature = "client", feature = "sqlite"))]
-pub(crate) mod introspect;
-#[cfg(all(feature = "client", feature = "sqlite"))]
-pub(crate) mod migrations;
-#[cfg(all(feature = "client", feature = "sqlite"))]
-mod pool;
-#[cfg(feature = "client")]
-mod settings;
-#[cfg(all(feature = "client", feature = "sqlite"))]
-pub(crate) mod transaction;
-
-pub use self::conn::DbConn;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) use self::pool::Database;
 #[cfg(feature = "client")]
->>>>>>> main
 pub(crate) use self::settings::DatabaseSettings;
 #[cfg(feature = "client")]
 pub use self::settings::Synchronous;

@@ -3,11 +3,7 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
-<<<<<<< HEAD
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-=======
-#[cfg(all(feature = "client", feature = "sqlite"))]
->>>>>>> main
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 mod apply;
 mod context;
 #[doc(hidden)]
@@ -20,15 +16,9 @@ pub(crate) mod plan;
 pub mod probe;
 #[doc(hidden)]
 pub mod stub;
-<<<<<<< HEAD
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod table;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-=======
-#[cfg(all(feature = "client", feature = "sqlite"))]
-pub(crate) mod table;
-#[cfg(all(feature = "client", feature = "sqlite"))]
->>>>>>> main
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
@@ -41,10 +31,5 @@ pub use self::model::{
     table_name, to_json,
 };
 
-<<<<<<< HEAD
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::apply::{ModelSync, Outcome, Report, Stop, Verdict};
-=======
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) use self::apply::{ModelSync, Outcome, Stop, Verdict};
->>>>>>> main

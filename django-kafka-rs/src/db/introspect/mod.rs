@@ -61,8 +61,6 @@ pub(crate) struct UniqueInfo {
     pub partial: bool,
     /// Whether it compares bytes: no other collation is in it.
     pub binary: bool,
-    /// Whether it is SQLite's rowid.
-    pub rowid: bool,
 }
 
 /// A foreign key.

@@ -89,7 +89,7 @@ pub(super) fn table(conn: &mut PgConnection, name: &str) -> QueryResult<Option<(
         columns: columns.into_iter().map(ColumnRow::info).collect(),
         unique: unique
             .into_iter()
-            .map(|row| UniqueInfo { columns: row.columns, partial: row.partial, binary: row.binary, rowid: false })
+            .map(|row| UniqueInfo { columns: row.columns, partial: row.partial, binary: row.binary })
             .collect(),
         triggers: table.triggers,
         // Functions are not read: any of them may.

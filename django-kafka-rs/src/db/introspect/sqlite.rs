@@ -4,61 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::{QueryResult, SqliteConnection};
 
-<<<<<<< HEAD:django-kafka-rs/src/db/introspect/sqlite.rs
 use super::{ColumnInfo, ForeignKey, Node, TableInfo, UniqueInfo, quoted};
-=======
-/// A table or view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableInfo {
-    /// Its columns, without hidden ones of virtual tables.
-    pub columns: Vec<ColumnInfo>,
-    /// What is unique: indices, the primary key, the rowid under its own name.
-    pub unique: Vec<UniqueInfo>,
-    /// The triggers' SQL.
-    pub triggers: Vec<String>,
-    /// Whether its SQL may contain a CHECK constraint.
-    pub checks: bool,
-}
-
-/// A column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ColumnInfo {
-    /// Its name.
-    pub name: String,
-    /// As the type was written.
-    pub declared: String,
-    /// Whether NULL is never stored in it.
-    pub not_null: bool,
-    /// Whether an insert can leave it out: it has a default, is generated, or is the rowid.
-    pub optional: bool,
-    /// Whether it is a part of the primary key.
-    pub primary_key: bool,
-    /// Whether SQLite computes it.
-    pub generated: bool,
-}
-
-/// Something unique.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UniqueInfo {
-    /// Its columns; `None` for an expression.
-    pub columns: Vec<Option<String>>,
-    /// Whether it covers some of the rows only.
-    pub partial: bool,
-    /// Whether it compares bytes: no other collation is in it.
-    pub binary: bool,
-}
-
-/// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ForeignKey {
-    /// The table that refers, in lower case.
-    pub child: String,
-    /// The table that is referred to, in lower case.
-    pub parent: String,
-    /// The columns that are referred to, in lower case; `None` where the primary key is meant.
-    pub parent_columns: Option<Vec<String>>,
-}
->>>>>>> main:django-kafka-rs/src/db/introspect.rs
 
 /// The table or view `name` in `schema` (`main` where none is said); `None` where there is none.
 pub(super) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Option<TableInfo>> {

@@ -215,12 +215,8 @@ fn outage(report: Report) -> String {
 #[test]
 fn a_locked_database_is_an_outage() {
     let bench = Bench::new(&ITEMS, PLAIN);
-<<<<<<< HEAD
     let Place::Folder(folder) = &bench.place else { panic!("a file was asked for") };
     let path = folder.path().join("rows.sqlite3");
-=======
-    let path = bench.folder.path().join("rows.sqlite3");
->>>>>>> main
     let mut other = diesel::SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let reason = outage(bench.apply(&records(&[(1, full(1))]), Verdict::Settle));

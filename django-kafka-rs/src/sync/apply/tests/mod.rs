@@ -196,11 +196,7 @@ const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
 
 /// A database with a topic's tables.
 struct Bench {
-<<<<<<< HEAD
     // Before the place that it is in.
-=======
-    folder: tempfile::TempDir,
->>>>>>> main
     database: Database,
     sync: ModelSync,
     place: Place,
@@ -238,11 +234,7 @@ impl Bench {
     fn open(settings: &DatabaseSettings, place: Place, topic: &'static ModelTopic, sql: &str) -> Self {
         let database = Database::open(settings).unwrap();
         migrations::run(&database, None).unwrap();
-<<<<<<< HEAD
         let mut bench = Self { database, sync: ModelSync::new(topic).unwrap(), place };
-=======
-        let mut bench = Self { folder, database, sync: ModelSync::new(topic).unwrap() };
->>>>>>> main
         bench.execute(sql);
         bench.sync.prepare(&bench.database).unwrap();
         bench

@@ -154,7 +154,6 @@ const PG_COMMON_CHILD: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT
     CREATE TRIGGER tie AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION tie();";
 
 pub(super) const PROFILES: &[Profile] = &[
-<<<<<<< HEAD
     Profile::new("plain", &ITEMS, PLAIN, PLAIN),
     Profile::new("not reduced", &ALL_ITEMS, CHECKED, CHECKED),
     Profile::new("checked", &ITEMS, CHECKED, CHECKED),
@@ -166,30 +165,12 @@ pub(super) const PROFILES: &[Profile] = &[
     Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED, CHECKED),
     Profile::new("triggers", &ITEMS, TRIGGER, PG_TRIGGER),
     Profile::new("collation", &ITEMS_BY_CODE, COLLATED, PG_COLLATED).key(&["code"]),
+    Profile::new("default that is refused", &ITEMS, REFUSED_DEFAULT, REFUSED_DEFAULT),
+    Profile::new("default that is taken", &ITEMS, TAKEN_DEFAULT, TAKEN_DEFAULT),
+    Profile::new("two ways to a parent", &FAMILY, TWO_WAYS, TWO_WAYS).family(),
     Profile::new("foreign key", &FAMILY, NO_ACTION, NO_ACTION).family(),
     Profile::new("cascade", &FAMILY, CASCADE, CASCADE).family(),
     Profile::new("common child", &FAMILY, COMMON_CHILD, PG_COMMON_CHILD).family(),
     Profile::new("tree", &ITEMS, TREE, TREE),
     Profile::new("hook", &ITEMS_WITH_HOOK, CALLS, CALLS),
-=======
-    Profile::new("plain", &ITEMS, PLAIN),
-    Profile::new("not reduced", &ALL_ITEMS, CHECKED),
-    Profile::new("checked", &ITEMS, CHECKED),
-    Profile::new("second unique index", &ITEMS, UNIQUE),
-    Profile::new("unique lookup that is not the key", &ITEMS_BY_CODE, UNIQUE).key(&["code"]),
-    Profile::new("key that can be null", &ITEMS, NULLABLE),
-    Profile::new("lookup without an index", &ITEMS, BARE),
-    Profile::new("two columns without an index", &ITEMS_BY_TWO, BARE).key(&["name", "code"]),
-    Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED),
-    Profile::new("triggers", &ITEMS, TRIGGER),
-    Profile::new("collation", &ITEMS_BY_CODE, COLLATED).key(&["code"]),
-    Profile::new("default that is refused", &ITEMS, REFUSED_DEFAULT),
-    Profile::new("default that is taken", &ITEMS, TAKEN_DEFAULT),
-    Profile::new("two ways to a parent", &FAMILY, TWO_WAYS).family(),
-    Profile::new("foreign key", &FAMILY, NO_ACTION).family(),
-    Profile::new("cascade", &FAMILY, CASCADE).family(),
-    Profile::new("common child", &FAMILY, COMMON_CHILD).family(),
-    Profile::new("tree", &ITEMS, TREE),
-    Profile::new("hook", &ITEMS_WITH_HOOK, CALLS),
->>>>>>> main
 ];
