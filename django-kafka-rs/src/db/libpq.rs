@@ -35,6 +35,7 @@ const WORDS: &[&str] = &[
 
 /// What is added where neither the string nor the environment says it: a server that is silent must not hold a
 /// partition for the hours that TCP waits. Seconds, but for `tcp_user_timeout` (milliseconds).
+#[cfg(feature = "postgres")]
 const ADDED: &[(&str, &str, &str)] = &[
     ("connect_timeout", "10", "PGCONNECT_TIMEOUT"),
     ("keepalives_idle", "30", ""),
@@ -55,6 +56,7 @@ pub(super) fn is_pairs(text: &str) -> bool {
 }
 
 /// The string with our timeouts, where it says nothing of them.
+#[cfg(feature = "postgres")]
 pub(super) fn with_timeouts(text: &str, environment: impl Fn(&str) -> bool) -> String {
     let said: Vec<String> = if is_url(text) {
         let query = text.split_once('?').map_or("", |(_, query)| query);
@@ -92,6 +94,7 @@ pub(super) fn masked_pairs(text: &str) -> String {
 
 /// What libpq says, without what it repeats of the connection string: a mistake there is told in words that may hold
 /// the password.
+#[cfg(feature = "postgres")]
 pub(super) fn masked_error(said: &str) -> String {
     let about_the_string = ["connection info string", "connection string", "URI", "percent-encoded"];
     if about_the_string.iter().any(|words| said.contains(words)) {
@@ -136,6 +139,7 @@ mod tests {
         assert!(!is_pairs("what=this.sqlite3") && !is_pairs("rows.sqlite3"));
     }
 
+    #[cfg(feature = "postgres")]
     #[test]
     fn timeouts_are_added_where_nothing_is_said() {
         let url = with_timeouts("postgres://h/d?connect_timeout=3", |_| false);
@@ -156,6 +160,7 @@ mod tests {
         assert_eq!(masked_pairs(text), "host=h password=*** user=me too options=***");
     }
 
+    #[cfg(feature = "postgres")]
     #[test]
     fn errors_about_the_string_are_not_repeated() {
         let text = masked_error("missing \"=\" after \"secret\" in connection info string\n");

@@ -12,18 +12,24 @@ pub(crate) struct Scratch {
     schema: String,
 }
 
+/// The server that `DATABASE_URL` names; `None`, said loudly, where it names none. CI sets it.
+#[cfg(test)]
+pub(crate) fn server() -> Option<String> {
+    let server = std::env::var("DATABASE_URL").ok().filter(|url| super::libpq::is_url(url));
+    if server.is_none() {
+        #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+        {
+            eprintln!("SKIPPED: DATABASE_URL names no PostgreSQL (postgres://…)");
+        }
+    }
+    server
+}
+
 impl Scratch {
-    /// A schema in the database that `DATABASE_URL` names; `None`, said loudly, where it names none. CI sets it.
+    /// A schema in the database that `DATABASE_URL` names, where it names one.
+    #[cfg(test)]
     pub(crate) fn new() -> Option<Self> {
-        let server = std::env::var("DATABASE_URL").ok().filter(|url| super::libpq::is_url(url));
-        let Some(server) = server else {
-            #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
-            {
-                eprintln!("SKIPPED: DATABASE_URL names no PostgreSQL (postgres://…)");
-            }
-            return None;
-        };
-        Some(Self::on(server).expect("DATABASE_URL names a PostgreSQL that lets us create a schema"))
+        Some(Self::on(server()?).expect("DATABASE_URL names a PostgreSQL that lets us create a schema"))
     }
 
     /// A schema in that database.
