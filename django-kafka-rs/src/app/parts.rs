@@ -1,7 +1,7 @@
 //! From declarations to running consumers.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,11 +11,13 @@ use std::time::Duration;
 use diesel_migrations::EmbeddedMigrations;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
-use tokio::sync::mpsc;
+use rdkafka::metadata::Metadata;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
+use super::session::Session;
 use super::{App, StartError};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
@@ -28,12 +30,14 @@ use crate::consumer::progress::Progress;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::context::{Context, States};
 use crate::db::{Database, migrations};
+use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
-use crate::topic::names::own_topics_pattern;
+use crate::topic::names::{self, own_topics_pattern};
 use crate::topic::{CustomTopic, HandlerSource};
+use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
 /// Events that wait for the engine at most; then the poll thread waits.
 const EVENTS_MAX: usize = 256;
@@ -45,6 +49,12 @@ pub(crate) struct ConsumeOptions {
     pub(crate) names: Vec<String>,
     /// End when every partition's end is handled.
     pub(crate) until_end: bool,
+}
+
+/// The broker, as it answered at the start.
+struct Reached {
+    asking: ClientConfig,
+    metadata: Metadata,
 }
 
 /// An application whose settings are loaded.
@@ -109,29 +119,34 @@ impl Parts {
     pub(crate) async fn start(mut self, options: ConsumeOptions) -> Result<Handle, StartError> {
         let consumers = self.resolve(&options.names)?;
         let services = Services::start(std::mem::take(&mut self.settings))?;
-        tokio::task::spawn_blocking(move || self.start_blocking(consumers, services, &options))
+        tokio::task::spawn_blocking(move || self.start_blocking(&consumers, services, &options))
             .await
             .map_err(|e| StartError::System(format!("start-up ended by a fault of ours: {e}")))?
     }
 
     fn start_blocking(
         mut self,
-        consumers: Vec<ResolvedConsumer>,
+        consumers: &[ResolvedConsumer],
         services: Services,
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
         let asking = services.asking_config()?;
-        reach_broker(&asking).map_err(StartError::Broker)?;
+        let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
+        let broker = Reached { asking, metadata };
         let database = services.open_database()?;
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
         }
-        self.create_embedded_topics(&services, &consumers)?;
+        let admin = TopicAdmin::new(broker.asking.clone(), services.embedded.clone(), services.settings.topics.clone());
+        let topics = self.needed_topics(&services, consumers);
+        // Consumers of retry topics find them sooner when they are there.
+        tokio::runtime::Handle::current().block_on(admin.ensure(topics));
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(&consumers, database.as_ref())?;
-        let start = Start { services: &services, context: &context, clock: &clock, options };
+        let tables = self.topic_tables(consumers, database.as_ref())?;
+        let start =
+            Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running = Vec::new();
         for (consumer, topics) in consumers.iter().zip(tables) {
             running.extend(self.start_consumer(consumer, topics, &start)?);
@@ -139,19 +154,24 @@ impl Parts {
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
 
-    /// The mock broker creates topics at the first message; a consumer finds them sooner when they are there.
-    fn create_embedded_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Result<(), StartError> {
-        let Some(broker) = &services.embedded else { return Ok(()) };
-        let variables = &services.settings.topic_variables;
+    /// The topics that are to be there before the consumers start: those of retries, and in embedded mode also the
+    /// declared ones, which nobody else creates.
+    fn needed_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Vec<Wanted> {
+        let suffixes = services.settings.suffixes();
+        let mut topics: Vec<Wanted> = consumers.iter().flat_map(|consumer| consumer.retry_topics(suffixes)).collect();
+        if services.embedded.is_some() {
+            topics.extend(self.declared_topics(&services.settings, consumers));
+        }
+        topics
+    }
+
+    /// The declared topics with one name.
+    pub(crate) fn declared_topics(&self, settings: &Settings, consumers: &[ResolvedConsumer]) -> BTreeSet<Wanted> {
         let declared = self.registry.topics.iter().filter(|topic| !topic.is_regex());
-        let names = declared.filter_map(|topic| crate::topic::names::substitute(topic.name, variables, false).ok());
+        let names = declared.filter_map(|topic| names::substitute(topic.name, &settings.topic_variables, false).ok());
         let consumed = consumers.iter().flat_map(|consumer| &consumer.topics);
         let consumed = consumed.filter(|topic| !topic.name.starts_with('^')).map(|topic| topic.name.clone());
-        let retries = consumers.iter().flat_map(|consumer| consumer.retry_topics(services.settings.suffixes()));
-        for name in names.chain(consumed).chain(retries.map(|retry| retry.name)) {
-            broker.create_topic(&name).map_err(|e| StartError::Broker(e.to_string()))?;
-        }
-        Ok(())
+        names.chain(consumed).map(|name| Wanted { name, kind: Kind::Declared }).collect()
     }
 
     /// Makes every topic's handler and checks the models' tables: all mistakes of all consumers at once.
@@ -251,14 +271,15 @@ impl Parts {
     ) -> Result<Running, StartError> {
         let settings = &start.services.settings;
         let until_end = start.options.until_end;
-        let name: Arc<str> = match is_retry {
-            false => resolved.declaration.type_name.into(),
-            true => format!("{}.retry", resolved.declaration.type_name).into(),
+        let name: Arc<str> = if is_retry {
+            format!("{}.retry", resolved.declaration.type_name).into()
+        } else {
+            resolved.declaration.type_name.into()
         };
         let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let session = Session::of(&config);
-        let fence = Fence::new(session.timeout);
+        let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
+        let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
         let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
@@ -285,6 +306,7 @@ impl Parts {
                 context: start.context.clone(),
                 producer: start.context.producer().clone(),
                 clock: start.clock.clone(),
+                topics: start.admin.clone(),
                 cancel: CancellationToken::new(),
             },
             clock: start.clock.clone(),
@@ -293,17 +315,20 @@ impl Parts {
             lapse_hold: session.heartbeat * 2,
         };
         let stop_polling = StopPolling::default();
-        let (final_positions, last_commit) = std_mpsc::channel();
-        let poll_thread = spawn_poll_thread(
-            &name,
-            consumer.clone(),
-            sender.clone(),
-            stop_polling.flag(),
-            last_commit,
+        let (drained, engine_drained) = std_mpsc::channel();
+        let (closed, poll_thread) = oneshot::channel();
+        PollThread {
+            consumer: consumer.clone(),
+            sender: sender.clone(),
+            stop: stop_polling.flag(),
+            drained: engine_drained,
             // Polling says that the process lives: often enough for its session.
-            settings.polling_frequency.min(session.timeout / 4),
-        )?;
-        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
+            poll_timeout: settings.polling_frequency.min(session.timeout / 4),
+            closed,
+            broker: start.services.embedded.clone(),
+        }
+        .spawn(&name)?;
+        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, drained };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
     }
@@ -312,26 +337,11 @@ impl Parts {
 /// What all consumers are started with.
 struct Start<'s> {
     services: &'s Services,
+    broker: &'s Reached,
+    admin: &'s TopicAdmin,
     context: &'s Context,
     clock: &'s Clock,
     options: &'s ConsumeOptions,
-}
-
-/// How a group notices that a member is gone.
-struct Session {
-    timeout: Duration,
-    heartbeat: Duration,
-}
-
-impl Session {
-    /// As configured, or librdkafka's defaults.
-    fn of(config: &ClientConfig) -> Self {
-        let ms = |key, default| {
-            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
-            Duration::from_millis(ms)
-        };
-        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
-    }
 }
 
 /// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.
@@ -342,9 +352,10 @@ fn consumer_config(
     settings: &Settings,
     until_end: bool,
 ) -> Result<ClientConfig, StartError> {
-    let kind = match is_retry {
-        false => ClientKind::Consumer(&resolved.declaration, &resolved.group),
-        true => ClientKind::RetryConsumer(&resolved.declaration, &resolved.group),
+    let kind = if is_retry {
+        ClientKind::RetryConsumer(&resolved.declaration, &resolved.group)
+    } else {
+        ClientKind::Consumer(&resolved.declaration, &resolved.group)
     };
     let own = settings.client_config(kind, &environment)?;
     let mut config = ClientConfig::new();
@@ -380,24 +391,33 @@ fn limits(resolved: &ResolvedConsumer, settings: &Settings) -> (LaneLimits, usiz
     (limits, batch.workers.max(1) as usize)
 }
 
-fn spawn_poll_thread(
-    name: &str,
+/// What the poll thread of a consumer is started with.
+struct PollThread {
     consumer: Arc<KafkaConsumer>,
     sender: mpsc::Sender<Event>,
     stop: Arc<AtomicBool>,
-    last_commit: std_mpsc::Receiver<crate::consumer::event::Positions>,
+    drained: std_mpsc::Receiver<()>,
     poll_timeout: Duration,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let body = move || {
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            poll::run(consumer, &sender, &stop, &last_commit, poll_timeout);
-        }));
-        if polled.is_err() {
-            let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
-        }
-    };
-    std::thread::Builder::new()
-        .name(format!("poll {name}"))
-        .spawn(body)
-        .map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+    /// Told, by being dropped, when the consumer is closed.
+    closed: oneshot::Sender<()>,
+    /// A consumer that closes without its broker waits long: the embedded one lives until then.
+    broker: Option<Arc<EmbeddedBroker>>,
+}
+
+impl PollThread {
+    fn spawn(self, name: &str) -> Result<(), StartError> {
+        let body = move || {
+            let Self { consumer, sender, stop, drained, poll_timeout, closed, broker } = self;
+            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                poll::run(consumer, &sender, &stop, &drained, poll_timeout);
+            }));
+            if polled.is_err() {
+                let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
+            }
+            drop(closed);
+            drop(broker);
+        };
+        let spawned = std::thread::Builder::new().name(format!("poll {name}")).spawn(body);
+        spawned.map(drop).map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+    }
 }

@@ -22,6 +22,7 @@ use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
 use crate::sync::{Outcome, Stop as SyncStop, Verdict};
 use crate::topic::names::DerivedNames;
+use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
 /// What a batch needs besides its messages.
 #[derive(Clone)]
@@ -32,6 +33,7 @@ pub(crate) struct BatchEnvironment {
     pub(crate) context: Context,
     pub(crate) producer: Producer,
     pub(crate) clock: Clock,
+    pub(crate) topics: TopicAdmin,
     /// Asks the batch to end early.
     pub(crate) cancel: CancellationToken,
 }
@@ -100,7 +102,7 @@ async fn run_custom(
                     handled.stop = Some(Stop::Retry(delay));
                     break;
                 }
-                decision => handled.settled.push(Settled { index, attempts, error, decision }),
+                decision => handled.settled.push(Settled { index, error, attempts, decision }),
             }
         }
         handled.count = index + 1;
@@ -137,7 +139,7 @@ async fn run_models(
             if let Outcome::Failed(error) = outcome {
                 let decision = decision_of(index).unwrap_or(Decision::DeadLetter);
                 let attempts = judge.attempts(index, &records[index]);
-                handled.settled.push(Settled { index, attempts, error, decision });
+                handled.settled.push(Settled { index, error, attempts, decision });
             }
         }
         handled.stop = report.stop.map(|stop| match stop {
@@ -220,6 +222,11 @@ async fn settle(
             outgoing.push(message);
         }
     }
+    if !outgoing.is_empty() {
+        env.topics
+            .ensure(leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic)))
+            .await;
+    }
     // All are queued at once and awaited together; the producer keeps their order.
     let mut sends = Vec::with_capacity(outgoing.len());
     for message in &outgoing {
@@ -240,6 +247,19 @@ async fn settle(
         }
     }
     result
+}
+
+/// The topic that a message leaves for.
+fn wanted(record: &RawRecord, settled: &Settled, message: &Outgoing, topic: &TopicRuntime) -> Wanted {
+    let origin = record.origin().topic.to_string();
+    let kind = match settled.decision {
+        Decision::Hop { .. } => {
+            let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
+            Kind::Retry { origin, horizon }
+        }
+        _ => Kind::DeadLetter { origin },
+    };
+    Wanted { name: message.topic.clone(), kind }
 }
 
 fn say_dead_letter(topic: &TopicRuntime, record: &RawRecord, settled: &Settled, env: &BatchEnvironment) {

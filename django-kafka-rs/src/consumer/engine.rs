@@ -1,7 +1,7 @@
 //! The engine: one loop per consumer, which owns its state. It is told what happened (`event`), and starts batches,
 //! stores offsets, pauses and resumes. It never blocks and never waits for a batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -100,7 +100,7 @@ struct LaneState {
 
 struct Revocation {
     partitions: Vec<PartitionId>,
-    done: std_mpsc::SyncSender<Positions>,
+    done: std_mpsc::SyncSender<()>,
     deadline: Instant,
 }
 
@@ -111,8 +111,8 @@ pub(crate) struct Wiring {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Stops the poll thread's polling.
     pub(crate) stop_polling: StopPolling,
-    /// Where the poll thread waits for what to commit last.
-    pub(crate) final_positions: std_mpsc::Sender<Positions>,
+    /// Tells the poll thread that everything handled is stored.
+    pub(crate) drained: std_mpsc::Sender<()>,
 }
 
 /// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
@@ -141,6 +141,8 @@ pub(crate) struct Engine {
     config: EngineConfig,
     wiring: Wiring,
     lanes: HashMap<PartitionId, LaneState>,
+    /// What the client holds as paused. It keeps that when a partition goes and comes back.
+    paused: HashSet<PartitionId>,
     revocations: Vec<Revocation>,
     generation: u64,
     busy: usize,
@@ -157,6 +159,7 @@ impl Engine {
             config,
             wiring,
             lanes: HashMap::new(),
+            paused: HashSet::new(),
             revocations: Vec::new(),
             generation: 0,
             busy: 0,
@@ -203,6 +206,7 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Records(records) => self.deliver(records),
+            Event::Taken(done) => drop(done.try_send(())),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
                 for partition in &partitions {
@@ -289,6 +293,9 @@ impl Engine {
         self.is_assigned = true;
         for id in partitions {
             self.drop_lane(&id);
+            if self.paused.contains(&id) {
+                self.set_paused(&id, false);
+            }
             let Some(topic) = self.config.find(&id.0).cloned() else {
                 tracing::warn!(topic = &*id.0, "assigned, but no declared topic matches it");
                 continue;
@@ -359,12 +366,22 @@ impl Engine {
 
     fn pause_or_resume(&mut self, id: &PartitionId) {
         let Some(state) = self.lanes.get_mut(id) else { return };
-        let Some(pause) = state.lane.change_of_pause() else { return };
+        if let Some(pause) = state.lane.change_of_pause() {
+            self.set_paused(id, pause);
+        }
+    }
+
+    fn set_paused(&mut self, id: &PartitionId, pause: bool) {
         // The list must not outlive this call: kept, it would make the consumer's drop hang.
         let mut partition = rdkafka::TopicPartitionList::with_capacity(1);
         partition.add_partition(&id.0, id.1);
-        let result =
-            if pause { self.wiring.consumer.pause(&partition) } else { self.wiring.consumer.resume(&partition) };
+        let result = if pause {
+            self.paused.insert(id.clone());
+            self.wiring.consumer.pause(&partition)
+        } else {
+            self.paused.remove(id);
+            self.wiring.consumer.resume(&partition)
+        };
         if let Err(error) = result {
             tracing::warn!(topic = &*id.0, partition = id.1, "pause or resume: {error}");
         }
@@ -379,11 +396,10 @@ impl Engine {
                 open.push(revocation);
                 continue;
             }
-            let positions = self.positions(revocation.partitions.iter());
             for id in &revocation.partitions {
                 self.drop_lane(id);
             }
-            let _ = revocation.done.try_send(positions);
+            let _ = revocation.done.try_send(());
         }
         self.revocations = open;
     }
@@ -392,10 +408,6 @@ impl Engine {
         if let Some(state) = self.lanes.remove(id) {
             state.cancel.cancel();
         }
-    }
-
-    fn positions<'p>(&self, ids: impl Iterator<Item = &'p PartitionId>) -> Positions {
-        ids.filter_map(|id| Some((id.clone(), self.lanes.get(id)?.lane.position()?))).collect()
     }
 
     fn is_finished(&self) -> bool {
@@ -434,21 +446,20 @@ impl Engine {
         })
     }
 
-    /// Hands the poll thread what to commit, after letting go of the consumer, which it drops.
+    /// Lets go of the consumer, which the poll thread then drops.
     fn leave(mut self, ended: Ended) -> Ended {
-        let positions = self.positions(self.lanes.keys());
         for state in self.lanes.values() {
             state.cancel.cancel();
         }
         for revocation in self.revocations.drain(..) {
-            let _ = revocation.done.try_send(Positions::new());
+            let _ = revocation.done.try_send(());
         }
-        let Wiring { consumer, sender, events, final_positions, .. } = self.wiring;
+        let Wiring { consumer, sender, events, drained, .. } = self.wiring;
         drop(consumer);
         // Closed before the consumer is: its last rebalance must find nobody waiting.
         drop(events);
         drop(sender);
-        let _ = final_positions.send(positions);
+        let _ = drained.send(());
         ended
     }
 
@@ -473,7 +484,7 @@ impl Engine {
             };
             (id.clone(), lane)
         });
-        Snapshot { lanes: lanes.collect(), is_assigned: self.is_assigned }
+        Snapshot { lanes: lanes.collect() }
     }
 }
 

@@ -2,13 +2,13 @@
 //! Pure; all mistakes at once, each with the place of its declaration.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::Registry;
 use crate::consumer::{ConsumerDeclaration, TopicEntry};
 use crate::settings::Settings;
 use crate::topic::names::{self, DerivedNames, Suffixes, derived_name_conflicts};
 use crate::topic::{HandlerSource, RetryMode, RetrySettings};
+use crate::topic_admin::{Kind, Wanted};
 
 /// A consumer whose names are known.
 #[derive(Debug, Clone)]
@@ -28,31 +28,31 @@ pub(crate) struct ResolvedTopic {
     pub(crate) retry: Option<RetrySettings>,
 }
 
-/// A retry topic that a consumer fills.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RetryTopic {
-    pub(crate) name: String,
-    /// The topic whose messages are retried there.
-    pub(crate) origin: String,
-    /// From a message's first failure to its last retry, at most.
-    pub(crate) horizon: Duration,
-}
-
 impl ResolvedConsumer {
     /// The retry topics of its topics with one name. Those of a pattern are known when a message of theirs fails.
-    pub(crate) fn retry_topics(&self, suffixes: Suffixes<'_>) -> Vec<RetryTopic> {
+    pub(crate) fn retry_topics(&self, suffixes: Suffixes<'_>) -> Vec<Wanted> {
         let mut found = Vec::new();
         for topic in self.topics.iter().filter(|topic| !topic.name.starts_with('^')) {
             let Some(retry) = topic.retry.filter(|retry| retry.mode == RetryMode::NonBlocking) else { continue };
             let last = u32::try_from(retry.max_retries).unwrap_or(0);
             let names = DerivedNames { group: &self.group, topic: &topic.name, suffixes };
-            found.extend((1..=last).map(|n| RetryTopic {
+            found.extend((1..=last).map(|n| Wanted {
                 name: names.retry_topic(n),
-                origin: topic.name.clone(),
-                horizon: retry.horizon(),
+                kind: Kind::Retry { origin: topic.name.clone(), horizon: retry.horizon() },
             }));
         }
         found
+    }
+
+    /// The dead letter topics of its topics with one name.
+    pub(crate) fn dead_letter_topics(&self, suffixes: Suffixes<'_>) -> Vec<Wanted> {
+        let exact = self.topics.iter().filter(|topic| !topic.name.starts_with('^'));
+        exact
+            .map(|topic| Wanted {
+                name: DerivedNames { group: &self.group, topic: &topic.name, suffixes }.dead_letter_topic(),
+                kind: Kind::DeadLetter { origin: topic.name.clone() },
+            })
+            .collect()
     }
 }
 
@@ -247,7 +247,6 @@ mod tests {
             &[ORDERS, SAME, OWN, RETRIED],
             &expect![[r#"
                 src/main.rs:9: consumer `Crm`: the topics `Order` and `Same` have the same name, `shop.orders`: a message can have one handler only
-                src/main.rs:4: topic `Retried`: non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for the failing message, and goes on after `max_retries`
                 src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]],
         );
         check(
