@@ -1,9 +1,10 @@
-//! One test binary, against the embedded broker and SQLite: nothing has to be installed.
+//! One test binary, against the embedded broker and SQLite: nothing has to be installed. With `DATABASE_URL` set, PostgreSQL too.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
 mod custom;
 mod derive;
+mod postgres;
 mod retry_topics;
 mod service;
 mod tidy;
