@@ -107,8 +107,9 @@ impl Contender {
                 command.env("DJANGO_KAFKA__DATABASE_URL", place.url);
                 command.env("DJANGO_KAFKA__TOPIC_VARIABLES__TOPIC", place.topic);
                 command.env("DJANGO_KAFKA__TOPIC_VARIABLES__GROUP", place.group);
-                // To try settings by hand: `DJANGO_KAFKA__BATCH__MAX=2000 just bench`.
-                command.envs(std::env::vars().filter(|(name, _)| name.starts_with("DJANGO_KAFKA__BATCH__")));
+                // To try settings: `DJANGO_KAFKA__BATCH__MAX=500 just bench`, `PGOPTIONS='-c work_mem=64MB' just bench`.
+                let tried = |name: &str| name.starts_with("DJANGO_KAFKA__BATCH__") || name == "PGOPTIONS";
+                command.envs(std::env::vars().filter(|(name, _)| tried(name)));
             }
             Self::ByHand => {
                 command = Command::new(std::env::current_exe()?);
