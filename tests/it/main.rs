@@ -5,5 +5,7 @@
 mod bad_input;
 mod custom;
 mod derive;
+mod engine;
+mod handlers;
 mod service;
 mod tidy;

@@ -54,7 +54,8 @@ pub(crate) struct Parts {
     states: States,
     migrations: Option<EmbeddedMigrations>,
     error_handler: Option<ErrorHandler>,
-    topics: HashMap<TypeId, Box<dyn CustomTopic>>,
+    /// The topics' values: given by the application, or made when first needed. All consumers share them.
+    topics: HashMap<TypeId, Arc<dyn CustomTopic>>,
 }
 
 impl Parts {
@@ -196,12 +197,17 @@ impl Parts {
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
         match source() {
-            HandlerSource::Custom(construct) => match self.topics.remove(&type_id).or_else(construct) {
-                Some(topic) => Ok(Some(Handler::Custom(topic))),
-                None => Err("it has fields and no `Default`, so its value has to be given: \
+            HandlerSource::Custom(construct) => {
+                match self.topics.get(&type_id).cloned().or_else(|| construct().map(Arc::from)) {
+                    Some(topic) => {
+                        self.topics.insert(type_id, topic.clone());
+                        Ok(Some(Handler::Custom(topic)))
+                    }
+                    None => Err("it has fields and no `Default`, so its value has to be given: \
                              `App::from_linked().topic(…)`"
-                    .to_owned()),
-            },
+                        .to_owned()),
+                }
+            }
             HandlerSource::Models(model_topic) => {
                 let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
                 let Some(database) = database else {

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,11 @@ use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
 use crate::sync::{Outcome, Stop as SyncStop, Verdict};
 use crate::topic::names::DerivedNames;
+
+/// How long a batch of handlers' messages goes on at most, beside its last message. Then what is done is stored and
+/// the rest is a batch of its own: slow handlers must not hold back a rebalance, a shutdown or the commit of what
+/// is done.
+const CUSTOM_BATCH_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What a batch needs besides its messages.
 #[derive(Clone)]
@@ -83,8 +88,9 @@ async fn run_custom(
     let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
     let judge = Judge::new(topic, failures);
     let mut handled = Handled::default();
+    let started = Instant::now();
     for (index, record) in records.iter().enumerate() {
-        if env.cancel.is_cancelled() {
+        if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
             handled.stop = Some(Stop::Cancelled);
             break;
         }

@@ -79,7 +79,7 @@ pub(crate) enum Stop {
     Retry(Duration),
     /// The database is away: the rest is tried again; no attempt is counted.
     Outage,
-    /// The batch was told to end early.
+    /// The batch was told to end early, or had taken long enough: the rest is a batch of its own, if the lane lives.
     Cancelled,
 }
 
