@@ -242,7 +242,10 @@ impl Parts {
         let session = Session::of(&config);
         let fence = Fence::new(session.timeout);
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), options.until_end);
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), options.until_end);
+        if services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
+            poll_context = poll_context.asking_starts();
+        }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.context().attach(&consumer);

@@ -248,9 +248,9 @@ impl Engine {
         }
     }
 
-    fn assign(&mut self, partitions: Vec<PartitionId>) {
+    fn assign(&mut self, partitions: Vec<(PartitionId, Option<i64>)>) {
         self.is_assigned = true;
-        for id in partitions {
+        for (id, start) in partitions {
             self.drop_lane(&id);
             let Some(topic) = self.config.topics.find(&id.0).cloned() else {
                 tracing::warn!(topic = &*id.0, "assigned, but no declared topic matches it");
@@ -258,7 +258,7 @@ impl Engine {
             };
             self.generation += 1;
             let state = LaneState {
-                lane: Lane::new(self.config.limits),
+                lane: Lane::new(self.config.limits, start),
                 topic,
                 generation: self.generation,
                 cancel: CancellationToken::new(),

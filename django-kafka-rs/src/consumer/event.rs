@@ -20,8 +20,8 @@ pub(crate) type Positions = HashMap<PartitionId, i64>;
 pub(crate) enum Event {
     /// From the poll thread: messages, each partition's in order.
     Records(Vec<RawRecord>),
-    /// From the poll thread: partitions are ours.
-    Assigned(Vec<PartitionId>),
+    /// From the poll thread: partitions are ours, each with the offset that reading starts from, where it is known.
+    Assigned(Vec<(PartitionId, Option<i64>)>),
     /// From the poll thread, which waits for the answer: partitions go to somebody else. The answer is what to commit.
     Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<Positions> },
     /// From the poll thread: partitions are somebody else's already.

@@ -45,7 +45,7 @@ pub(crate) struct Lane {
     paused: bool,
     /// The message at the head failed this often, while its offset is this.
     failing: Option<(i64, u32)>,
-    /// The offset of the newest message delivered.
+    /// The offset of the newest message delivered, or the one before the start.
     delivered: Option<i64>,
     /// The offset to store: behind the last message handled.
     position: Option<i64>,
@@ -84,7 +84,8 @@ pub(crate) enum Stop {
 }
 
 impl Lane {
-    pub(crate) fn new(limits: LaneLimits) -> Self {
+    /// `start`: the offset that reading starts from, where it is known.
+    pub(crate) fn new(limits: LaneLimits, start: Option<i64>) -> Self {
         Self {
             limits,
             buffer: VecDeque::new(),
@@ -93,7 +94,7 @@ impl Lane {
             state: State::Idle,
             paused: false,
             failing: None,
-            delivered: None,
+            delivered: start.map(|offset| offset - 1),
             position: None,
             at_end: false,
             outages: 0,
@@ -303,7 +304,7 @@ mod tests {
     }
 
     fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
-        let mut lane = Lane::new(LIMITS);
+        let mut lane = Lane::new(LIMITS, None);
         for offset in offsets {
             assert_eq!(lane.deliver(record(offset), now), Delivered::Accepted);
         }
@@ -355,7 +356,7 @@ mod tests {
     #[test]
     fn lingers_only_while_there_is_room_in_the_batch() {
         let now = Instant::now();
-        let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS });
+        let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS }, None);
         lane.deliver(record(0), now);
         assert!(lane.take_batch(now).is_none());
         assert_eq!(lane.wakes_at(), Some(now + Duration::from_millis(5)));
@@ -368,7 +369,7 @@ mod tests {
     #[test]
     fn bounds_a_batch_by_bytes_but_lets_one_large_message_through() {
         let now = Instant::now();
-        let mut lane = Lane::new(LIMITS);
+        let mut lane = Lane::new(LIMITS, None);
         lane.deliver(sized(0, 50_000), now);
         lane.deliver(sized(1, 9_000), now);
         lane.deliver(sized(2, 9_000), now);
@@ -404,6 +405,14 @@ mod tests {
         assert_eq!(lane.expected_offset(), Some(4));
     }
 
+    #[test]
+    fn expects_its_start_first() {
+        assert_eq!(Lane::new(LIMITS, None).expected_offset(), None);
+        let mut lane = Lane::new(LIMITS, Some(3));
+        assert_eq!((lane.expected_offset(), lane.position()), (Some(3), None));
+        assert_eq!(lane.deliver(record(3), Instant::now()), Delivered::Accepted);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
         /// Whatever is handled, fails, or is held up: every message is handled once and in order, and the offset to
@@ -414,7 +423,7 @@ mod tests {
             steps in proptest::collection::vec((0_usize..6, 0_u8..4), 1..80),
         ) {
             let mut now = Instant::now();
-            let mut lane = Lane::new(LIMITS);
+            let mut lane = Lane::new(LIMITS, None);
             let mut offsets = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
             let mut delivered = vec![];
             let mut handled = vec![];
