@@ -324,9 +324,9 @@ async fn functions_that_fail_or_panic() {
     let letters = check(&app, "shop.items", 2, &messages, expect![[r#"
         1: field `name`: a name has at least one letter
         2: reading the message panicked: assertion `left != right` failed: the name that panics left: "panics" right: "panics"
-        3: the index does not answer
-        4: the `after` function panicked: assertion `left != right` failed: the hook that panics left: "hook panics" right: "hook panics"
-        5: UNIQUE constraint failed: shelves.id
+        3: the `after` function failed: the index does not answer
+        4: the `after` function failed: it panicked: assertion `left != right` failed: the hook that panics left: "hook panics" right: "hook panics"
+        5: the `after` function failed: UNIQUE constraint failed: shelves.id
     "#]]).await;
     assert_eq!(item_ids(&app).await, [1, 3]);
     let shelves: Vec<Shelf> = app.sqlite(|conn| shelves::table.select(Shelf::as_select()).load(conn)).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use django_kafka_rs::db::DbConn;
@@ -229,4 +230,56 @@ async fn a_format_of_the_user_s_own_feeds_a_model() {
     assert_eq!(pets.iter().map(|p| (p.id, p.name.as_str())).collect::<Vec<_>>(), [(1, "rex")]);
     let letters = app.dead_letters("pets.semicolons").await.unwrap();
     assert_eq!(letters.iter().map(|l| l.summary.as_str()).collect::<Vec<_>>(), ["value: `three` is no id"]);
+}
+
+// ---- A database that is away
+
+/// The error of a handler that hides what the database said.
+#[derive(Debug, thiserror::Error)]
+#[error("my own words")]
+struct MyOwnWords;
+
+#[topic(name = "patient", register = false)]
+struct Patient;
+impl TopicConsumer for Patient {
+    async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
+        let name = record.value()?;
+        assert_eq!(record.attempt(), 0, "waiting for the database is no attempt");
+        let write = cx.sqlite(move |conn| {
+            diesel::insert_into(pets::table).values((pets::id.eq(1), pets::name.eq(name))).execute(conn)
+        });
+        write.await.map_err(|_| MyOwnWords)?;
+        Ok(())
+    }
+}
+
+#[consumer(group = "patients", topics(Patient))]
+struct Patients;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_waits_for_a_database_that_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pets.sqlite3").to_str().unwrap().to_owned();
+    let mut settings = Settings::default();
+    settings.database_url = Some(path.clone());
+    settings.database.busy_timeout = Duration::from_millis(10);
+    let app = App::builder().consumer(Patients).settings(settings).migrations(MIGRATIONS);
+    let app = TestApp::start(app).await.unwrap();
+    let mut other = SqliteConnection::establish(&path).unwrap();
+    diesel::sql_query("BEGIN IMMEDIATE").execute(&mut other).unwrap();
+    app.produce("patient", "key", "rex").await.unwrap();
+    for _ in 0..3 {
+        app.settle().await.unwrap();
+        app.advance(Duration::from_secs(30)).await;
+    }
+    assert_eq!(app.summary().handled, 0);
+    diesel::sql_query("COMMIT").execute(&mut other).unwrap();
+    app.settle().await.unwrap();
+    app.advance(Duration::from_secs(30)).await;
+    app.settle().await.unwrap();
+    assert_eq!((app.summary().handled, app.summary().dead_lettered), (1, 0));
+    // An error of the row itself is the handler's own.
+    app.produce("patient", "key", "again").await.unwrap();
+    app.settle().await.unwrap();
+    assert_eq!(app.dead_letters("patient").await.unwrap()[0].summary, "my own words");
 }

@@ -95,8 +95,14 @@ async fn run_custom(
             break;
         }
         let attempt = if index == 0 { failures } else { 0 };
+        // Of a message before, whose handler made the best of it.
+        env.context.take_outage();
         let result = catch_panic(handler.consume(record.clone(), attempt, &env.context)).await;
         if let Err(error) = result {
+            if let Some(stop) = not_its_own_fault(topic, &error, env) {
+                handled.stop = Some(stop);
+                break;
+            }
             match judge.decide(index, record, &error) {
                 Decision::Retry(delay) => {
                     handled.stop = Some(Stop::Retry(delay));
@@ -108,6 +114,16 @@ async fn run_custom(
         handled.count = index + 1;
     }
     handled
+}
+
+/// Whether a handler failed because the database is away or the partition is: judged by these, not by its error.
+fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvironment) -> Option<Stop> {
+    if !env.context.may_commit() {
+        return Some(Stop::Cancelled);
+    }
+    let reason = env.context.take_outage()?;
+    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason} (the handler: {error})");
+    Some(Stop::Outage)
 }
 
 /// Decoding and writing block, so they run on a blocking thread.
