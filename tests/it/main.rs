@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
+mod bad_input;
 mod custom;
 mod derive;
+mod engine;
+mod handlers;
 mod retry_topics;
 mod service;
 mod tidy;

@@ -289,9 +289,9 @@ impl Engine {
         }
     }
 
-    fn assign(&mut self, partitions: Vec<PartitionId>) {
+    fn assign(&mut self, partitions: Vec<(PartitionId, Option<i64>)>) {
         self.is_assigned = true;
-        for id in partitions {
+        for (id, start) in partitions {
             self.drop_lane(&id);
             if self.paused.contains(&id) {
                 self.set_paused(&id, false);
@@ -302,7 +302,7 @@ impl Engine {
             };
             self.generation += 1;
             let state = LaneState {
-                lane: Lane::new(self.config.limits),
+                lane: Lane::new(self.config.limits, start),
                 topic,
                 generation: self.generation,
                 cancel: CancellationToken::new(),
