@@ -47,6 +47,13 @@ pub(crate) struct ConsumeOptions {
     pub(crate) until_end: bool,
 }
 
+/// A consumer that ends where its topics end.
+#[derive(Debug, Clone, Copy)]
+struct UntilEnd {
+    /// Whether the broker has any of its topics.
+    has_topics: bool,
+}
+
 /// An application whose settings are loaded.
 pub(crate) struct Parts {
     pub(crate) registry: Registry,
@@ -122,7 +129,7 @@ impl Parts {
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
         let asking = services.asking_config()?;
-        reach_broker(&asking).map_err(StartError::Broker)?;
+        let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
         let database = services.open_database()?;
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
@@ -134,7 +141,11 @@ impl Parts {
         let tables = self.topic_tables(&consumers, database.as_ref())?;
         let mut running = Vec::new();
         for (consumer, topics) in consumers.into_iter().zip(tables) {
-            running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, options)?);
+            // The embedded broker has got its topics since.
+            let has_topics = services.embedded.is_some()
+                || metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
+            let until_end = options.until_end.then_some(UntilEnd { has_topics });
+            running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, until_end)?);
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
@@ -233,16 +244,16 @@ impl Parts {
         services: &Services,
         context: &Context,
         clock: &Clock,
-        options: &ConsumeOptions,
+        until_end: Option<UntilEnd>,
     ) -> Result<Running, StartError> {
         let settings = &services.settings;
         let name: Arc<str> = resolved.declaration.type_name.into();
-        let config = consumer_config(resolved, &topics, settings, options)?;
+        let config = consumer_config(resolved, &topics, settings, until_end.is_some())?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config);
         let fence = Fence::new(session.timeout);
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), options.until_end);
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end.is_some());
         if services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
             poll_context = poll_context.asking_starts();
         }
@@ -257,7 +268,8 @@ impl Parts {
             topics,
             limits,
             workers,
-            until_end: options.until_end,
+            until_end: until_end.is_some(),
+            has_no_topics: until_end.is_some_and(|end| !end.has_topics),
             detects_gaps: services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
             environment: BatchEnvironment {
@@ -312,7 +324,7 @@ fn consumer_config(
     resolved: &ResolvedConsumer,
     topics: &TopicTable,
     settings: &Settings,
-    options: &ConsumeOptions,
+    until_end: bool,
 ) -> Result<ClientConfig, StartError> {
     let kind = ClientKind::Consumer(&resolved.declaration, &resolved.group);
     let own = settings.client_config(kind, &environment)?;
@@ -325,7 +337,7 @@ fn consumer_config(
         config.set(key, value);
     }
     config.set("enable.auto.commit", "true");
-    config.set("enable.partition.eof", if options.until_end { "true" } else { "false" });
+    config.set("enable.partition.eof", if until_end { "true" } else { "false" });
     if topics.has_patterns() {
         let mut blacklist = own_topics_pattern(&resolved.group, settings.suffixes());
         if let Some(own) = config.get("topic.blacklist").filter(|own| !own.is_empty()) {
