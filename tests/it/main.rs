@@ -7,5 +7,6 @@ mod custom;
 mod derive;
 mod engine;
 mod handlers;
+mod models;
 mod service;
 mod tidy;
