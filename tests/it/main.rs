@@ -7,6 +7,7 @@ mod custom;
 mod derive;
 mod engine;
 mod handlers;
+mod models;
 mod retry_topics;
 mod service;
 mod tidy;

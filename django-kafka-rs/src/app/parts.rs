@@ -283,6 +283,9 @@ impl Parts {
             resolved.declaration.type_name.into()
         };
         let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
+        // The embedded broker has got its topics since.
+        let has_topics = start.services.embedded.is_some()
+            || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
@@ -306,6 +309,7 @@ impl Parts {
             limits,
             workers,
             until_end,
+            has_no_topics: until_end && !has_topics,
             detects_gaps: start.services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
             environment: BatchEnvironment {
