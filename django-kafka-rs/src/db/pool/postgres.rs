@@ -20,8 +20,8 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    pub(super) fn new(url: String) -> Self {
-        let url = libpq::with_timeouts(&url, |variable| std::env::var_os(variable).is_some());
+    pub(super) fn new(url: &str) -> Self {
+        let url = libpq::with_timeouts(url, |variable| std::env::var_os(variable).is_some());
         Self { url }
     }
 
