@@ -23,6 +23,42 @@ pub use crate::topic::{
     RetrySettings, Text, Topic, TopicDeclaration,
 };
 
+/// Expands to its content where the runtime has PostgreSQL: generated code follows the runtime's features, not the
+/// user's crate's.
+#[cfg(feature = "postgres")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __postgres { ($($item:tt)*) => { $($item)* } }
+/// Expands to nothing: this runtime has no PostgreSQL.
+#[cfg(not(feature = "postgres"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __postgres {
+    ($($item:tt)*) => {};
+}
+pub use crate::__postgres as postgres;
+
+/// Whether PostgreSQL stores the type as the SQL type; never, where the runtime has no PostgreSQL.
+#[cfg(feature = "postgres")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __stores_postgres {
+    ($type:ty, $sql_type:ty) => {{
+        use $crate::__private::probe::StoresPostgresNot as _;
+        <$crate::__private::probe::StoresPostgres<$type, $sql_type>>::YES
+    }};
+}
+/// Never: this runtime has no PostgreSQL.
+#[cfg(not(feature = "postgres"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __stores_postgres {
+    ($type:ty, $sql_type:ty) => {
+        false
+    };
+}
+pub use crate::__stores_postgres as stores_postgres;
+
 /// Expands to its content where the runtime has SQLite: generated code follows the runtime's features, not the
 /// user's crate's.
 #[cfg(feature = "sqlite")]

@@ -126,6 +126,25 @@ mod client {
             }
         }
 
+        /// As [`db`](Self::db), where the database is known to be PostgreSQL.
+        ///
+        /// # Errors
+        /// As [`db`](Self::db), or that the database is another one.
+        #[cfg(feature = "postgres")]
+        pub async fn pg<T, E, F>(&self, work: F) -> Result<T, ConsumeError>
+        where
+            F: FnOnce(&mut diesel::PgConnection) -> Result<T, E> + Send + 'static,
+            E: Into<ConsumeError> + 'static,
+            T: Send + 'static,
+        {
+            self.db(move |conn| match conn {
+                DbConn::Pg(conn) => work(conn).map_err(Into::<ConsumeError>::into),
+                #[cfg(feature = "sqlite")]
+                DbConn::Sqlite(_) => Err("`pg` was called, and `database_url` names an SQLite database".into()),
+            })
+            .await
+        }
+
         /// As [`db`](Self::db), where the database is known to be SQLite.
         ///
         /// # Errors
@@ -139,6 +158,8 @@ mod client {
         {
             self.db(move |conn| match conn {
                 DbConn::Sqlite(conn) => work(conn).map_err(Into::<ConsumeError>::into),
+                #[cfg(feature = "postgres")]
+                DbConn::Pg(_) => Err("`sqlite` was called, and `database_url` names a PostgreSQL database".into()),
             })
             .await
         }

@@ -76,6 +76,9 @@ from!(
 pub struct TestApp {
     handle: Handle,
     consumers: Vec<ResolvedConsumer>,
+    /// Dropped last: what runs in it has ended then, or is about to.
+    #[cfg(feature = "postgres")]
+    schema: Option<crate::db::scratch::Scratch>,
 }
 
 /// Bytes of a key or a value as tests write them: text, JSON, bytes, or nothing.
@@ -156,11 +159,38 @@ impl TestApp {
     /// # Errors
     /// As `App::start`.
     pub async fn start(app: App) -> Result<Self, StartError> {
+        Self::start_parts(Parts::load_for_tests(app)?).await
+    }
+
+    /// The same with PostgreSQL: in a schema of its own, which is the connections' search path, and is dropped at the
+    /// end. `url` is `postgres://…` of a database in which its user may create schemas.
+    ///
+    /// # Errors
+    /// As `App::start`, or that no schema can be created there.
+    #[cfg(feature = "postgres")]
+    pub async fn start_with_postgres(app: App, url: &str) -> Result<Self, StartError> {
+        let url = url.to_owned();
+        let created = tokio::task::spawn_blocking(move || crate::db::scratch::Scratch::on(url)).await;
+        let schema = created
+            .map_err(|error| StartError::System(error.to_string()))?
+            .map_err(|why| StartError::Database(format!("no schema for the test: {why}")))?;
         let mut parts = Parts::load_for_tests(app)?;
+        parts.settings.database_url = Some(schema.url());
+        let mut started = Self::start_parts(parts).await?;
+        started.schema = Some(schema);
+        Ok(started)
+    }
+
+    async fn start_parts(mut parts: Parts) -> Result<Self, StartError> {
         parts.settings.polling_frequency = Duration::from_millis(20);
         let consumers = parts.resolve(&[])?;
         let handle = parts.start(ConsumeOptions::default()).await?;
-        Ok(Self { handle, consumers })
+        Ok(Self {
+            handle,
+            consumers,
+            #[cfg(feature = "postgres")]
+            schema: None,
+        })
     }
 
     /// Produces a message, and returns once the broker has it.
@@ -260,7 +290,28 @@ impl TestApp {
         Ok(retries)
     }
 
-    /// Runs `work` on the test's database, in a transaction.
+    /// Runs `work` on the test's database, in a transaction, where that is PostgreSQL.
+    ///
+    /// # Errors
+    /// What `work` returns, or that the database is another one.
+    #[cfg(feature = "postgres")]
+    pub async fn pg<T, E, F>(&self, work: F) -> TestResult<T>
+    where
+        F: FnOnce(&mut diesel::PgConnection) -> Result<T, E> + Send + 'static,
+        E: Into<ConsumeError> + 'static,
+        T: Send + 'static,
+    {
+        let database = self.handle.database().cloned().ok_or("the application has no database")?;
+        let transaction = move || {
+            database.write_transaction(|conn| match conn {
+                crate::db::DbConn::Pg(conn) => work(conn).map_err(Into::<ConsumeError>::into),
+                crate::db::DbConn::Sqlite(_) => Err("the test's database is SQLite: ask it by `sqlite`".into()),
+            })
+        };
+        Ok(tokio::task::spawn_blocking(transaction).await??)
+    }
+
+    /// Runs `work` on the test's database, in a transaction, where that is SQLite.
     ///
     /// # Errors
     /// What `work` returns.
@@ -274,6 +325,8 @@ impl TestApp {
         let transaction = move || {
             database.write_transaction(|conn| match conn {
                 crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<ConsumeError>::into),
+                #[cfg(feature = "postgres")]
+                crate::db::DbConn::Pg(_) => Err("the test's database is PostgreSQL: ask it by `pg`".into()),
             })
         };
         Ok(tokio::task::spawn_blocking(transaction).await??)

@@ -393,16 +393,16 @@ fn describes_the_model() {
     text += &(descriptor.table)().sqlite;
     expect![[r#"
         Everything [0]
-        ColumnDescriptor { field: "id", column: "the_key", message_field: Some("id"), insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "count", column: "count", message_field: Some("raw"), insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "label", column: "label", message_field: Some("raw"), insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "score", column: "score", message_field: Some("score"), insert_default: true, stores_sqlite: true }
-        ColumnDescriptor { field: "due", column: "due", message_field: Some("due"), insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "type", column: "type", message_field: Some("type"), insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "slug", column: "slug", message_field: Some("slug"), insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "origin", column: "origin", message_field: None, insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "note", column: "note", message_field: None, insert_default: false, stores_sqlite: true }
-        ColumnDescriptor { field: "secret", column: "secret", message_field: None, insert_default: true, stores_sqlite: true }
+        ColumnDescriptor { field: "id", column: "the_key", message_field: Some("id"), insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "count", column: "count", message_field: Some("raw"), insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "label", column: "label", message_field: Some("raw"), insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "score", column: "score", message_field: Some("score"), insert_default: true, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "due", column: "due", message_field: Some("due"), insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "type", column: "type", message_field: Some("type"), insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "slug", column: "slug", message_field: Some("slug"), insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "origin", column: "origin", message_field: None, insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "note", column: "note", message_field: None, insert_default: false, stores_postgres: true, stores_sqlite: true }
+        ColumnDescriptor { field: "secret", column: "secret", message_field: None, insert_default: true, stores_postgres: true, stores_sqlite: true }
         ["secret", "left_over", "not-a-word"] Some([LookupField { field: "id", whole_key: true }]) Some(Flat) Some(false)
         [true, true, false]
         `every_options`"#]].assert_eq(&text);

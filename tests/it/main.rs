@@ -1,4 +1,4 @@
-//! One test binary, against the embedded broker and SQLite: nothing has to be installed.
+//! One test binary, against the embedded broker and SQLite: nothing has to be installed. With `DATABASE_URL` set, PostgreSQL too.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
@@ -8,6 +8,7 @@ mod derive;
 mod engine;
 mod handlers;
 mod models;
+mod postgres;
 mod retry_topics;
 mod service;
 mod tidy;

@@ -1,6 +1,6 @@
 //! The patch behind a pointer: `Row`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::patch::{at, converted, slot};
@@ -28,8 +28,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
             }
         }
     });
-    let (hash, eq, bind) = arms(dk, columns.len());
-    let diesel = dk.diesel();
+    let (Arms { hash, eq }, binders) = (arms(dk, columns.len()), binders(dk, columns.len()));
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::Row for __DkPatch {
@@ -66,21 +65,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
                     _ => false,
                 }
             }
-            #dk::sqlite! {
-                fn bind_sqlite<'b>(
-                    &'b self,
-                    __dk_column: ::core::primitive::usize,
-                    mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::sqlite::Sqlite>,
-                ) -> #diesel::QueryResult<()> {
-                    use #dk::probe::{BindSqlite as _, BindSqliteNone as _};
-                    match __dk_column {
-                        #bind
-                        _ => {}
-                    }
-                    __dk_out.push_sql("NULL");
-                    ::core::result::Result::Ok(())
-                }
-            }
+            #binders
             fn as_any(&self) -> &dyn ::core::any::Any {
                 self
             }
@@ -88,18 +73,24 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
     }
 }
 
-/// The arms of `hash_column`, `eq_column` and `bind_sqlite`.
-fn arms(dk: &Runtime, columns: usize) -> (TokenStream, TokenStream, TokenStream) {
-    let (mut hash, mut eq, mut bind) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+/// The arms of the functions that compare a column.
+#[derive(Default)]
+struct Arms {
+    hash: TokenStream,
+    eq: TokenStream,
+}
+
+fn arms(dk: &Runtime, columns: usize) -> Arms {
+    let mut arms = Arms::default();
     for i in 0..columns {
-        let (slot, sql_type) = (slot(i), sql_type(i));
-        hash.extend(quote_spanned! {Span::mixed_site()=>
+        let slot = slot(i);
+        arms.hash.extend(quote_spanned! {Span::mixed_site()=>
             #i => match &self.#slot {
                 ::core::option::Option::Some(__dk_value) => (&#dk::probe::HashOf(__dk_value)).feed(__dk_state),
                 ::core::option::Option::None => false,
             },
         });
-        eq.extend(quote_spanned! {Span::mixed_site()=>
+        arms.eq.extend(quote_spanned! {Span::mixed_site()=>
             #i => match (&self.#slot, &__dk_other.#slot) {
                 (::core::option::Option::Some(__dk_a), ::core::option::Option::Some(__dk_b)) => {
                     (&#dk::probe::HashOf(__dk_a)).same(&#dk::probe::HashOf(__dk_b))
@@ -107,11 +98,79 @@ fn arms(dk: &Runtime, columns: usize) -> (TokenStream, TokenStream, TokenStream)
                 _ => false,
             },
         });
-        bind.extend(quote_spanned! {Span::mixed_site()=>
-            #i => if let ::core::option::Option::Some(__dk_value) = &self.#slot {
-                return (&#dk::probe::SqliteBind::<_, #sql_type>::new(__dk_value)).bind(__dk_out);
-            }
-        });
     }
-    (hash, eq, bind)
+    arms
+}
+
+/// The functions that bind a column, for each database that the runtime has.
+fn binders(dk: &Runtime, columns: usize) -> TokenStream {
+    let bind = |binder: &str| -> TokenStream {
+        let binder = Ident::new(binder, Span::mixed_site());
+        let arm = |i: usize| {
+            let (slot, sql_type) = (slot(i), sql_type(i));
+            quote_spanned! {Span::mixed_site()=>
+                #i => if let ::core::option::Option::Some(__dk_value) = &self.#slot {
+                    return (&#dk::probe::#binder::<_, #sql_type>::new(__dk_value)).bind(__dk_out);
+                }
+            }
+        };
+        (0..columns).map(arm).collect()
+    };
+    let array = |i: usize| {
+        let (slot, sql_type) = (slot(i), sql_type(i));
+        quote_spanned! {Span::mixed_site()=>
+            #i => (&#dk::probe::PostgresArrayBind::<_, #sql_type>::new(__dk_rows, |__dk_row| {
+                match __dk_row.as_any().downcast_ref::<Self>() {
+                    ::core::option::Option::Some(__dk_row) => __dk_row.#slot.as_ref(),
+                    ::core::option::Option::None => ::core::option::Option::None,
+                }
+            })).array(),
+        }
+    };
+    let (bind_postgres, bind_sqlite) = (bind("PostgresBind"), bind("SqliteBind"));
+    let postgres_array: TokenStream = (0..columns).map(array).collect();
+    let diesel = dk.diesel();
+    quote_spanned! {Span::mixed_site()=>
+        #dk::postgres! {
+            fn bind_postgres<'b>(
+                &'b self,
+                __dk_column: ::core::primitive::usize,
+                mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::pg::Pg>,
+            ) -> #diesel::QueryResult<()> {
+                use #dk::probe::{BindPostgres as _, BindPostgresNone as _};
+                match __dk_column {
+                    #bind_postgres
+                    _ => {}
+                }
+                __dk_out.push_sql("NULL");
+                ::core::result::Result::Ok(())
+            }
+            fn postgres_array<'b>(
+                &self,
+                __dk_column: ::core::primitive::usize,
+                __dk_rows: &'b [&'b dyn #dk::Row],
+            ) -> #diesel::QueryResult<#dk::PostgresArray<'b>> {
+                use #dk::probe::{ArrayPostgres as _, ArrayPostgresNone as _};
+                match __dk_column {
+                    #postgres_array
+                    _ => #dk::probe::no_column(),
+                }
+            }
+        }
+        #dk::sqlite! {
+            fn bind_sqlite<'b>(
+                &'b self,
+                __dk_column: ::core::primitive::usize,
+                mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::sqlite::Sqlite>,
+            ) -> #diesel::QueryResult<()> {
+                use #dk::probe::{BindSqlite as _, BindSqliteNone as _};
+                match __dk_column {
+                    #bind_sqlite
+                    _ => {}
+                }
+                __dk_out.push_sql("NULL");
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
 }

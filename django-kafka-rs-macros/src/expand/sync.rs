@@ -111,6 +111,7 @@ fn sync_model(dk: &Runtime, model: &Model) -> TokenStream {
                 column: <#column_type as #diesel::Column>::NAME,
                 message_field: #message_field,
                 insert_default: #insert_default,
+                stores_postgres: #dk::stores_postgres!(#stored, #sql_type),
                 stores_sqlite: #dk::stores_sqlite!(#stored, #sql_type),
             }
         }

@@ -1,7 +1,8 @@
 //! What a database error means: the row's own fault, an outage, or neither. Pure.
 //!
-//! Diesel drops the backend's error code for all but constraints, so the rest is told by SQLite's own texts
-//! (`sqlite3_errstr` and the few that are made up where the error arises); they are part of its stable interface.
+//! Diesel drops the backend's error code for all but constraints, so the rest is told by the backends' own texts:
+//! SQLite's (`sqlite3_errstr` and the few that are made up where the error arises) are part of its stable interface,
+//! PostgreSQL's have not changed for many versions, in the language that `lc_messages = 'C'` asks for.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
@@ -14,6 +15,9 @@ pub(crate) enum Failure {
     Outage(String),
     /// Another connection holds a lock for longer than the busy timeout.
     Busy,
+    /// Another transaction was in the way (a deadlock, a serialization failure): this one, run again as a whole, may
+    /// well pass.
+    Conflict,
     /// The database says something that names neither the row nor itself as the cause.
     Unknown,
     /// The statement never came to the database, or its answer was not understood.
@@ -25,29 +29,97 @@ impl Failure {
     pub(crate) fn outage(self, error: &Error) -> Option<String> {
         match self {
             Self::Outage(reason) => Some(reason),
-            Self::Busy => Some(format!("the database is locked by another program: {error}")),
+            Self::Busy => Some(format!("the database is locked by another program: {}", one_line(error))),
+            Self::Conflict => Some(format!("other transactions are in the way again and again: {}", one_line(error))),
             Self::Constraint | Self::Unknown | Self::Other => None,
         }
     }
 }
 
-/// Another connection's lock.
-const BUSY: &[&str] = &["database is locked", "database table is locked", "database schema is locked"];
+/// An error's words in one line: libpq's have several.
+fn one_line(error: &Error) -> String {
+    error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
 
-/// The database itself, with what to look at.
+/// Another connection's lock.
+const BUSY: &[&str] = &[
+    "database is locked",
+    "database table is locked",
+    "database schema is locked",
+    "canceling statement due to lock timeout",
+    "could not obtain lock on",
+];
+
+/// Another connection's transaction.
+const CONFLICT: &[&str] = &["deadlock detected", "could not serialize access"];
+
+/// The database itself, with what to look at. By the beginning of the text.
 const OUTAGE: &[(&str, &str)] = &[
+    // SQLite.
     ("database or disk is full", "free some space"),
     ("disk I/O error", "look at the disk and its file system"),
     ("attempt to write a readonly database", "let this user write the file and its folder"),
     ("unable to open database file", "the folder must exist and be writable"),
     ("file is not a database", "`database_url` must name an SQLite database"),
     ("database disk image is malformed", "restore it from a copy"),
-    ("out of memory", "give the process more memory"),
     ("locking protocol", "look whether the file system supports locks"),
+    // Both.
+    ("out of memory", "give the process more memory"),
+    // PostgreSQL: connections and shutdown.
+    ("terminating connection", "the server ended the connection"),
+    ("the database system is", "wait for the server, or look at its log"),
+    ("server closed the connection", "look at the server's log"),
+    ("could not receive data from server", "look at the network"),
+    ("could not send data to server", "look at the network"),
+    ("SSL connection has been closed", "look at the server's log"),
+    ("no connection to the server", "look whether the server runs"),
+    ("sorry, too many clients already", "raise `max_connections`, or lower `database.pool_size`"),
+    ("remaining connection slots", "raise `max_connections`, or lower `database.pool_size`"),
+    ("too many connections for", "raise the limit, or lower `database.pool_size`"),
+    // PostgreSQL: disk and memory.
+    ("could not extend file", "free some space"),
+    ("could not write", "look at the disk and its file system"),
+    ("could not fsync", "look at the disk and its file system"),
+    ("could not open file", "look at the disk and its file system"),
+    ("could not read block", "look at the disk and its file system"),
+    ("out of shared memory", "raise `max_locks_per_transaction`"),
+    // PostgreSQL: refusals of everything.
+    ("canceling statement due to statement timeout", "look for locks and slow triggers, or raise `statement_timeout`"),
+    ("canceling statement due to user request", "somebody cancelled it"),
+    ("cannot execute", "`database_url` must name the primary server"),
+    ("cannot set transaction read-write mode", "`database_url` must name the primary server"),
+    ("permission denied for", "grant this user the right to write the table"),
 ];
 
+/// The same, anywhere in the text.
+const OUTAGE_INSIDE: &[(&str, &str)] = &[("No space left on device", "free some space")];
+
 /// Refusals of a row that Diesel does not tell from other errors.
-const ROW: &[&str] = &["constraint failed", "datatype mismatch", "cannot store ", "string or blob too big"];
+const ROW: &[&str] = &[
+    // SQLite.
+    "constraint failed",
+    "datatype mismatch",
+    "cannot store ",
+    "string or blob too big",
+    // PostgreSQL: values that a column does not hold.
+    "value too long for type",
+    "out of range",
+    "numeric field overflow",
+    "invalid byte sequence for encoding",
+    "invalid input syntax for",
+    "invalid input value for",
+    "unsupported Unicode escape sequence",
+    "has no equivalent in encoding",
+    "division by zero",
+    // PostgreSQL: rows that a table does not hold.
+    "cannot affect row a second time",
+    "cannot insert a non-DEFAULT value into column",
+    "can only be updated to DEFAULT",
+    "exceeds btree version",
+    "exceeds maximum",
+    "row is too big",
+    "violates ",
+];
 
 /// What `error` means.
 pub(crate) fn classify(error: &Error) -> Failure {
@@ -55,7 +127,7 @@ pub(crate) fn classify(error: &Error) -> Failure {
         Error::DatabaseError(kind, information) => by_kind(*kind, information.message()),
         Error::RollbackErrorOnCommit { commit_error, .. } => match classify(commit_error) {
             // The connection's state is not known any more, whatever the commit's own error was.
-            Failure::Constraint | Failure::Unknown | Failure::Other => {
+            Failure::Constraint | Failure::Conflict | Failure::Unknown | Failure::Other => {
                 Failure::Outage(format!("a transaction could be neither committed nor rolled back: {commit_error}"))
             }
             outage => outage,
@@ -74,10 +146,11 @@ fn by_kind(kind: DatabaseErrorKind, text: &str) -> Failure {
         | Kind::CheckViolation
         | Kind::RestrictViolation
         | Kind::ExclusionViolation => Failure::Constraint,
-        Kind::UnableToSendCommand | Kind::ClosedConnection | Kind::ReadOnlyTransaction => {
-            Failure::Outage(text.to_owned())
-        }
-        Kind::SerializationFailure => Failure::Busy,
+        Kind::UnableToSendCommand | Kind::ClosedConnection | Kind::ReadOnlyTransaction => match by_text(text) {
+            known @ Failure::Outage(_) => known,
+            _ => Failure::Outage(text.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
+        },
+        Kind::SerializationFailure => Failure::Conflict,
         _ => by_text(text),
     }
 }
@@ -86,8 +159,13 @@ fn by_text(text: &str) -> Failure {
     if BUSY.iter().any(|known| text.starts_with(known)) {
         return Failure::Busy;
     }
-    if let Some((_, remedy)) = OUTAGE.iter().find(|(known, _)| text.starts_with(known)) {
-        return Failure::Outage(format!("{text}; {remedy}"));
+    if CONFLICT.iter().any(|known| text.starts_with(known)) {
+        return Failure::Conflict;
+    }
+    let outage = OUTAGE.iter().find(|(known, _)| text.starts_with(known));
+    if let Some((_, remedy)) = outage.or_else(|| OUTAGE_INSIDE.iter().find(|(known, _)| text.contains(known))) {
+        let said = text.lines().next().unwrap_or_default();
+        return Failure::Outage(format!("{said}; {remedy}"));
     }
     if ROW.iter().any(|known| text.contains(known)) {
         return Failure::Constraint;
@@ -121,6 +199,10 @@ mod tests {
             "datatype mismatch",
             "cannot store TEXT value in INTEGER column t.n",
             "string or blob too big",
+            "value too long for type character varying(5)",
+            "integer out of range",
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+            "ON CONFLICT DO UPDATE command cannot affect row a second time",
         ] {
             assert_eq!(classify(&error(Kind::Unknown, text)), Failure::Constraint, "{text}");
         }
@@ -131,7 +213,16 @@ mod tests {
         for text in ["database is locked", "database table is locked: t", "database schema is locked: main"] {
             assert_eq!(classify(&error(DatabaseErrorKind::Unknown, text)), Failure::Busy, "{text}");
         }
-        assert_eq!(classify(&error(DatabaseErrorKind::SerializationFailure, "")), Failure::Busy);
+        let text = "canceling statement due to lock timeout";
+        assert_eq!(classify(&error(DatabaseErrorKind::Unknown, text)), Failure::Busy);
+    }
+
+    #[test]
+    fn what_another_transaction_undid_is_a_conflict() {
+        assert_eq!(classify(&error(DatabaseErrorKind::SerializationFailure, "")), Failure::Conflict);
+        let deadlock = error(DatabaseErrorKind::Unknown, "deadlock detected");
+        assert_eq!(classify(&deadlock), Failure::Conflict);
+        assert!(classify(&deadlock).outage(&deadlock).unwrap().ends_with("again and again: deadlock detected"));
     }
 
     #[test]
@@ -140,6 +231,12 @@ mod tests {
             let failure = classify(&error(DatabaseErrorKind::Unknown, text));
             assert_eq!(failure, Failure::Outage(format!("{text}; {remedy}")));
         }
+        let full = error(DatabaseErrorKind::Unknown, "could not do it: No space left on device");
+        assert!(matches!(classify(&full), Failure::Outage(text) if text.ends_with("free some space")));
+        let gone =
+            error(DatabaseErrorKind::ClosedConnection, "server closed the connection unexpectedly\n\tThis means");
+        let said = "server closed the connection unexpectedly; look at the server's log";
+        assert_eq!(classify(&gone), Failure::Outage(said.to_owned()));
         for kind in [
             DatabaseErrorKind::UnableToSendCommand,
             DatabaseErrorKind::ClosedConnection,

@@ -3,22 +3,25 @@
 //! Ours are recorded in a table of their own. In Diesel's table they would be the last ones applied, and
 //! `diesel migration revert` in the user's project would stop at a version that it cannot find.
 
+use diesel::backend::Backend;
+#[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
-use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Database, DbConn, transaction};
+use super::{Database, DbConn};
 use crate::error::BoxError;
-
-const OURS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 diesel::table! {
     django_kafka_migration (version) {
         version -> Text,
     }
 }
+
+/// The list of ours that ran. Understood by both.
+const LIST: &str = "CREATE TABLE IF NOT EXISTS django_kafka_migration (\
+    version TEXT NOT NULL PRIMARY KEY, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
 
 /// A migration that did not run.
 #[derive(Debug, thiserror::Error)]
@@ -35,17 +38,16 @@ pub(crate) struct MigrationFailed {
 /// A migration failed; those before it stay applied, itself is rolled back (unless it says it wants no
 /// transaction).
 pub(crate) fn run(database: &Database, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed> {
-    let mut writer = database.writer().map_err(failed("the connection"))?;
-    let conn = &mut *writer;
-    let mut ran = run_ours(conn)?;
-    let DbConn::Sqlite(sqlite) = conn;
-    let Some(user) = user else { return Ok(ran) };
-    for migration in sqlite.pending_migrations(Borrowed(user)).map_err(failed("the list of migrations"))? {
-        let name = migration.name().to_string();
-        sqlite.run_migration(&*migration).map_err(failed(&name))?;
-        ran.push(name);
-    }
-    Ok(ran)
+    let mut conn = database.writer().map_err(failed("the connection"))?;
+    let ran = match &mut *conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => run_on(pg, user),
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(sqlite) => run_on(sqlite, user),
+    };
+    // Its limits and its lock are not the next one's.
+    conn.close();
+    ran
 }
 
 /// The names of what [`run`] would run.
@@ -53,62 +55,144 @@ pub(crate) fn run(database: &Database, user: Option<&EmbeddedMigrations>) -> Res
 /// # Errors
 /// The database does not answer.
 pub(crate) fn pending(database: &Database, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed> {
-    let mut writer = database.writer().map_err(failed("the connection"))?;
-    let conn = &mut *writer;
-    let mut names: Vec<_> = pending_of_ours(conn)?.iter().map(|m| m.name().to_string()).collect();
-    let DbConn::Sqlite(sqlite) = conn;
-    if let Some(user) = user {
-        let of_user = sqlite.pending_migrations(Borrowed(user)).map_err(failed("the list of migrations"))?;
-        names.extend(of_user.iter().map(|m| m.name().to_string()));
-    }
-    Ok(names)
+    let mut conn = database.writer().map_err(failed("the connection"))?;
+    let names = match &mut *conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => pending_on(pg, user),
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(sqlite) => pending_on(sqlite, user),
+    };
+    conn.close();
+    names
 }
 
-fn run_ours(conn: &mut DbConn) -> Result<Vec<String>, MigrationFailed> {
+fn run_on<C: Migrated>(conn: &mut C, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed>
+where
+    EmbeddedMigrations: MigrationSource<C::Backend>,
+{
+    conn.migrate_alone().map_err(failed("the connection"))?;
     let mut ran = Vec::new();
     for migration in pending_of_ours(conn)? {
         let name = migration.name().to_string();
-        transaction::begin_write(conn).map_err(failed(&name))?;
-        let done = apply(conn, &*migration).and_then(|()| Ok(transaction::commit(conn)?));
-        if let Err(source) = done {
-            // Where this fails too, the connection is given up with its transaction.
-            let _ = transaction::rollback_to(conn, 0);
-            return Err(failed(&name)(source));
-        }
+        conn.apply(&*migration).map_err(failed(&name))?;
+        ran.push(name);
+    }
+    let Some(user) = user else { return Ok(ran) };
+    for migration in conn.pending_migrations(Borrowed(user)).map_err(failed("the list of migrations"))? {
+        let name = migration.name().to_string();
+        conn.run_migration(&*migration).map_err(failed(&name))?;
         ran.push(name);
     }
     Ok(ran)
 }
 
-fn apply(conn: &mut DbConn, migration: &dyn Migration<Sqlite>) -> Result<(), BoxError> {
-    let version = migration.name().version().to_string();
-    let DbConn::Sqlite(sqlite) = conn;
-    // Another process may have been first while this one waited for the lock.
-    let known = django_kafka_migration::table.find(&version).count().get_result::<i64>(sqlite)?;
-    if known == 0 {
-        migration.run(sqlite)?;
-        diesel::insert_into(django_kafka_migration::table)
-            .values(django_kafka_migration::version.eq(version))
-            .execute(sqlite)?;
+fn pending_on<C: Migrated>(conn: &mut C, user: Option<&EmbeddedMigrations>) -> Result<Vec<String>, MigrationFailed>
+where
+    EmbeddedMigrations: MigrationSource<C::Backend>,
+{
+    conn.migrate_alone().map_err(failed("the connection"))?;
+    let mut names: Vec<_> = pending_of_ours(conn)?.iter().map(|m| m.name().to_string()).collect();
+    if let Some(user) = user {
+        let of_user = conn.pending_migrations(Borrowed(user)).map_err(failed("the list of migrations"))?;
+        names.extend(of_user.iter().map(|m| m.name().to_string()));
     }
-    Ok(())
+    Ok(names)
 }
 
-fn pending_of_ours(conn: &mut DbConn) -> Result<Vec<Box<dyn Migration<Sqlite>>>, MigrationFailed> {
-    let DbConn::Sqlite(sqlite) = conn;
-    without_applied(sqlite).map_err(failed("the list of our own migrations"))
+/// A database's migrations that are not applied yet.
+type Pending<C> = Vec<Box<dyn Migration<<C as Connection>::Backend>>>;
+
+fn pending_of_ours<C: Migrated>(conn: &mut C) -> Result<Pending<C>, MigrationFailed>
+where
+    EmbeddedMigrations: MigrationSource<C::Backend>,
+{
+    let list = |conn: &mut C| -> Result<Pending<C>, BoxError> {
+        conn.batch_execute(LIST)?;
+        let applied = conn.applied()?;
+        let mut all = MigrationSource::<C::Backend>::migrations(&C::OURS)?;
+        all.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
+        all.retain(|migration| !applied.contains(&migration.name().version().to_string()));
+        Ok(all)
+    };
+    list(conn).map_err(failed("the list of our own migrations"))
 }
 
-fn without_applied(sqlite: &mut SqliteConnection) -> Result<Vec<Box<dyn Migration<Sqlite>>>, BoxError> {
-    sqlite.batch_execute(
-        "CREATE TABLE IF NOT EXISTS django_kafka_migration (\
-         version TEXT NOT NULL PRIMARY KEY, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-    )?;
-    let applied: Vec<String> = django_kafka_migration::table.select(django_kafka_migration::version).load(sqlite)?;
-    let mut all = MigrationSource::<Sqlite>::migrations(&OURS)?;
-    all.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
-    all.retain(|migration| !applied.contains(&migration.name().version().to_string()));
-    Ok(all)
+/// What differs between the databases. Diesel's own bounds, for the same queries on any of them, fill a page.
+trait Migrated: MigrationHarness<Self::Backend> + Connection {
+    /// Our own migrations.
+    const OURS: EmbeddedMigrations;
+
+    /// Makes this connection the only one that migrates, for as long as it is open.
+    fn migrate_alone(&mut self) -> QueryResult<()>;
+
+    /// The versions of ours that ran.
+    fn applied(&mut self) -> QueryResult<Vec<String>>;
+
+    /// Runs one of ours in a transaction, and remembers it.
+    fn apply(&mut self, migration: &dyn Migration<Self::Backend>) -> Result<(), BoxError>;
+}
+
+#[cfg(feature = "postgres")]
+impl Migrated for PgConnection {
+    const OURS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+    fn migrate_alone(&mut self) -> QueryResult<()> {
+        // `CREATE TABLE IF NOT EXISTS` does not bear two at the same time. The lock's number is this library's own; it
+        // ends with the connection. A migration takes the time that it takes.
+        self.batch_execute(
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+             SELECT pg_advisory_lock(7236845901273648)",
+        )
+    }
+
+    fn applied(&mut self) -> QueryResult<Vec<String>> {
+        django_kafka_migration::table.select(django_kafka_migration::version).load(self)
+    }
+
+    fn apply(&mut self, migration: &dyn Migration<Self::Backend>) -> Result<(), BoxError> {
+        let version = migration.name().version().to_string();
+        self.transaction(|conn| {
+            migration.run(conn)?;
+            remember(version).execute(conn)?;
+            Ok(())
+        })
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Migrated for SqliteConnection {
+    const OURS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+    /// Nothing has to be done: each transaction is alone.
+    fn migrate_alone(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    fn applied(&mut self) -> QueryResult<Vec<String>> {
+        django_kafka_migration::table.select(django_kafka_migration::version).load(self)
+    }
+
+    fn apply(&mut self, migration: &dyn Migration<Self::Backend>) -> Result<(), BoxError> {
+        let version = migration.name().version().to_string();
+        self.immediate_transaction(|conn| {
+            // Another process may have been first while this one waited for the lock.
+            if django_kafka_migration::table.find(&version).count().get_result::<i64>(conn)? == 0 {
+                migration.run(conn)?;
+                remember(version).execute(conn)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// `INSERT INTO django_kafka_migration …`
+fn remember(
+    version: String,
+) -> diesel::query_builder::InsertStatement<
+    django_kafka_migration::table,
+    <diesel::dsl::Eq<django_kafka_migration::version, String> as Insertable<django_kafka_migration::table>>::Values,
+> {
+    diesel::insert_into(django_kafka_migration::table).values(django_kafka_migration::version.eq(version))
 }
 
 fn failed<E: Into<BoxError>>(name: &str) -> impl FnOnce(E) -> MigrationFailed {
@@ -119,13 +203,17 @@ fn failed<E: Into<BoxError>>(name: &str) -> impl FnOnce(E) -> MigrationFailed {
 /// `EmbeddedMigrations` is neither `Clone` nor a source by reference.
 struct Borrowed<'a>(&'a EmbeddedMigrations);
 
-impl MigrationSource<Sqlite> for Borrowed<'_> {
-    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<Sqlite>>>> {
+impl<DB: Backend> MigrationSource<DB> for Borrowed<'_>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<DB>>>> {
         self.0.migrations()
     }
 }
 
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use super::*;
     use crate::db::DatabaseSettings;
@@ -138,7 +226,8 @@ mod tests {
     }
 
     fn execute(database: &Database, sql: &str) -> QueryResult<usize> {
-        let DbConn::Sqlite(conn) = &mut *database.writer().unwrap();
+        let mut writer = database.writer().unwrap();
+        let conn = writer.sqlite();
         diesel::sql_query(sql).execute(conn)
     }
 
@@ -166,7 +255,8 @@ mod tests {
         assert_eq!(run(&database, Some(&user)).unwrap(), [NAME]);
         assert_eq!(run(&database, Some(&user)).unwrap(), [""; 0]);
         {
-            let DbConn::Sqlite(sqlite) = &mut *database.writer().unwrap();
+            let mut writer = database.writer().unwrap();
+            let sqlite = writer.sqlite();
             sqlite.revert_last_migration(Borrowed(&user)).unwrap();
         }
         assert_eq!(pending(&database, Some(&user)).unwrap(), [NAME]);

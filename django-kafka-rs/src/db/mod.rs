@@ -6,19 +6,23 @@
 mod conn;
 #[cfg(feature = "client")]
 pub(crate) mod failure;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod introspect;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(feature = "client")]
+mod libpq;
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod migrations;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 mod pool;
+#[cfg(all(feature = "client", feature = "postgres", any(test, feature = "testing")))]
+pub(crate) mod scratch;
 #[cfg(feature = "client")]
 mod settings;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) use self::pool::Database;
 #[cfg(feature = "client")]
 pub(crate) use self::settings::DatabaseSettings;

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::DatabaseError;
+use super::{DatabaseError, libpq};
 
 /// How the database is opened.
 #[derive(Clone)]
 pub(crate) struct DatabaseSettings {
-    /// `sqlite://path`, `sqlite:path`, `file:path?…` or a plain path.
+    /// `postgres://…`, libpq's `key=value …`, `sqlite://path`, `sqlite:path`, `file:path?…` or a plain path.
     pub url: String,
-    /// Connections for reading at most; writing has one more of its own. Above 0, 4 by default.
+    /// Connections at most; above 0, 4 by default. On SQLite for reading: writing has one more of its own.
     pub pool_size: u32,
-    /// How long a statement waits for another process's lock. 5 s by default.
+    /// How long SQLite waits for another process's lock. 5 s by default.
     pub busy_timeout: Duration,
     /// What a commit waits for.
     pub synchronous: Synchronous,
@@ -66,7 +66,11 @@ impl std::fmt::Debug for DatabaseSettings {
 /// What a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
+    /// What libpq takes.
+    #[cfg(feature = "postgres")]
+    Pg(String),
     /// What `sqlite3_open` takes: a path, or a `file:` URI where the URL has parameters.
+    #[cfg(feature = "sqlite")]
     Sqlite(String),
 }
 
@@ -80,30 +84,56 @@ pub(super) fn target(url: &str) -> Result<Target, DatabaseError> {
     if url.is_empty() {
         return wrong(format!("`database_url` is empty; {FORMS}"));
     }
+    if libpq::is_url(url) || libpq::is_pairs(url) {
+        return postgres(url);
+    }
     if let Some((scheme, _)) = url.split_once("://")
         && scheme != "sqlite"
     {
-        return match scheme {
-            "postgres" | "postgresql" => wrong(format!(
-                "`database_url` names PostgreSQL (`{}`), which this build does not have; {FORMS}",
-                masked(url)
-            )),
-            _ => wrong(format!(
-                "`database_url` names a kind of database that is not known: `{scheme}` (in `{}`); {FORMS}",
-                masked(url)
-            )),
-        };
+        return wrong(format!(
+            "`database_url` names a kind of database that is not known: `{scheme}` (in `{}`); {FORMS}",
+            masked(url)
+        ));
     }
+    sqlite(url)
+}
+
+#[cfg(feature = "postgres")]
+#[expect(clippy::unnecessary_wraps, reason = "as the other backends' functions")]
+fn postgres(url: &str) -> Result<Target, DatabaseError> {
+    Ok(Target::Pg(url.to_owned()))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(url: &str) -> Result<Target, DatabaseError> {
+    Err(DatabaseError::Settings(format!(
+        "`database_url` names PostgreSQL (`{}`), which this build does not have: turn on the feature `postgres` of \
+         `django-kafka-rs`; {FORMS}",
+        masked(url)
+    )))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(url: &str) -> Result<Target, DatabaseError> {
+    Err(DatabaseError::Settings(format!(
+        "`database_url` names an SQLite database (`{}`), which this build does not have: turn on the feature `sqlite` \
+         of `django-kafka-rs`; {FORMS}",
+        masked(url)
+    )))
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(url: &str) -> Result<Target, DatabaseError> {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
     let in_memory = path.is_empty()
         || path.strip_prefix("file:").unwrap_or(path).starts_with(":memory:")
         || path.contains("mode=memory");
     if in_memory {
-        return wrong(
+        return Err(DatabaseError::Settings(
             "`database_url` names a database in memory: each connection would see another, empty one; name a file, \
              for a throw-away database one in a temporary folder"
                 .to_owned(),
-        );
+        ));
     }
     // A plain `?` is a legal character of a file's name; in a URL it begins the parameters.
     let is_url = path.len() < url.len();
@@ -114,10 +144,19 @@ pub(super) fn target(url: &str) -> Result<Target, DatabaseError> {
     }))
 }
 
-const FORMS: &str = "write `sqlite://path/to/file.sqlite3`, or the path alone";
+const FORMS: &str = match (cfg!(feature = "postgres"), cfg!(feature = "sqlite")) {
+    (true, true) => {
+        "write `postgres://user:password@host/database`, `sqlite://path/to/file.sqlite3`, or the path of an SQLite file"
+    }
+    (true, false) => "write `postgres://user:password@host/database`",
+    (false, _) => "write `sqlite://path/to/file.sqlite3`, or the path alone",
+};
 
 /// The URL without what could be a password, for messages.
 pub(crate) fn masked(url: &str) -> String {
+    if libpq::is_pairs(url) {
+        return libpq::masked_pairs(url);
+    }
     let (head, parameters) = url.split_once('?').map_or((url, None), |(head, p)| (head, Some(p)));
     let mut shown = match head.split_once("://") {
         Some((scheme, rest)) => {
@@ -155,34 +194,49 @@ fn masked_parameter(parameter: &str) -> String {
 mod tests {
     use super::*;
 
-    fn path(url: &str) -> String {
-        match target(url).unwrap() {
-            Target::Sqlite(path) => path,
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn every_form_of_a_path_is_understood() {
+        let check = |url, path: &str| assert_eq!(target(url).unwrap(), Target::Sqlite(path.to_owned()));
+        check("sqlite://rows.sqlite3", "rows.sqlite3");
+        check("sqlite:///var/rows.sqlite3", "/var/rows.sqlite3");
+        check("sqlite:rows.sqlite3", "rows.sqlite3");
+        check(" rows.sqlite3 ", "rows.sqlite3");
+        check("sqlite://rows.sqlite3?cache=private", "file:rows.sqlite3?cache=private");
+        check("file:rows.sqlite3?cache=private", "file:rows.sqlite3?cache=private");
+        check("what?.sqlite3", "what?.sqlite3");
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn every_form_of_a_server_is_understood() {
+        for url in ["postgres://me@host/db", "postgresql:///db?host=/tmp", "host=/tmp dbname=db"] {
+            assert_eq!(target(url).unwrap(), Target::Pg(url.to_owned()));
         }
     }
 
+    #[cfg(feature = "sqlite")]
     #[test]
-    fn every_form_of_a_path_is_understood() {
-        assert_eq!(path("sqlite://rows.sqlite3"), "rows.sqlite3");
-        assert_eq!(path("sqlite:///var/rows.sqlite3"), "/var/rows.sqlite3");
-        assert_eq!(path("sqlite:rows.sqlite3"), "rows.sqlite3");
-        assert_eq!(path(" rows.sqlite3 "), "rows.sqlite3");
-        assert_eq!(path("sqlite://rows.sqlite3?cache=private"), "file:rows.sqlite3?cache=private");
-        assert_eq!(path("file:rows.sqlite3?cache=private"), "file:rows.sqlite3?cache=private");
-        assert_eq!(path("what?.sqlite3"), "what?.sqlite3");
-    }
-
-    #[test]
-    fn memory_and_other_backends_are_refused_with_the_reason() {
+    fn memory_is_refused_with_the_reason() {
         for url in [":memory:", "sqlite://:memory:", "file::memory:?cache=shared", "file:x?mode=memory", "sqlite:"] {
             let text = target(url).unwrap_err().to_string();
             assert!(text.contains("each connection would see another"), "{url}: {text}");
         }
+    }
+
+    #[test]
+    fn other_databases_are_refused_with_the_forms_there_are() {
+        let text = target("mysql://me:secret@host/db").unwrap_err().to_string();
+        assert!(text.contains("`mysql`") && text.contains("write `") && !text.contains("secret"), "{text}");
+        assert!(target("").unwrap_err().to_string().contains("is empty"));
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn a_build_without_postgresql_says_so() {
         let text = target("postgres://me:secret@host/db").unwrap_err().to_string();
         assert!(text.contains("PostgreSQL (`postgres://me:***@host/db`)"), "{text}");
-        let text = target("mysql://me:secret@host/db").unwrap_err().to_string();
-        assert!(text.contains("`mysql`") && !text.contains("secret"), "{text}");
-        assert!(target("").unwrap_err().to_string().contains("is empty"));
+        assert!(text.contains("feature `postgres`"), "{text}");
     }
 
     #[test]
@@ -193,6 +247,7 @@ mod tests {
             "postgres://host/db?user=***&password=***&mode=ro"
         );
         assert_eq!(masked("postgres://me:se/cr@et@host/db"), "postgres://***");
+        assert_eq!(masked("host=h password='se cret' dbname=db"), "host=h password=*** dbname=db");
         assert_eq!(masked("sqlite://rows.sqlite3"), "sqlite://rows.sqlite3");
         assert_eq!(masked("rows.sqlite3"), "rows.sqlite3");
         assert!(!format!("{:?}", DatabaseSettings::new("postgres://me:secret@host/db")).contains("secret"));

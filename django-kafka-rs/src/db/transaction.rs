@@ -6,17 +6,40 @@ use diesel::result::Error;
 
 use super::DbConn;
 
-/// Begins a transaction that will write: SQLite's lock is taken now, not at the first write, where waiting for it
-/// could only fail.
+/// Begins a transaction that will write.
+///
+/// SQLite's lock is taken now, not at the first write, where waiting for it could only fail. PostgreSQL's isolation
+/// is the one that these statements are written for, whatever the server's default is.
 pub(crate) fn begin_write(conn: &mut DbConn) -> QueryResult<()> {
     match conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => {
+            AnsiTransactionManager::begin_transaction_sql(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        }
+        #[cfg(feature = "sqlite")]
         DbConn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
     }
 }
 
 /// Commits the transaction. Where that fails it is rolled back.
 pub(crate) fn commit(conn: &mut DbConn) -> QueryResult<()> {
+    if let Err(error) = check_deferred(conn) {
+        // Where this fails too, the connection is given up with its transaction.
+        let _ = rollback_to(conn, 0);
+        return Err(error);
+    }
     DbConn::commit_transaction(conn)
+}
+
+/// Checks what was deferred now, by a statement whose failure leaves no doubt whether the commit came through.
+fn check_deferred(conn: &mut DbConn) -> QueryResult<()> {
+    match conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => diesel::connection::SimpleConnection::batch_execute(pg, "SET CONSTRAINTS ALL IMMEDIATE"),
+        // Its deferred foreign keys are counted, not checked again: the commit itself is the check.
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(_) => Ok(()),
+    }
 }
 
 /// Begins a savepoint.

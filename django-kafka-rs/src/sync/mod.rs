@@ -3,7 +3,7 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 mod apply;
 mod context;
 #[doc(hidden)]
@@ -16,18 +16,20 @@ pub(crate) mod plan;
 pub mod probe;
 #[doc(hidden)]
 pub mod stub;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod table;
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
+#[cfg(feature = "postgres")]
+pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
     ModelTopic, ModelTopicConsumer, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field,
     table_name, to_json,
 };
 
-#[cfg(all(feature = "client", feature = "sqlite"))]
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) use self::apply::{ModelSync, Outcome, Stop, Verdict};

@@ -149,6 +149,9 @@ pub struct ModelDescriptor {
 pub struct TableName {
     /// For messages: as in `table!`.
     pub plain: &'static str,
+    /// Quoted for PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub postgres: String,
     /// Quoted for SQLite.
     #[cfg(feature = "sqlite")]
     pub sqlite: String,
@@ -156,23 +159,19 @@ pub struct TableName {
 
 /// The names of a table.
 #[doc(hidden)]
-#[cfg(feature = "sqlite")]
-pub fn table_name<T>(plain: &'static str, table: T) -> TableName
-where
-    T: diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite>,
-{
-    use diesel::query_builder::QueryBuilder;
-    let mut sqlite = diesel::sqlite::SqliteQueryBuilder::default();
-    // Only a table's own name: nothing in it can fail.
-    let _ = table.to_sql(&mut sqlite, &diesel::sqlite::Sqlite);
-    TableName { plain, sqlite: sqlite.finish() }
-}
-
-/// The names of a table.
-#[doc(hidden)]
-#[cfg(not(feature = "sqlite"))]
-pub fn table_name<T>(plain: &'static str, _table: T) -> TableName {
-    TableName { plain }
+#[expect(clippy::needless_pass_by_value, reason = "a table is a unit struct, and generated code has it as a value")]
+pub fn table_name<T: super::probe::PostgresName + super::probe::SqliteName>(
+    plain: &'static str,
+    table: T,
+) -> TableName {
+    let _ = &table;
+    TableName {
+        plain,
+        #[cfg(feature = "postgres")]
+        postgres: table.postgres_name(),
+        #[cfg(feature = "sqlite")]
+        sqlite: table.sqlite_name(),
+    }
 }
 
 /// One column of a model.
@@ -187,7 +186,9 @@ pub struct ColumnDescriptor {
     pub message_field: Option<&'static str>,
     /// `default`: missing in the message → `Default::default()`, on insert only.
     pub insert_default: bool,
-    /// Whether the connected SQLite can store it: `probe::stores_sqlite!`.
+    /// Whether PostgreSQL can store it: `stores_postgres!`.
+    pub stores_postgres: bool,
+    /// Whether SQLite can store it: `stores_sqlite!`.
     pub stores_sqlite: bool,
 }
 
@@ -439,6 +440,11 @@ pub trait Patch: Row + Default + Sized {
     fn compute(&mut self, cx: &SyncContext<'_>) -> Result<(), ConsumeError>;
 }
 
+/// A column's values in many rows, as one parameter.
+#[doc(hidden)]
+#[cfg(feature = "postgres")]
+pub type PostgresArray<'b> = Box<dyn diesel::query_builder::QueryFragment<diesel::pg::Pg> + 'b>;
+
 /// A row to write, behind a pointer. Written by the derives.
 #[doc(hidden)]
 pub trait Row: Any + Send + Sync {
@@ -453,6 +459,22 @@ pub trait Row: Any + Send + Sync {
 
     /// Whether both have the column and it is equal. `other` is of the same type.
     fn eq_column(&self, column: usize, other: &dyn Row) -> bool;
+
+    /// Binds a column's value; NULL where it is absent.
+    #[cfg(feature = "postgres")]
+    fn bind_postgres<'b>(
+        &'b self,
+        column: usize,
+        out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+    ) -> diesel::QueryResult<()>;
+
+    /// A column's values in all these rows, as one parameter: an array. `rows` are of this type, and each has the
+    /// column.
+    ///
+    /// # Errors
+    /// They are not, or PostgreSQL cannot store the column.
+    #[cfg(feature = "postgres")]
+    fn postgres_array<'b>(&self, column: usize, rows: &'b [&'b dyn Row]) -> diesel::QueryResult<PostgresArray<'b>>;
 
     /// Binds a column's value; NULL where it is absent.
     #[cfg(feature = "sqlite")]

@@ -84,6 +84,25 @@ impl Row for Patch {
         false
     }
 
+    #[cfg(feature = "postgres")]
+    fn bind_postgres<'b>(
+        &'b self,
+        _column: usize,
+        mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+    ) -> diesel::QueryResult<()> {
+        out.push_sql("NULL");
+        Ok(())
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres_array<'b>(
+        &self,
+        _column: usize,
+        _rows: &'b [&'b dyn Row],
+    ) -> diesel::QueryResult<super::model::PostgresArray<'b>> {
+        super::probe::no_column()
+    }
+
     #[cfg(feature = "sqlite")]
     fn bind_sqlite<'b>(
         &'b self,

@@ -8,7 +8,7 @@ use diesel::QueryResult;
 use super::model::{ColumnSet, ModelDescriptor};
 use super::plan::Kind;
 use crate::db::DbConn;
-use crate::db::introspect::{self, ColumnInfo, ForeignKey, TableInfo};
+use crate::db::introspect::{self, ColumnInfo, ForeignKey, Node, Relations, TableInfo, UniqueInfo};
 
 /// A model's table.
 #[derive(Debug)]
@@ -21,6 +21,15 @@ pub(crate) struct Table {
     pub sql: String,
     /// The model's columns as SQL.
     pub columns: Vec<String>,
+    /// The types of the model's columns as SQL.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no use for casts"))]
+    pub types: Vec<String>,
+    /// Columns whose values in many rows can be sent as an array.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no arrays"))]
+    pub arrays: ColumnSet,
+    /// Columns that the database numbers, unless it is told not to.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite takes every number"))]
+    pub identity: ColumnSet,
     /// Whether one of its triggers raises errors of its own wording.
     pub raises: bool,
     /// Which statements the connection may keep prepared.
@@ -35,7 +44,7 @@ pub(crate) struct Table {
     /// An insert fails without them.
     required: ColumnSet,
     /// The database compares their values in its own way (1.0 and 1 may be equal in a column that prefers numbers).
-    numeric: ColumnSet,
+    inexact: ColumnSet,
     unique: Vec<Unique>,
     /// Columns of this table that other tables' foreign keys point to.
     referenced: Vec<ColumnSet>,
@@ -73,7 +82,16 @@ impl Table {
         self.rows_alone_decide(lookup, present) && self.has_index(lookup) && required && !checked
     }
 
-    /// Whether rows can be deleted by one `DELETE … WHERE … IN`.
+    /// Whether upserts of these columns can be written by one `UPDATE`, and one `INSERT` of the rows that it did not
+    /// find: in any order, so nothing else in the table may be unique.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn updates_together(&self, lookup: ColumnSet, present: ColumnSet) -> bool {
+        self.rows_alone_decide(lookup, present)
+            && self.has_index(lookup)
+            && self.unique.iter().all(|u| u.complete && u.columns == lookup)
+    }
+
+    /// Whether rows can be deleted by one statement.
     pub(crate) fn deletes_together(&self, lookup: ColumnSet) -> bool {
         !self.triggers && self.referenced.is_empty() && self.one_match(lookup)
     }
@@ -96,7 +114,7 @@ impl Table {
     /// Whether rows with different keys may still depend on each other.
     pub(crate) fn strict(&self, lookup: ColumnSet) -> bool {
         let by_index = self.unique.iter().any(|u| !(u.complete && u.binary && u.columns == lookup));
-        self.triggers || self.cyclic || by_index || meets(lookup, self.numeric)
+        self.triggers || self.cyclic || by_index || meets(lookup, self.inexact)
     }
 
     /// Whether a row that is overwritten at once leaves nothing behind: triggers do, and so do foreign keys of other
@@ -106,7 +124,7 @@ impl Table {
     }
 
     /// Exactly these columns are unique, so that ON CONFLICT can name them.
-    fn has_index(&self, lookup: ColumnSet) -> bool {
+    pub(crate) fn has_index(&self, lookup: ColumnSet) -> bool {
         self.unique.iter().any(|u| u.complete && u.columns == lookup)
     }
 
@@ -143,15 +161,12 @@ pub(crate) fn resolve(
     conn: &mut DbConn,
     models: &[&'static ModelDescriptor],
 ) -> QueryResult<Result<Vec<Table>, Vec<String>>> {
-    let (mut found, mut mistakes, mut graph) = (Vec::new(), Vec::new(), Graph::default());
+    let (mut found, mut mistakes) = (Vec::new(), Vec::new());
     for model in models {
-        let DbConn::Sqlite(sqlite) = &mut *conn;
         let name = (model.table)();
-        let (schema, table) = split_name(&name.sqlite);
-        graph.add_schema(sqlite, &schema)?;
-        match introspect::table(sqlite, &schema, &table)? {
-            Some(info) => match columns_of(model, name.plain, &info) {
-                Ok(columns) => found.push((*model, name, (schema, table.to_lowercase()), info, columns)),
+        match introspect::table(conn, &name)? {
+            Some((node, info)) => match columns_of(conn, model, name.plain, &info) {
+                Ok(columns) => found.push((*model, name, node, info, columns)),
                 Err(wrong) => mistakes.extend(wrong),
             },
             None => mistakes.push(format!(
@@ -165,26 +180,23 @@ pub(crate) fn resolve(
         return Ok(Err(mistakes));
     }
     let nodes: Vec<Node> = found.iter().map(|(_, _, node, _, _)| node.clone()).collect();
+    let graph = Graph::new(introspect::relations(conn, nodes.iter())?);
     let tables = found
         .into_iter()
         .enumerate()
         .map(|(index, (model, name, node, info, columns))| Table {
+            sql: introspect::sql_name(conn, &name).to_owned(),
             related: graph.related(&nodes, index),
             referenced: graph.referenced(&node, &info, &columns),
             cyclic: graph.below(&node).contains(&node),
-            ..table(model, &name, &info, &columns)
+            ..table(model, name.plain, &info, &columns)
         })
         .collect();
     Ok(Ok(tables))
 }
 
 /// What the table itself says.
-fn table(
-    model: &'static ModelDescriptor,
-    name: &super::model::TableName,
-    info: &TableInfo,
-    columns: &[ColumnInfo],
-) -> Table {
+fn table(model: &'static ModelDescriptor, plain: &'static str, info: &TableInfo, columns: &[ColumnInfo]) -> Table {
     let those = |wanted: &dyn Fn(&ColumnInfo) -> bool| {
         columns
             .iter()
@@ -201,50 +213,66 @@ fn table(
         .fold(ColumnSet::EMPTY, |set, (index, _)| set.with(index));
     Table {
         model,
-        plain: name.plain,
-        sql: name.sqlite.clone(),
+        plain,
+        sql: String::new(),
         columns: columns.iter().map(|column| introspect::quoted(&column.name)).collect(),
-        raises: info.triggers.iter().any(|sql| sql.to_ascii_lowercase().contains("raise")),
+        types: columns.iter().map(|column| column.sql_type.clone()).collect(),
+        arrays: those(&|c| c.array),
+        identity: those(&|c| c.identity_always),
+        raises: info.raises,
         shapes: Shapes::default(),
         related: Vec::new(),
         all: ColumnSet::first(columns.len()),
         defaults,
         not_null: those(&|c| c.not_null),
         required: those(&|c| c.not_null && !c.optional),
-        numeric: those(&|c| prefers_numbers(&c.declared)),
+        inexact: those(&|c| c.inexact),
         unique: info.unique.iter().map(|u| unique(u, columns)).collect(),
         referenced: Vec::new(),
         cyclic: false,
-        triggers: !info.triggers.is_empty(),
+        triggers: info.triggers,
         checks: info.checks,
         lacks_required: missing().any(|c| c.not_null && !c.optional),
         lacks_columns: missing().next().is_some(),
     }
 }
 
-fn unique(info: &introspect::UniqueInfo, columns: &[ColumnInfo]) -> Unique {
-    let indices: Vec<Option<usize>> = info.columns.iter().map(|name| index_of(columns, name.as_deref()?)).collect();
+fn unique(info: &UniqueInfo, columns: &[ColumnInfo]) -> Unique {
+    let indices: Vec<Option<usize>> = info.columns.iter().map(|name| place_of(columns, name.as_deref()?)).collect();
     let known = indices.iter().flatten().fold(ColumnSet::EMPTY, |set, &index| set.with(index));
     Unique { columns: known, complete: !info.partial && indices.iter().all(Option::is_some), binary: info.binary }
 }
 
-fn index_of(columns: &[ColumnInfo], name: &str) -> Option<usize> {
-    columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+/// The column of this name: PostgreSQL may have two that differ in case alone, SQLite knows no case.
+fn place_of(columns: &[ColumnInfo], name: &str) -> Option<usize> {
+    let exact = columns.iter().position(|column| column.name == name);
+    exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
 }
 
 /// The table's column of each of the model's, or what is wrong.
-fn columns_of(model: &ModelDescriptor, table: &str, info: &TableInfo) -> Result<Vec<ColumnInfo>, Vec<String>> {
+fn columns_of(
+    conn: &DbConn,
+    model: &ModelDescriptor,
+    table: &str,
+    info: &TableInfo,
+) -> Result<Vec<ColumnInfo>, Vec<String>> {
     let (mut columns, mut mistakes) = (Vec::new(), Vec::new());
     for described in model.columns {
         let (column, field) = (described.column, described.field);
         let place = format!("column `{table}.{column}` (field `{field}` of `{}`, {})", model.type_name, model.location);
-        if !described.stores_sqlite {
+        let (database, stores) = match conn {
+            #[cfg(feature = "postgres")]
+            DbConn::Pg(_) => ("PostgreSQL", described.stores_postgres),
+            #[cfg(feature = "sqlite")]
+            DbConn::Sqlite(_) => ("SQLite", described.stores_sqlite),
+        };
+        if !stores {
             mistakes.push(format!(
-                "{place} cannot be stored in SQLite: its type in `table!` belongs to another database; change the \
+                "{place} cannot be stored in {database}: its type in `table!` belongs to another database; change the \
                  type, or leave the field out of the sync by `#[sync(skip)]`"
             ));
         }
-        match info.columns.iter().find(|c| c.name.eq_ignore_ascii_case(column)) {
+        match place_of(&info.columns, column).map(|place| &info.columns[place]) {
             Some(found) if found.generated => mistakes.push(format!(
                 "{place} is computed by the database and cannot be written; leave the field out of the sync by \
                  `#[sync(skip)]`"
@@ -268,47 +296,22 @@ fn meets(a: ColumnSet, b: ColumnSet) -> bool {
     a.without(b) != a
 }
 
-/// Whether SQLite makes numbers of texts that look like one when it stores or compares values of such a column.
-fn prefers_numbers(declared: &str) -> bool {
-    let declared = declared.to_ascii_uppercase();
-    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
-    !(has(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty())
-}
-
-/// Takes `` `schema`.`table` `` apart; `main` where no schema is said.
-fn split_name(sql: &str) -> (String, String) {
-    let mut parts = sql.trim_matches('`').split("`.`").map(|part| part.replace("``", "`"));
-    match (parts.next(), parts.next()) {
-        (Some(schema), Some(table)) => (schema, table),
-        (Some(table), None) => ("main".to_owned(), table),
-        (None, _) => ("main".to_owned(), String::new()),
-    }
-}
-
-/// Schema and table, in lower case.
-type Node = (String, String);
-
 /// Which tables' rows depend on which.
 #[derive(Default)]
 struct Graph {
-    schemas: HashSet<String>,
     children: HashMap<Node, Vec<Node>>,
     keys: HashMap<Node, Vec<ForeignKey>>,
     triggered: HashSet<Node>,
 }
 
 impl Graph {
-    fn add_schema(&mut self, conn: &mut diesel::SqliteConnection, schema: &str) -> QueryResult<()> {
-        if !self.schemas.insert(schema.to_owned()) {
-            return Ok(());
+    fn new(relations: Relations) -> Self {
+        let mut graph = Self { triggered: relations.triggered.into_iter().collect(), ..Self::default() };
+        for key in relations.keys {
+            graph.children.entry(key.parent.clone()).or_default().push(key.child.clone());
+            graph.keys.entry(key.parent.clone()).or_default().push(key);
         }
-        let node = |table: String| (schema.to_owned(), table);
-        for key in introspect::foreign_keys(conn, schema)? {
-            self.children.entry(node(key.parent.clone())).or_default().push(node(key.child.clone()));
-            self.keys.entry(node(key.parent.clone())).or_default().push(key);
-        }
-        self.triggered.extend(introspect::triggered_tables(conn, schema)?.into_iter().map(node));
-        Ok(())
+        graph
     }
 
     /// The tables whose rows refer to this one's, at once or through others.
@@ -348,7 +351,7 @@ impl Graph {
         let set = |key: &ForeignKey| {
             let names: Vec<String> = key.parent_columns.clone().unwrap_or_else(primary);
             // A column that the model lacks is never written.
-            names.iter().filter_map(|name| index_of(columns, name)).fold(ColumnSet::EMPTY, ColumnSet::with)
+            names.iter().filter_map(|name| place_of(columns, name)).fold(ColumnSet::EMPTY, ColumnSet::with)
         };
         self.keys.get(node).into_iter().flatten().map(set).collect()
     }

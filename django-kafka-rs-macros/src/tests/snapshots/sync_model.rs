@@ -285,6 +285,43 @@ const _: () = {
                 _ => false,
             }
         }
+        dk::postgres! {
+            fn bind_postgres < 'b > (& 'b self, __dk_column : ::core::primitive::usize,
+            mut __dk_out : dk::diesel::query_builder::AstPass < '_, 'b,
+            dk::diesel::pg::Pg >,) -> dk::diesel::QueryResult < () > { use dk::probe:: {
+            BindPostgres as _, BindPostgresNone as _ }; match __dk_column { 0usize => if
+            let ::core::option::Option::Some(__dk_value) = & self.__dk_f0 { return (&
+            dk::probe::PostgresBind:: < _, __DkSql0 > ::new(__dk_value)).bind(__dk_out);
+            } 1usize => if let ::core::option::Option::Some(__dk_value) = & self.__dk_f1
+            { return (& dk::probe::PostgresBind:: < _, __DkSql1 > ::new(__dk_value))
+            .bind(__dk_out); } 2usize => if let ::core::option::Option::Some(__dk_value)
+            = & self.__dk_f2 { return (& dk::probe::PostgresBind:: < _, __DkSql2 >
+            ::new(__dk_value)).bind(__dk_out); } 3usize => if let
+            ::core::option::Option::Some(__dk_value) = & self.__dk_f3 { return (&
+            dk::probe::PostgresBind:: < _, __DkSql3 > ::new(__dk_value)).bind(__dk_out);
+            } _ => {} } __dk_out.push_sql("NULL"); ::core::result::Result::Ok(()) } fn
+            postgres_array < 'b > (& self, __dk_column : ::core::primitive::usize,
+            __dk_rows : & 'b[& 'b dyn dk::Row],) -> dk::diesel::QueryResult <
+            dk::PostgresArray < 'b >> { use dk::probe:: { ArrayPostgres as _,
+            ArrayPostgresNone as _ }; match __dk_column { 0usize => (&
+            dk::probe::PostgresArrayBind:: < _, __DkSql0 > ::new(__dk_rows, | __dk_row |
+            { match __dk_row.as_any().downcast_ref:: < Self > () {
+            ::core::option::Option::Some(__dk_row) => __dk_row.__dk_f0.as_ref(),
+            ::core::option::Option::None => ::core::option::Option::None, } })).array(),
+            1usize => (& dk::probe::PostgresArrayBind:: < _, __DkSql1 > ::new(__dk_rows,
+            | __dk_row | { match __dk_row.as_any().downcast_ref:: < Self > () {
+            ::core::option::Option::Some(__dk_row) => __dk_row.__dk_f1.as_ref(),
+            ::core::option::Option::None => ::core::option::Option::None, } })).array(),
+            2usize => (& dk::probe::PostgresArrayBind:: < _, __DkSql2 > ::new(__dk_rows,
+            | __dk_row | { match __dk_row.as_any().downcast_ref:: < Self > () {
+            ::core::option::Option::Some(__dk_row) => __dk_row.__dk_f2.as_ref(),
+            ::core::option::Option::None => ::core::option::Option::None, } })).array(),
+            3usize => (& dk::probe::PostgresArrayBind:: < _, __DkSql3 > ::new(__dk_rows,
+            | __dk_row | { match __dk_row.as_any().downcast_ref:: < Self > () {
+            ::core::option::Option::Some(__dk_row) => __dk_row.__dk_f3.as_ref(),
+            ::core::option::Option::None => ::core::option::Option::None, } })).array(),
+            _ => dk::probe::no_column(), } }
+        }
         dk::sqlite! {
             fn bind_sqlite < 'b > (& 'b self, __dk_column : ::core::primitive::usize, mut
             __dk_out : dk::diesel::query_builder::AstPass < '_, 'b,
@@ -323,6 +360,7 @@ const _: () = {
                     column: <__DkColumn0 as dk::diesel::Column>::NAME,
                     message_field: ::core::option::Option::Some("customer_id"),
                     insert_default: false,
+                    stores_postgres: dk::stores_postgres!(i64, __DkSql0),
                     stores_sqlite: dk::stores_sqlite!(i64, __DkSql0),
                 },
                 dk::ColumnDescriptor {
@@ -330,6 +368,7 @@ const _: () = {
                     column: <__DkColumn1 as dk::diesel::Column>::NAME,
                     message_field: ::core::option::Option::Some("name"),
                     insert_default: false,
+                    stores_postgres: dk::stores_postgres!(String, __DkSql1),
                     stores_sqlite: dk::stores_sqlite!(String, __DkSql1),
                 },
                 dk::ColumnDescriptor {
@@ -337,6 +376,9 @@ const _: () = {
                     column: <__DkColumn2 as dk::diesel::Column>::NAME,
                     message_field: ::core::option::Option::Some("seen"),
                     insert_default: true,
+                    stores_postgres: dk::stores_postgres!(
+                        Option < NaiveDateTime >, __DkSql2
+                    ),
                     stores_sqlite: dk::stores_sqlite!(Option < NaiveDateTime >, __DkSql2),
                 },
                 dk::ColumnDescriptor {
@@ -344,6 +386,7 @@ const _: () = {
                     column: <__DkColumn3 as dk::diesel::Column>::NAME,
                     message_field: ::core::option::Option::None,
                     insert_default: false,
+                    stores_postgres: dk::stores_postgres!(String, __DkSql3),
                     stores_sqlite: dk::stores_sqlite!(String, __DkSql3),
                 },
             ],

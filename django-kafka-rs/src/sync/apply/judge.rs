@@ -37,8 +37,28 @@ pub(super) enum Nature {
 /// A failure, judged.
 pub(super) enum Judged {
     Refused(Refusal),
-    /// The database cannot be used, and why.
-    Outage(String),
+    Outage(Outage),
+}
+
+/// The database cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outage {
+    pub reason: String,
+    /// Another transaction was in the way: this one may pass if it is run again at once.
+    pub at_once: bool,
+}
+
+impl From<String> for Outage {
+    fn from(reason: String) -> Self {
+        Self { reason, at_once: false }
+    }
+}
+
+/// Whether a failure is an outage.
+pub(super) fn outage(error: &Error) -> Option<Outage> {
+    let failure = failure::classify(error);
+    let at_once = failure == Failure::Conflict;
+    failure.outage(error).map(|reason| Outage { reason, at_once })
 }
 
 /// Judges a failed statement.
@@ -48,7 +68,7 @@ pub(super) fn of_write(error: WriteError, table: &Table, item: &Item) -> Judged 
         WriteError::Database(error) => match nature(error) {
             Ok(Nature::Unknown(_)) if table.raises => Nature::Suspect,
             Ok(nature) => nature,
-            Err(reason) => return Judged::Outage(reason),
+            Err(outage) => return Judged::Outage(outage),
         },
     };
     Judged::Refused(Refusal { error: error.explain(table, item.lookup, item.kind), nature })
@@ -61,7 +81,7 @@ pub(super) fn of_hook(error: ConsumeError) -> Judged {
         if let Some(database) = source.downcast_ref::<Error>() {
             return match nature(database) {
                 Ok(nature) => Judged::Refused(Refusal { error, nature }),
-                Err(reason) => Judged::Outage(reason),
+                Err(outage) => Judged::Outage(outage),
             };
         }
         next = source.source();
@@ -69,12 +89,12 @@ pub(super) fn of_hook(error: ConsumeError) -> Judged {
     Judged::Refused(Refusal { error, nature: Nature::Suspect })
 }
 
-/// What a database error says of its cause; `Err` is an outage's reason.
-fn nature(error: &Error) -> Result<Nature, String> {
-    match failure::classify(error) {
-        Failure::Constraint | Failure::Other => Ok(Nature::Own),
-        Failure::Unknown => Ok(Nature::Unknown(error.to_string())),
-        outage @ (Failure::Outage(_) | Failure::Busy) => Err(outage.outage(error).unwrap_or_else(|| error.to_string())),
+/// What a database error says of its cause; `Err`: it is an outage.
+fn nature(error: &Error) -> Result<Nature, Outage> {
+    match (outage(error), failure::classify(error)) {
+        (Some(outage), _) => Err(outage),
+        (None, Failure::Unknown) => Ok(Nature::Unknown(error.to_string())),
+        (None, _) => Ok(Nature::Own),
     }
 }
 
@@ -92,21 +112,25 @@ pub(super) fn of_transaction(error: &Error) -> ConsumeError {
 ///
 /// # Errors
 /// It does not, and why.
-pub(super) fn canary(conn: &mut DbConn) -> Result<(), String> {
-    let judged = |error: Error| failure::classify(&error).outage(&error);
+pub(super) fn canary(conn: &mut DbConn) -> Result<(), Outage> {
     let depth = transaction::depth(conn).map_err(|error| error.to_string())?;
     transaction::savepoint(conn).map_err(|error| error.to_string())?;
-    let DbConn::Sqlite(sqlite) = &mut *conn;
-    let written = diesel::sql_query("INSERT INTO django_kafka_canary DEFAULT VALUES").execute(sqlite);
+    let insert = diesel::sql_query("INSERT INTO django_kafka_canary DEFAULT VALUES");
+    let written = match &mut *conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => insert.execute(pg),
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(sqlite) => insert.execute(sqlite),
+    };
     transaction::rollback_to(conn, depth).map_err(|error| error.to_string())?;
-    match written.map_err(judged) {
+    match written.map_err(|error| outage(&error)) {
         // Without the table (migrations that were not run) nothing is learned.
         Ok(_) | Err(None) => Ok(()),
-        Err(Some(reason)) => Err(reason),
+        Err(Some(outage)) => Err(outage),
     }
 }
 
-/// How often an unknown failure is tried again in place.
+/// How often an unknown failure, or a transaction that met another one, is tried again in place.
 pub(super) const RETRIES: u32 = 3;
 
 /// Waits a little before such a retry, not in step with others: 5 to 10 ms, then twice and three times that.

@@ -8,9 +8,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::item::{Item, RowKey, caught};
-use super::judge::{self, Judged, Nature, Refusal};
+use super::judge::{self, Judged, Nature, Outage, Refusal};
 use super::{Decide, MayCommit, ModelSync, Outcome, Report, Stop, Verdict};
-use crate::db::{Database, DbConn, failure, transaction};
+use crate::db::{Database, DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
 use crate::record::RawRecord;
 use crate::sync::decode::{self, JsonMessage};
@@ -49,7 +49,7 @@ enum End {
     /// This item waits; what is before it is to be committed.
     Held(usize, ConsumeError),
     /// The database cannot be used.
-    Outage(String),
+    Outage(Outage),
     /// The transaction is gone, by the fault of one of these items.
     Lost(Range<usize>, ConsumeError),
 }
@@ -58,7 +58,7 @@ enum End {
 enum Trouble {
     /// The savepoint is rolled back, the transaction goes on.
     Refused(Refusal),
-    Outage(String),
+    Outage(Outage),
     Lost(ConsumeError),
 }
 
@@ -131,11 +131,11 @@ impl<'a> Run<'a> {
             return true;
         }
         let mut settled = Settled::with_capacity(range.len());
-        let held = match self.transaction(range.clone(), &mut settled) {
+        let held = match self.transaction_until_alone(range.clone(), &mut settled) {
             Ok(()) => None,
             Err(End::Held(item, error)) => Some((item, error)),
-            Err(End::Outage(reason)) => {
-                self.stop_at(self.items[range.start].index, Stop::Outage(reason));
+            Err(End::Outage(outage)) => {
+                self.stop_at(self.items[range.start].index, Stop::Outage(outage.reason));
                 return false;
             }
             Err(End::Lost(at, error)) => return self.transact_around(range, at, error),
@@ -180,12 +180,23 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// One transaction; again a few times where another one was in the way.
+    fn transaction_until_alone(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
+        for retry in 1..=judge::RETRIES {
+            match self.transaction(range.clone(), settled) {
+                Err(End::Outage(outage)) if outage.at_once => {
+                    settled.clear();
+                    judge::pause(retry);
+                }
+                ended => return ended,
+            }
+        }
+        self.transaction(range, settled)
+    }
+
     /// One transaction. `Ok` and `Held`: what is settled is committed. Else it is rolled back.
     fn transaction(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
-        let mut conn = self.database.writer().map_err(|error| End::Outage(error.to_string()))?;
-        transaction::begin_write(&mut conn).map_err(|error| {
-            End::Outage(failure::classify(&error).outage(&error).unwrap_or_else(|| error.to_string()))
-        })?;
+        let mut conn = self.database.begin().map_err(|error| End::Outage(error.to_string().into()))?;
         let chunk = self.sync.memory.chunk();
         let count = range.len().div_ceil(chunk);
         let end = parts(range.clone(), count).try_for_each(|part| self.settle(&mut conn, part, settled));
@@ -205,10 +216,10 @@ impl<'a> Run<'a> {
     fn commit(&mut self, conn: &mut DbConn, range: Range<usize>) -> Result<(), End> {
         if let Err(reason) = (self.may_commit)() {
             let _ = transaction::rollback_to(conn, 0);
-            return Err(End::Outage(reason));
+            return Err(End::Outage(reason.into()));
         }
-        transaction::commit(conn).map_err(|error| match failure::classify(&error).outage(&error) {
-            Some(reason) => End::Outage(reason),
+        transaction::commit(conn).map_err(|error| match judge::outage(&error) {
+            Some(outage) => End::Outage(outage),
             None if range.len() == 1 => {
                 let item = &self.items[range.start];
                 End::Lost(range, judge::of_commit(error, &self.tables[item.target], item))
@@ -225,7 +236,7 @@ impl<'a> Run<'a> {
                 settled.extend(outcomes);
                 Ok(())
             }
-            Err(Trouble::Outage(reason)) => Err(End::Outage(reason)),
+            Err(Trouble::Outage(outage)) => Err(End::Outage(outage)),
             Err(Trouble::Lost(error)) => Err(End::Lost(range, error)),
             Err(Trouble::Refused(_)) if range.len() > 1 => {
                 parts(range, PARTS).try_for_each(|part| self.settle(conn, part, settled))
@@ -280,7 +291,7 @@ impl<'a> Run<'a> {
                     return Ok(None);
                 }
                 Err(Trouble::Refused(again)) => refusal = again,
-                Err(Trouble::Outage(reason)) => return Err(End::Outage(reason)),
+                Err(Trouble::Outage(outage)) => return Err(End::Outage(outage)),
                 Err(Trouble::Lost(error)) => return Err(End::Lost(only, error)),
             }
         }
@@ -288,7 +299,8 @@ impl<'a> Run<'a> {
         let Nature::Unknown(said) = &refusal.nature else { return Ok(Some(refusal)) };
         let key = self.records[self.items[item].index].key.as_deref();
         if self.sync.memory.repeated(key, said) || self.next_fails_alike(conn, item, said)? {
-            return Err(End::Outage(format!("messages of different keys fail alike: {}", refusal.error)));
+            let reason = format!("messages of different keys fail alike: {}", refusal.error);
+            return Err(End::Outage(reason.into()));
         }
         Ok(Some(refusal))
     }
@@ -307,15 +319,15 @@ impl<'a> Run<'a> {
         transaction::rollback_to(conn, depth).map_err(lost)?;
         match tried {
             Err(Trouble::Refused(Refusal { nature: Nature::Unknown(words), .. })) => Ok(words == said),
-            Err(Trouble::Outage(reason)) => Err(End::Outage(reason)),
+            Err(Trouble::Outage(outage)) => Err(End::Outage(outage)),
             Ok(_) | Err(Trouble::Refused(_) | Trouble::Lost(_)) => Ok(false),
         }
     }
 
     /// Writes these items in a savepoint.
     fn attempt(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Settled, Trouble> {
-        let gone = |error: diesel::result::Error| match failure::classify(&error).outage(&error) {
-            Some(reason) => Trouble::Outage(reason),
+        let gone = |error: diesel::result::Error| match judge::outage(&error) {
+            Some(outage) => Trouble::Outage(outage),
             None => Trouble::Lost(judge::of_transaction(&error)),
         };
         let depth = transaction::depth(conn).map_err(gone)?;
@@ -325,7 +337,7 @@ impl<'a> Run<'a> {
                 transaction::release(conn).map_err(gone)?;
                 Ok(outcomes)
             }
-            Err(Judged::Outage(reason)) => Err(Trouble::Outage(reason)),
+            Err(Judged::Outage(outage)) => Err(Trouble::Outage(outage)),
             Err(Judged::Refused(refusal)) => match transaction::rollback_to(conn, depth) {
                 Ok(()) => Err(Trouble::Refused(refusal)),
                 Err(_) => Err(Trouble::Lost(refusal.error)),

@@ -1,5 +1,8 @@
 //! Writes planned statements. Each backend has its own module: they share what is to be done, not the SQL.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 use diesel::result::{DatabaseErrorKind, Error};
@@ -45,8 +48,33 @@ impl From<Error> for WriteError {
 /// The first failure; it does not say of which row.
 pub(crate) fn execute(conn: &mut DbConn, write: &Write<'_>) -> Result<(), WriteError> {
     match conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => postgres::execute(pg, write),
+        #[cfg(feature = "sqlite")]
         DbConn::Sqlite(sqlite) => sqlite::execute(sqlite, write),
     }
+}
+
+/// Rows in a statement that has parameters for each of them, at most. More gain nothing, and a prepared statement's
+/// memory grows with its parameters.
+const ROWS_MAX: usize = 128;
+
+/// Cuts rows into statements: as large as allowed, then by powers of two, so that a handful of prepared statements
+/// serves every batch.
+fn chunks<'r, 'a>(
+    rows: &'r [&'a dyn Row],
+    parameters_per_row: usize,
+    parameters_max: usize,
+) -> impl Iterator<Item = &'r [&'a dyn Row]> {
+    let fit = (parameters_max / parameters_per_row.max(1)).clamp(1, ROWS_MAX);
+    let largest = 1_usize << fit.ilog2();
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let size = largest.min(1 << rest.len().checked_ilog2()?);
+        let (chunk, behind) = rest.split_at(size);
+        rest = behind;
+        Some(chunk)
+    })
 }
 
 /// A row that the database did not take, for a reason that is no constraint.
@@ -109,5 +137,11 @@ fn constraint_text(table: &Table, kind: Kind, error: &Error) -> String {
         Error::DatabaseError(DatabaseErrorKind::CheckViolation, _) => "its values do not pass a check",
         _ => "the database does not take its values",
     };
-    format!("table `{}`: the row cannot be {}: {why} ({error})", table.plain, done(kind))
+    // PostgreSQL's detail names the key or the row.
+    let details = match error {
+        Error::DatabaseError(_, information) => information.details(),
+        _ => None,
+    };
+    let details = details.map(|details| format!("; {details}")).unwrap_or_default();
+    format!("table `{}`: the row cannot be {}: {why} ({error}{details})", table.plain, done(kind))
 }

@@ -1,7 +1,7 @@
 //! Statements for SQLite.
 //!
 //! Rows that do not need each other are written by multi-row statements: four times the rate of single rows. Their
-//! sizes are powers of two up to [`ROWS_MAX`], so that a handful of prepared statements serves every batch: against
+//! sizes are powers of two up to `ROWS_MAX`, so that a handful of prepared statements serves every batch: against
 //! preparing each anew that brings a twentieth for whole batches, and a quarter for those that are split at failures.
 //! Everything else (partial rows that lack an insert's columns, lookups without a unique index, tables with triggers)
 //! is written row by row, update first.
@@ -11,13 +11,10 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 
-use super::{Write, WriteError};
+use super::{Write, WriteError, chunks};
 use crate::sync::model::{ColumnSet, Row};
 use crate::sync::plan::Kind;
 use crate::sync::table::Table;
-
-/// Rows in a statement at most. More gain nothing, and a prepared statement's memory grows with its parameters.
-const ROWS_MAX: usize = 128;
 
 /// SQLite's limit of parameters in a statement.
 const PARAMETERS_MAX: usize = 32_766;
@@ -57,7 +54,7 @@ impl<'a> Shape<'a> {
     ) -> Result<(), WriteError> {
         let Some(first) = rows.first() else { return Ok(()) };
         let columns = first.present();
-        for rows in chunks(rows, columns.len()) {
+        for rows in chunks(rows, columns.len(), PARAMETERS_MAX) {
             let update = Some(present.without(self.lookup));
             Insert { shape: self, columns, rows, update }.execute(conn)?;
         }
@@ -89,7 +86,7 @@ impl<'a> Shape<'a> {
     }
 
     fn delete_together(self, conn: &mut SqliteConnection, rows: &[&'a dyn Row]) -> Result<(), WriteError> {
-        for rows in chunks(rows, self.lookup.len()) {
+        for rows in chunks(rows, self.lookup.len(), PARAMETERS_MAX) {
             DeleteAll { shape: self, rows }.execute(conn)?;
         }
         Ok(())
@@ -114,7 +111,7 @@ impl<'a> Shape<'a> {
 
     /// Whether a lookup value of one of the rows is NULL.
     fn any_null(self, conn: &mut SqliteConnection, rows: &[&'a dyn Row]) -> QueryResult<bool> {
-        for rows in chunks(rows, self.lookup.len()) {
+        for rows in chunks(rows, self.lookup.len(), PARAMETERS_MAX) {
             let found: i64 = Nulls { shape: self, rows }.get_result(conn)?;
             if found > 0 {
                 return Ok(true);
@@ -151,19 +148,6 @@ impl<'a> Shape<'a> {
         }
         Ok(())
     }
-}
-
-/// Cuts rows into statements: as large as allowed, then by powers of two.
-fn chunks<'r, 'a>(rows: &'r [&'a dyn Row], parameters_per_row: usize) -> impl Iterator<Item = &'r [&'a dyn Row]> {
-    let fit = (PARAMETERS_MAX / parameters_per_row.max(1)).clamp(1, ROWS_MAX);
-    let largest = 1_usize << fit.ilog2();
-    let mut rest = rows;
-    std::iter::from_fn(move || {
-        let size = largest.min(1 << rest.len().checked_ilog2()?);
-        let (chunk, behind) = rest.split_at(size);
-        rest = behind;
-        Some(chunk)
-    })
 }
 
 /// `(?, ?), (?, ?)`

@@ -215,7 +215,8 @@ fn outage(report: Report) -> String {
 #[test]
 fn a_locked_database_is_an_outage() {
     let bench = Bench::new(&ITEMS, PLAIN);
-    let path = bench.folder.path().join("rows.sqlite3");
+    let Place::Folder(folder) = &bench.place else { panic!("a file was asked for") };
+    let path = folder.path().join("rows.sqlite3");
     let mut other = diesel::SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let reason = outage(bench.apply(&records(&[(1, full(1))]), Verdict::Settle));
@@ -412,7 +413,8 @@ fn the_statements_use_the_unique_index() {
         detail: String,
     }
     let bench = Bench::new(&ITEMS_BY_CODE, UNIQUE);
-    let DbConn::Sqlite(conn) = &mut *bench.database.writer().unwrap();
+    let mut writer = bench.database.writer().unwrap();
+    let conn = writer.sqlite();
     for condition in ["(code) IN (VALUES ('a'), ('b'))", "code IS 'a'", "(id) IN (VALUES (1), (2))", "id IS 1"] {
         let sql = format!("EXPLAIN QUERY PLAN DELETE FROM items WHERE {condition}");
         let steps: Vec<Step> = diesel::sql_query(sql).load(conn).unwrap();

@@ -1,6 +1,9 @@
 //! A model whose rows are lists of values, so that one type serves every table of these tests; and what runs it.
 
+#[cfg(feature = "sqlite")]
 mod cases;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod property;
 mod tables;
 
@@ -12,12 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use diesel::connection::SimpleConnection;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::sqlite::Sqlite;
 use diesel::{Connection, QueryResult};
 use serde_json::{Value, json};
 
 use super::{ModelSync, Outcome, Report, Stop, Verdict};
-use crate::db::{Database, DatabaseSettings, DbConn, Synchronous, migrations};
+use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
 use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
@@ -28,9 +30,9 @@ use crate::topic::{Json, Location};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Cell {
-    Null(Option<i64>),
-    Int(i64),
-    Text(String),
+    Null,
+    Int(Option<i64>),
+    Text(Option<String>),
 }
 
 /// A value for each column that the message names.
@@ -49,7 +51,7 @@ impl Row for ListRow {
     fn fill_insert_defaults(&mut self) {
         for (cell, column) in self.cells.iter_mut().zip(self.defaults) {
             if column.insert_default && cell.is_none() {
-                *cell = Some(Cell::Int(0));
+                *cell = Some(Cell::Int(Some(0)));
             }
         }
     }
@@ -63,11 +65,54 @@ impl Row for ListRow {
         self.cells[column].is_some() && self.cells[column] == other.cells[column]
     }
 
-    fn bind_sqlite<'b>(&'b self, column: usize, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+    #[cfg(feature = "postgres")]
+    fn bind_postgres<'b>(&'b self, column: usize, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()> {
         match self.cells[column].as_ref().unwrap() {
-            Cell::Null(null) => out.push_bind_param::<Nullable<BigInt>, _>(null),
-            Cell::Int(n) => out.push_bind_param::<BigInt, _>(n),
-            Cell::Text(text) => out.push_bind_param::<Text, _>(text),
+            Cell::Null => out.push_bind_param::<Nullable<BigInt>, _>(&None::<i64>),
+            Cell::Int(n) => out.push_bind_param::<Nullable<BigInt>, _>(n),
+            Cell::Text(text) => out.push_bind_param::<Nullable<Text>, _>(text),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres_array<'b>(
+        &self,
+        column: usize,
+        rows: &'b [&'b dyn Row],
+    ) -> QueryResult<crate::sync::PostgresArray<'b>> {
+        use crate::sync::probe::{ArrayPostgres, PostgresArrayBind};
+        fn cell(row: &dyn Row, column: usize) -> Option<&Cell> {
+            row.as_any().downcast_ref::<ListRow>()?.cells[column].as_ref()
+        }
+        // The binder takes a function of the row alone: one for each column that these tables have.
+        macro_rules! array {
+            ($variant:ident, $sql_type:ty) => {
+                array!($variant, $sql_type, 0 1 2 3)
+            };
+            ($variant:ident, $sql_type:ty, $($column:literal)*) => {
+                match column {
+                    $($column => PostgresArrayBind::<_, $sql_type>::new(rows, |row| match cell(row, $column)? {
+                        Cell::$variant(value) => Some(value),
+                        _ => Some(&None),
+                    })
+                    .array(),)*
+                    _ => panic!("no such column"),
+                }
+            };
+        }
+        if rows.iter().any(|row| matches!(cell(*row, column), Some(Cell::Text(_)))) {
+            array!(Text, Nullable<Text>)
+        } else {
+            array!(Int, Nullable<BigInt>)
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn bind_sqlite<'b>(&'b self, column: usize, mut out: AstPass<'_, 'b, diesel::sqlite::Sqlite>) -> QueryResult<()> {
+        match self.cells[column].as_ref().unwrap() {
+            Cell::Null => out.push_bind_param::<Nullable<BigInt>, _>(&None::<i64>),
+            Cell::Int(n) => out.push_bind_param::<Nullable<BigInt>, _>(n),
+            Cell::Text(text) => out.push_bind_param::<Nullable<Text>, _>(text),
         }
     }
 
@@ -78,9 +123,9 @@ impl Row for ListRow {
 
 fn cell(value: &Value) -> Cell {
     match value {
-        Value::Null => Cell::Null(None),
-        Value::Number(n) => Cell::Int(n.as_i64().unwrap()),
-        other => Cell::Text(other.as_str().unwrap().to_owned()),
+        Value::Null => Cell::Null,
+        Value::Number(n) => Cell::Int(n.as_i64()),
+        other => Cell::Text(other.as_str().map(str::to_owned)),
     }
 }
 
@@ -114,6 +159,7 @@ const fn column(name: &'static str) -> ColumnDescriptor {
         column: name,
         message_field: Some(name),
         insert_default: false,
+        stores_postgres: true,
         stores_sqlite: true,
     }
 }
@@ -143,33 +189,54 @@ const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
     }
 }
 
-/// A database in a temporary folder, with a topic's tables.
+/// A database with a topic's tables.
 struct Bench {
-    folder: tempfile::TempDir,
+    // Before the place that it is in.
     database: Database,
     sync: ModelSync,
+    place: Place,
+}
+
+/// Where a database is, until the test's end.
+enum Place {
+    #[cfg(feature = "sqlite")]
+    Folder(tempfile::TempDir),
+    #[cfg(feature = "postgres")]
+    Schema(crate::db::scratch::Scratch),
 }
 
 impl Bench {
+    /// On SQLite, in a temporary folder.
+    #[cfg(feature = "sqlite")]
     fn new(topic: &'static ModelTopic, sql: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.sqlite3");
         let settings = DatabaseSettings {
-            synchronous: Synchronous::Normal,
+            synchronous: crate::db::Synchronous::Normal,
             busy_timeout: std::time::Duration::from_millis(1),
             ..DatabaseSettings::new(path.to_str().unwrap())
         };
-        let database = Database::open(&settings).unwrap();
+        Self::open(&settings, Place::Folder(folder), topic, sql)
+    }
+
+    /// On PostgreSQL, in a schema of its own; `None` where there is no PostgreSQL.
+    #[cfg(feature = "postgres")]
+    fn postgres(topic: &'static ModelTopic, sql: &str) -> Option<Self> {
+        let schema = crate::db::scratch::Scratch::new()?;
+        Some(Self::open(&DatabaseSettings::new(schema.url()), Place::Schema(schema), topic, sql))
+    }
+
+    fn open(settings: &DatabaseSettings, place: Place, topic: &'static ModelTopic, sql: &str) -> Self {
+        let database = Database::open(settings).unwrap();
         migrations::run(&database, None).unwrap();
-        let mut bench = Self { folder, database, sync: ModelSync::new(topic).unwrap() };
+        let mut bench = Self { database, sync: ModelSync::new(topic).unwrap(), place };
         bench.execute(sql);
         bench.sync.prepare(&bench.database).unwrap();
         bench
     }
 
     fn execute(&self, sql: &str) {
-        let DbConn::Sqlite(conn) = &mut *self.database.writer().unwrap();
-        conn.batch_execute(sql).unwrap();
+        self.database.writer().unwrap().batch_execute(sql).unwrap();
     }
 
     /// Counts the statements that the writer runs from now on.
@@ -193,8 +260,14 @@ impl Bench {
             #[diesel(sql_type = Text)]
             line: String,
         }
-        let DbConn::Sqlite(conn) = &mut *self.database.writer().unwrap();
-        let lines: Vec<Line> = diesel::sql_query(sql).load(conn).unwrap();
+        let mut writer = self.database.writer().unwrap();
+        let query = diesel::sql_query(sql);
+        let lines: Vec<Line> = match &mut *writer {
+            #[cfg(feature = "postgres")]
+            DbConn::Pg(conn) => query.load(conn).unwrap(),
+            #[cfg(feature = "sqlite")]
+            DbConn::Sqlite(conn) => query.load(conn).unwrap(),
+        };
         lines.into_iter().map(|line| line.line).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::tables::{PROFILES, Profile};
+use super::tables::{self, PROFILES, Profile};
 use super::*;
 
 /// One message, before it is made for a profile's tables.
@@ -57,7 +57,7 @@ impl Message {
         let (mut key, mut value) = (json!({}), json!({}));
         for (place, (column, mut cell)) in all.into_iter().enumerate() {
             // A null id makes SQLite choose one, which is no message's business.
-            if self.nulls & (1 << place) != 0 && (column != "id" || profile.sql.contains("id TEXT")) {
+            if self.nulls & (1 << place) != 0 && (column != "id" || profile.sqlite.contains("id TEXT")) {
                 cell = Value::Null;
             }
             if key_columns.contains(&column) {
@@ -81,14 +81,17 @@ impl Message {
 
 /// All tables' rows.
 fn state(bench: &Bench, profile: &Profile) -> Vec<String> {
-    let mut rows = bench.rows(
-        "SELECT quote(id) || ' ' || quote(n) || ' ' || quote(name) || ' ' || quote(code) AS line FROM items ORDER BY 1",
-    );
+    // With NULL told from an empty text.
+    let line = |columns: &[&str]| {
+        let cells: Vec<_> = columns.iter().map(|c| format!("coalesce('=' || {c}, 'NULL')")).collect();
+        cells.join(" || ' ' || ")
+    };
+    let items = line(&["id", "n", "name", "code"]);
+    let mut rows = bench.rows(&format!("SELECT {items} AS line FROM items ORDER BY 1"));
     if profile.family {
+        let children = line(&["id", "item", "name"]);
         rows.push("children".to_owned());
-        rows.extend(
-            bench.rows("SELECT quote(id) || ' ' || quote(item) || ' ' || quote(name) AS line FROM children ORDER BY 1"),
-        );
+        rows.extend(bench.rows(&format!("SELECT {children} AS line FROM children ORDER BY 1")));
     }
     rows
 }
@@ -118,9 +121,16 @@ fn run(bench: &Bench, records: &[Arc<RawRecord>], sizes: &[usize], hold: bool) -
     outcomes
 }
 
-fn check(profile: &Profile, messages: &[Message], sizes: &[usize], hold: bool) -> Result<(), TestCaseError> {
+/// `open` makes a new database for a profile.
+fn check(
+    open: impl Fn() -> Bench,
+    profile: &Profile,
+    messages: &[Message],
+    sizes: &[usize],
+    hold: bool,
+) -> Result<(), TestCaseError> {
     let records: Vec<_> = messages.iter().enumerate().map(|(at, message)| message.record(at, profile)).collect();
-    let (single, batched) = (Bench::new(profile.topic, profile.sql), Bench::new(profile.topic, profile.sql));
+    let (single, batched) = (open(), open());
     let one_by_one = run(&single, &records, &[1], false);
     let in_batches = run(&batched, &records, sizes, hold);
     for (at, (one, batch)) in one_by_one.iter().zip(&in_batches).enumerate() {
@@ -134,6 +144,41 @@ fn check(profile: &Profile, messages: &[Message], sizes: &[usize], hold: bool) -
     Ok(())
 }
 
+/// Deferred constraints let a batch in that its messages alone are not: a child before its parent. What holds is that
+/// the rows are those of the messages that were applied, that they fit each other, and that only a child without its
+/// parent, or a parent with its children, failed.
+fn check_deferred(
+    open: impl Fn(&str) -> Bench,
+    (constrained, free): (&str, &str),
+    profile: &Profile,
+    messages: &[Message],
+    sizes: &[usize],
+) -> Result<(), TestCaseError> {
+    let records: Vec<_> = messages.iter().enumerate().map(|(at, message)| message.record(at, profile)).collect();
+    let (batched, reference) = (open(constrained), open(free));
+    let outcomes = run(&batched, &records, sizes, false);
+    let (mut applied, mut refused) = (Vec::new(), Vec::new());
+    for (record, outcome) in records.iter().zip(&outcomes) {
+        match outcome {
+            Outcome::Failed(error) => refused.push(error.to_string()),
+            _ => applied.push(record.clone()),
+        }
+    }
+    for text in &refused {
+        let known = ["does not exist", "still refer to it", "poison", "panicked"];
+        prop_assert!(known.iter().any(|words| text.contains(words)), "{}", text);
+    }
+    run(&reference, &applied, &[1], false);
+    prop_assert_eq!(state(&reference, profile), state(&batched, profile));
+    let orphans = batched.rows(
+        "SELECT 'child ' || id AS line FROM children AS c WHERE item IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.id = c.item)",
+    );
+    prop_assert_eq!(orphans, Vec::<String>::new());
+    Ok(())
+}
+
+#[cfg(feature = "sqlite")]
 proptest! {
     #[test]
     fn batch_equals_one_by_one_on_sqlite(
@@ -142,6 +187,53 @@ proptest! {
         sizes in prop::collection::vec(1..40_usize, 1..4),
         hold in any::<bool>(),
     ) {
-        check(&profile, &messages, &sizes, hold)?;
+        check(|| Bench::new(profile.topic, profile.sqlite), &profile, &messages, &sizes, hold)?;
+    }
+
+    #[test]
+    fn deferred_constraints_cost_only_their_messages_on_sqlite(
+        messages in prop::collection::vec(message(), 1..40),
+        sizes in prop::collection::vec(1..40_usize, 1..4),
+    ) {
+        let sql = (tables::DEFERRED, tables::CASCADE_FREE);
+        let profile = Profile::new("deferred", &tables::FAMILY, sql.0, sql.0).family();
+        check_deferred(|sql| Bench::new(&tables::FAMILY, sql), sql, &profile, &messages, &sizes)?;
+    }
+}
+
+/// Each case makes two schemas: a fourth of the cases takes the time.
+#[cfg(feature = "postgres")]
+fn fewer_cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.div_ceil(4), ..config }
+}
+
+#[cfg(feature = "postgres")]
+proptest! {
+    #![proptest_config(fewer_cases())]
+
+    #[test]
+    fn batch_equals_one_by_one_on_postgresql(
+        profile in prop::sample::select(PROFILES),
+        messages in prop::collection::vec(message(), 1..40),
+        sizes in prop::collection::vec(1..40_usize, 1..4),
+        hold in any::<bool>(),
+    ) {
+        if crate::db::scratch::server().is_some() {
+            let open = || Bench::postgres(profile.topic, profile.postgres).unwrap();
+            check(open, &profile, &messages, &sizes, hold)?;
+        }
+    }
+
+    #[test]
+    fn deferred_constraints_cost_only_their_messages_on_postgresql(
+        messages in prop::collection::vec(message(), 1..40),
+        sizes in prop::collection::vec(1..40_usize, 1..4),
+    ) {
+        let sql = (tables::DEFERRED, tables::CASCADE_FREE);
+        if crate::db::scratch::server().is_some() {
+            let profile = Profile::new("deferred", &tables::FAMILY, sql.0, sql.0).family();
+            check_deferred(|sql| Bench::postgres(&tables::FAMILY, sql).unwrap(), sql, &profile, &messages, &sizes)?;
+        }
     }
 }

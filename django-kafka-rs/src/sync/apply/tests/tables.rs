@@ -7,7 +7,13 @@ use crate::sync::context::{Applied, SyncContext};
 use crate::sync::model::LookupField;
 
 fn named(plain: &'static str) -> TableName {
-    TableName { plain, sqlite: format!("`{plain}`") }
+    TableName {
+        plain,
+        #[cfg(feature = "postgres")]
+        postgres: format!("\"{plain}\""),
+        #[cfg(feature = "sqlite")]
+        sqlite: format!("`{plain}`"),
+    }
 }
 
 const ITEM_COLUMNS: &[ColumnDescriptor] = &[column("id"), column("n"), column("name"), column("code")];
@@ -22,7 +28,6 @@ fn after(cx: &SyncContext<'_>, applied: Applied, conn: &mut DbConn) -> Result<()
         return conn.transaction(|_| panic!("inside a transaction of its own"));
     }
     assert!(n != Some(76), "the hook panics");
-    let DbConn::Sqlite(conn) = conn;
     conn.batch_execute(&format!("INSERT INTO calls VALUES ({}, '{applied:?}')", cx.offset()))?;
     if n == Some(77) {
         return Err("the hook refuses".into());
@@ -63,22 +68,28 @@ pub(super) const PLAIN: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n IN
 pub(super) struct Profile {
     pub name: &'static str,
     pub topic: &'static ModelTopic,
-    pub sql: &'static str,
+    pub sqlite: &'static str,
+    pub postgres: &'static str,
     /// The columns of a message's key.
     pub key: &'static [&'static str],
     pub family: bool,
 }
 
 impl Profile {
-    const fn new(name: &'static str, topic: &'static ModelTopic, sql: &'static str) -> Self {
-        Self { name, topic, sql, key: &["id"], family: false }
+    pub(super) const fn new(
+        name: &'static str,
+        topic: &'static ModelTopic,
+        sqlite: &'static str,
+        postgres: &'static str,
+    ) -> Self {
+        Self { name, topic, sqlite, postgres, key: &["id"], family: false }
     }
 
     const fn key(self, key: &'static [&'static str]) -> Self {
         Self { key, ..self }
     }
 
-    const fn family(self) -> Self {
+    pub(super) const fn family(self) -> Self {
         Self { family: true, ..self }
     }
 }
@@ -119,24 +130,47 @@ pub(super) const DEFERRED: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n
     CREATE TABLE children (id INTEGER PRIMARY KEY, name TEXT,
         item INT REFERENCES items DEFERRABLE INITIALLY DEFERRED);";
 
+/// The same without the constraint.
+pub(super) const CASCADE_FREE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, name TEXT, item INT);";
+
+// PostgreSQL's, where the words are others.
+const PG_TRIGGER: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE log (line TEXT);
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.n > 89 THEN RAISE EXCEPTION 'too many'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION refuse();
+    CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF pg_trigger_depth() = 1 THEN UPDATE items SET name = 'seen' WHERE id = OLD.id + 1; END IF; RETURN NULL; END $$;
+    CREATE TRIGGER look AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION look();";
+const PG_COLLATED: &str = "
+    CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT COLLATE nocase UNIQUE);";
+const PG_COMMON_CHILD: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, item INT, name TEXT);
+    CREATE TABLE both_ (i INT REFERENCES items ON DELETE CASCADE, c INT REFERENCES children);
+    CREATE FUNCTION tie() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO both_ SELECT NEW.id, id FROM children ORDER BY id LIMIT 1; RETURN NULL; END $$;
+    CREATE TRIGGER tie AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION tie();";
+
 pub(super) const PROFILES: &[Profile] = &[
-    Profile::new("plain", &ITEMS, PLAIN),
-    Profile::new("not reduced", &ALL_ITEMS, CHECKED),
-    Profile::new("checked", &ITEMS, CHECKED),
-    Profile::new("second unique index", &ITEMS, UNIQUE),
-    Profile::new("unique lookup that is not the key", &ITEMS_BY_CODE, UNIQUE).key(&["code"]),
-    Profile::new("key that can be null", &ITEMS, NULLABLE),
-    Profile::new("lookup without an index", &ITEMS, BARE),
-    Profile::new("two columns without an index", &ITEMS_BY_TWO, BARE).key(&["name", "code"]),
-    Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED),
-    Profile::new("triggers", &ITEMS, TRIGGER),
-    Profile::new("collation", &ITEMS_BY_CODE, COLLATED).key(&["code"]),
-    Profile::new("default that is refused", &ITEMS, REFUSED_DEFAULT),
-    Profile::new("default that is taken", &ITEMS, TAKEN_DEFAULT),
-    Profile::new("two ways to a parent", &FAMILY, TWO_WAYS).family(),
-    Profile::new("foreign key", &FAMILY, NO_ACTION).family(),
-    Profile::new("cascade", &FAMILY, CASCADE).family(),
-    Profile::new("common child", &FAMILY, COMMON_CHILD).family(),
-    Profile::new("tree", &ITEMS, TREE),
-    Profile::new("hook", &ITEMS_WITH_HOOK, CALLS),
+    Profile::new("plain", &ITEMS, PLAIN, PLAIN),
+    Profile::new("not reduced", &ALL_ITEMS, CHECKED, CHECKED),
+    Profile::new("checked", &ITEMS, CHECKED, CHECKED),
+    Profile::new("second unique index", &ITEMS, UNIQUE, UNIQUE),
+    Profile::new("unique lookup that is not the key", &ITEMS_BY_CODE, UNIQUE, UNIQUE).key(&["code"]),
+    Profile::new("key that can be null", &ITEMS, NULLABLE, NULLABLE),
+    Profile::new("lookup without an index", &ITEMS, BARE, BARE),
+    Profile::new("two columns without an index", &ITEMS_BY_TWO, BARE, BARE).key(&["name", "code"]),
+    Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED, CHECKED),
+    Profile::new("triggers", &ITEMS, TRIGGER, PG_TRIGGER),
+    Profile::new("collation", &ITEMS_BY_CODE, COLLATED, PG_COLLATED).key(&["code"]),
+    Profile::new("default that is refused", &ITEMS, REFUSED_DEFAULT, REFUSED_DEFAULT),
+    Profile::new("default that is taken", &ITEMS, TAKEN_DEFAULT, TAKEN_DEFAULT),
+    Profile::new("two ways to a parent", &FAMILY, TWO_WAYS, TWO_WAYS).family(),
+    Profile::new("foreign key", &FAMILY, NO_ACTION, NO_ACTION).family(),
+    Profile::new("cascade", &FAMILY, CASCADE, CASCADE).family(),
+    Profile::new("common child", &FAMILY, COMMON_CHILD, PG_COMMON_CHILD).family(),
+    Profile::new("tree", &ITEMS, TREE, TREE),
+    Profile::new("hook", &ITEMS_WITH_HOOK, CALLS, CALLS),
 ];

@@ -85,6 +85,22 @@ macro_rules! no_row {
         fn eq_column(&self, _: usize, _: &dyn crate::sync::model::Row) -> bool {
             false
         }
+        #[cfg(feature = "postgres")]
+        fn bind_postgres<'b>(
+            &'b self,
+            _: usize,
+            _: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+        ) -> diesel::QueryResult<()> {
+            Ok(())
+        }
+        #[cfg(feature = "postgres")]
+        fn postgres_array<'b>(
+            &self,
+            _: usize,
+            _: &'b [&'b dyn crate::sync::model::Row],
+        ) -> diesel::QueryResult<crate::sync::PostgresArray<'b>> {
+            crate::sync::probe::no_column()
+        }
         #[cfg(feature = "sqlite")]
         fn bind_sqlite<'b>(
             &'b self,
@@ -101,12 +117,21 @@ macro_rules! no_row {
 use no_row;
 
 const fn column(field: &'static str) -> ColumnDescriptor {
-    ColumnDescriptor { field, column: field, message_field: Some(field), insert_default: false, stores_sqlite: true }
+    ColumnDescriptor {
+        field,
+        column: field,
+        message_field: Some(field),
+        insert_default: false,
+        stores_postgres: true,
+        stores_sqlite: true,
+    }
 }
 
 fn table(plain: &'static str) -> TableName {
     TableName {
         plain,
+        #[cfg(feature = "postgres")]
+        postgres: format!("\"{plain}\""),
         #[cfg(feature = "sqlite")]
         sqlite: format!("`{plain}`"),
     }

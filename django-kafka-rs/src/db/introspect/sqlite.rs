@@ -1,63 +1,13 @@
-//! What the connected SQLite knows of its tables: what decides which statements are safe for them.
+//! SQLite's own tables of tables.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::{QueryResult, SqliteConnection};
 
-/// A table or view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableInfo {
-    /// Its columns, without hidden ones of virtual tables.
-    pub columns: Vec<ColumnInfo>,
-    /// What is unique: indices, the primary key, the rowid under its own name.
-    pub unique: Vec<UniqueInfo>,
-    /// The triggers' SQL.
-    pub triggers: Vec<String>,
-    /// Whether its SQL may contain a CHECK constraint.
-    pub checks: bool,
-}
-
-/// A column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ColumnInfo {
-    /// Its name.
-    pub name: String,
-    /// As the type was written.
-    pub declared: String,
-    /// Whether NULL is never stored in it.
-    pub not_null: bool,
-    /// Whether an insert can leave it out: it has a default, is generated, or is the rowid.
-    pub optional: bool,
-    /// Whether it is a part of the primary key.
-    pub primary_key: bool,
-    /// Whether SQLite computes it.
-    pub generated: bool,
-}
-
-/// Something unique.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UniqueInfo {
-    /// Its columns; `None` for an expression.
-    pub columns: Vec<Option<String>>,
-    /// Whether it covers some of the rows only.
-    pub partial: bool,
-    /// Whether it compares bytes: no other collation is in it.
-    pub binary: bool,
-}
-
-/// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ForeignKey {
-    /// The table that refers, in lower case.
-    pub child: String,
-    /// The table that is referred to, in lower case.
-    pub parent: String,
-    /// The columns that are referred to, in lower case; `None` where the primary key is meant.
-    pub parent_columns: Option<Vec<String>>,
-}
+use super::{ColumnInfo, ForeignKey, Node, TableInfo, UniqueInfo, quoted};
 
 /// The table or view `name` in `schema` (`main` where none is said); `None` where there is none.
-pub(crate) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Option<TableInfo>> {
+pub(super) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Option<TableInfo>> {
     let Some(object) = diesel::sql_query(format!(
         "SELECT coalesce(sql, '') AS sql FROM {}.sqlite_master \
          WHERE type IN ('table', 'view') AND lower(name) = lower(?)",
@@ -93,13 +43,14 @@ pub(crate) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> Qu
     Ok(Some(TableInfo {
         columns: columns.into_iter().map(|c| c.info(rowid)).collect(),
         unique,
-        triggers: triggers.into_iter().map(|t| t.sql).collect(),
+        triggers: !triggers.is_empty(),
+        raises: triggers.iter().any(|trigger| trigger.sql.to_ascii_lowercase().contains("raise")),
         checks: object.sql.to_ascii_lowercase().contains("check"),
     }))
 }
 
 /// All foreign keys of `schema`.
-pub(crate) fn foreign_keys(conn: &mut SqliteConnection, schema: &str) -> QueryResult<Vec<ForeignKey>> {
+pub(super) fn foreign_keys(conn: &mut SqliteConnection, schema: &str) -> QueryResult<Vec<ForeignKey>> {
     let rows = diesel::sql_query(format!(
         "SELECT lower(m.name) AS child, lower(f.\"table\") AS parent, f.id AS id, lower(f.\"to\") AS target \
          FROM {}.sqlite_master AS m, pragma_foreign_key_list(m.name, ?) AS f \
@@ -111,8 +62,8 @@ pub(crate) fn foreign_keys(conn: &mut SqliteConnection, schema: &str) -> QueryRe
     let mut keys: Vec<ForeignKey> = Vec::new();
     for group in rows.chunk_by(|a, b| a.child == b.child && a.id == b.id) {
         keys.push(ForeignKey {
-            child: group[0].child.clone(),
-            parent: group[0].parent.clone(),
+            child: (schema.to_owned(), group[0].child.clone()),
+            parent: (schema.to_owned(), group[0].parent.clone()),
             parent_columns: group.iter().map(|row| row.target.clone()).collect(),
         });
     }
@@ -120,13 +71,13 @@ pub(crate) fn foreign_keys(conn: &mut SqliteConnection, schema: &str) -> QueryRe
 }
 
 /// The tables of `schema` that have triggers, in lower case.
-pub(crate) fn triggered_tables(conn: &mut SqliteConnection, schema: &str) -> QueryResult<Vec<String>> {
+pub(super) fn triggered_tables(conn: &mut SqliteConnection, schema: &str) -> QueryResult<Vec<Node>> {
     let rows = diesel::sql_query(format!(
         "SELECT DISTINCT lower(tbl_name) AS sql FROM {}.sqlite_master WHERE type = 'trigger'",
         quoted(schema)
     ))
     .load::<Sql>(conn)?;
-    Ok(rows.into_iter().map(|row| row.sql).collect())
+    Ok(rows.into_iter().map(|row| (schema.to_owned(), row.sql)).collect())
 }
 
 fn columns(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Vec<ColumnRow>> {
@@ -151,9 +102,21 @@ fn unique_index(conn: &mut SqliteConnection, schema: &str, index: &IndexRow) -> 
     })
 }
 
-/// An identifier as SQL.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+/// Takes `` `schema`.`table` `` apart; `main` where no schema is said.
+pub(super) fn split_name(sql: &str) -> (String, String) {
+    let mut parts = sql.trim_matches('`').split("`.`").map(|part| part.replace("``", "`"));
+    match (parts.next(), parts.next()) {
+        (Some(schema), Some(table)) => (schema, table),
+        (Some(table), None) => ("main".to_owned(), table),
+        (None, _) => ("main".to_owned(), String::new()),
+    }
+}
+
+/// Whether SQLite makes numbers of texts that look like one when it stores or compares values of such a column.
+fn prefers_numbers(declared: &str) -> bool {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    !(has(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty())
 }
 
 #[derive(QueryableByName)]
@@ -184,11 +147,14 @@ impl ColumnRow {
         let generated = self.hidden == 2 || self.hidden == 3;
         ColumnInfo {
             name: self.name,
-            declared: self.declared,
+            inexact: prefers_numbers(&self.declared),
+            sql_type: self.declared,
+            array: false,
             not_null: self.not_null || rowid,
             optional: self.has_default || generated || rowid,
             primary_key: self.pk > 0,
             generated,
+            identity_always: false,
         }
     }
 }
@@ -260,7 +226,7 @@ mod tests {
         assert!(id.not_null && id.optional && id.primary_key);
         assert!(column(&t, "name").not_null && !column(&t, "name").optional);
         assert!(!column(&t, "n").not_null && column(&t, "n").optional);
-        assert!(!t.checks && t.triggers.is_empty());
+        assert!(!t.checks && !t.triggers);
     }
 
     #[test]
@@ -302,8 +268,8 @@ mod tests {
              CREATE TRIGGER no BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'never'); END;
              CREATE VIEW v AS SELECT n FROM t;";
         let t = read(sql, "t");
-        assert_eq!(triggered_tables(&mut database(sql), "main").unwrap(), ["t"]);
-        assert!(t.checks && t.triggers.len() == 1 && t.triggers[0].contains("RAISE"));
+        assert_eq!(triggered_tables(&mut database(sql), "main").unwrap(), [("main".to_owned(), "t".to_owned())]);
+        assert!(t.checks && t.triggers && t.raises);
         assert!(column(&t, "twice").generated && column(&t, "twice").optional);
         let v = read(sql, "v");
         assert_eq!((v.columns.len(), v.unique.len()), (1, 0));
@@ -318,7 +284,11 @@ mod tests {
         );
         let mut keys = foreign_keys(&mut conn, "main").unwrap();
         keys.sort_by_key(|k| k.parent_columns.is_some());
-        let key = |parent_columns| ForeignKey { child: "child".into(), parent: "parent".into(), parent_columns };
+        let key = |parent_columns| ForeignKey {
+            child: ("main".into(), "child".into()),
+            parent: ("main".into(), "parent".into()),
+            parent_columns,
+        };
         assert_eq!(keys, [key(None), key(Some(vec!["a".to_owned(), "b".to_owned()]))]);
     }
 }

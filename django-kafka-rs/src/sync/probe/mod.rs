@@ -449,72 +449,30 @@ fn as_they_are(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
     Ok(Cow::Borrowed(bytes))
 }
 
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{BindSqlite, BindSqliteNone, SqliteBind, StoresSqlite, StoresSqliteNot};
+mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{
+    ArrayPostgres, ArrayPostgresNone, BindPostgres, BindPostgresNone, PostgresArrayBind, PostgresBind, PostgresName,
+    StoresPostgres, StoresPostgresNot, no_column,
+};
 #[cfg(feature = "sqlite")]
-mod sqlite {
-    use std::marker::PhantomData;
+pub use self::sqlite::{BindSqlite, BindSqliteNone, SqliteBind, SqliteName, StoresSqlite, StoresSqliteNot};
 
-    use diesel::QueryResult;
-    use diesel::query_builder::AstPass;
-    use diesel::serialize::ToSql;
-    use diesel::sql_types::HasSqlType;
-    use diesel::sqlite::Sqlite;
+/// A table whose name this build needs not know for PostgreSQL: any.
+#[cfg(not(feature = "postgres"))]
+pub trait PostgresName {}
+#[cfg(not(feature = "postgres"))]
+impl<T> PostgresName for T {}
 
-    /// A value to bind as SQL type `ST`: `(&SqliteBind::<_, ST>::new(&value)).bind(out)`.
-    #[derive(Debug)]
-    pub struct SqliteBind<'b, T, ST>(&'b T, PhantomData<fn() -> ST>);
-
-    impl<'b, T, ST> SqliteBind<'b, T, ST> {
-        /// Wraps.
-        pub fn new(value: &'b T) -> Self {
-            Self(value, PhantomData)
-        }
-    }
-
-    /// First: SQLite stores it.
-    pub trait BindSqlite<'b> {
-        /// Binds.
-        fn bind(&self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()>;
-    }
-    impl<'b, T: ToSql<ST, Sqlite>, ST> BindSqlite<'b> for SqliteBind<'b, T, ST>
-    where
-        Sqlite: HasSqlType<ST>,
-    {
-        fn bind(&self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-            out.push_bind_param::<ST, T>(self.0)
-        }
-    }
-
-    /// Second: it does not. Start-up refuses the model before any row comes here.
-    pub trait BindSqliteNone<'b> {
-        /// An error.
-        fn bind(&self, _out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-            Err(diesel::result::Error::QueryBuilderError("SQLite cannot store this column's type".into()))
-        }
-    }
-    impl<'b, T, ST> BindSqliteNone<'b> for &SqliteBind<'b, T, ST> {}
-
-    /// `<StoresSqlite<T, ST>>::YES`, with [`StoresSqliteNot`] in scope: whether SQLite stores a `T` as `ST`.
-    #[derive(Debug)]
-    pub struct StoresSqlite<T, ST>(PhantomData<fn() -> (T, ST)>);
-
-    impl<T: ToSql<ST, Sqlite>, ST> StoresSqlite<T, ST>
-    where
-        Sqlite: HasSqlType<ST>,
-    {
-        /// It does.
-        pub const YES: bool = true;
-    }
-
-    /// It does not.
-    pub trait StoresSqliteNot {
-        /// It does not.
-        const YES: bool = false;
-    }
-    impl<T> StoresSqliteNot for T {}
-}
+/// A table whose name this build needs not know for SQLite: any.
+#[cfg(not(feature = "sqlite"))]
+pub trait SqliteName {}
+#[cfg(not(feature = "sqlite"))]
+impl<T> SqliteName for T {}
 
 /// States at the field's span that its type can be stored in its column.
 pub const fn assert_column<T: ColumnValue<ST>, ST>() {}

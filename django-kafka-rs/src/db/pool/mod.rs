@@ -1,17 +1,22 @@
-//! Connections: a pool for reading, and one queued writer.
+//! Connections for writing, lent in the order of asking, and SQLite's pool for reading.
 //!
-//! SQLite has one writer at a time. Waiting for it in SQLite means polling a lock, without an order, up to a
-//! timeout; so the process queues for its single writing connection, first come, first served.
+//! SQLite has one writer at a time. Waiting for it in SQLite means polling a lock, without an order, up to a timeout;
+//! so the process queues for its single writing connection, first come, first served. PostgreSQL has as many as the
+//! settings allow. A queue of our own, and no pool of r2d2's, which keeps no order, and tells an outage only after
+//! its timeout.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use diesel::connection::SimpleConnection;
-use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection, R2D2Connection};
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
+use diesel::r2d2::R2D2Connection;
 
 use super::settings::{self, Target};
-use super::{DatabaseError, DatabaseSettings, DbConn, Synchronous, failure, transaction};
+use super::{DatabaseError, DatabaseSettings, DbConn, failure, transaction};
 
 /// The database that the settings name. Cheap to clone.
 #[derive(Clone)]
@@ -20,16 +25,21 @@ pub(crate) struct Database {
 }
 
 struct Inner {
-    writer: Opener,
+    /// The URL as messages may show it.
+    shown: String,
+    backend: Backend,
     queue: Queue,
-    readers: Pool<Opener>,
 }
 
-/// A connection for reading; it refuses to write.
-pub(crate) type Reader = PooledConnection<Opener>;
+enum Backend {
+    #[cfg(feature = "postgres")]
+    Pg(postgres::Opener),
+    #[cfg(feature = "sqlite")]
+    Sqlite { writer: sqlite::Opener, readers: sqlite::Readers },
+}
 
 impl Database {
-    /// Opens the database, and creates the file where there is none.
+    /// Opens the database. SQLite creates the file where there is none.
     ///
     /// # Errors
     /// The URL is wrong, or the database cannot be opened.
@@ -37,42 +47,56 @@ impl Database {
         if settings.pool_size == 0 {
             return Err(DatabaseError::Settings("`pool_size` is 0: at least one connection is needed".to_owned()));
         }
-        let opener = |reads_only| -> Result<Opener, DatabaseError> {
-            Ok(Opener {
-                target: settings::target(&settings.url)?,
-                shown: settings::masked(&settings.url),
-                busy_timeout_ms: settings.busy_timeout.as_millis(),
-                synchronous: settings.synchronous,
-                reads_only,
-            })
+        let shown = settings::masked(&settings.url);
+        let (backend, writers) = match settings::target(&settings.url)? {
+            #[cfg(feature = "postgres")]
+            Target::Pg(url) => (Backend::Pg(postgres::Opener::new(&url)), u64::from(settings.pool_size)),
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(path) => {
+                let writer = sqlite::Opener::new(path, shown.clone(), settings);
+                let readers = writer.readers(settings.pool_size);
+                (Backend::Sqlite { writer, readers }, 1)
+            }
         };
-        let readers = Pool::builder()
-            .max_size(settings.pool_size)
-            .min_idle(Some(0))
-            .test_on_check_out(false)
-            // r2d2 would log each failed attempt beside the error that `reader` returns.
-            .error_handler(Box::new(NopErrorHandler))
-            .build_unchecked(opener(true)?);
-        let database = Self { inner: Arc::new(Inner { writer: opener(false)?, queue: Queue::default(), readers }) };
+        let database = Self { inner: Arc::new(Inner { shown, backend, queue: Queue::new(writers) }) };
         drop(database.writer()?);
         Ok(database)
     }
 
-    /// Waits for the writer, in the order of asking.
+    /// Waits for a connection to write with, in the order of asking.
     ///
     /// # Errors
-    /// The connection has to be opened anew and the database is away.
+    /// A connection has to be opened and the database is away.
     pub(crate) fn writer(&self) -> Result<WriterGuard, DatabaseError> {
         let idle = self.inner.queue.wait();
         // From here on the guard's drop passes the turn on, also where no connection can be had.
         let mut guard = WriterGuard { database: self.clone(), conn: idle };
         if guard.conn.is_none() {
-            guard.conn = Some(self.inner.writer.connect()?);
+            guard.conn = Some(self.connect()?);
         }
         Ok(guard)
     }
 
-    /// Runs `work` in a transaction of the writer; an error rolls back.
+    /// A connection in a transaction that will write.
+    ///
+    /// # Errors
+    /// The database is away, or locked by another program; the text says which.
+    pub(crate) fn begin(&self) -> Result<WriterGuard, DatabaseError> {
+        let mut conn = self.writer()?;
+        let Err(error) = transaction::begin_write(&mut conn) else { return Ok(conn) };
+        if !conn.is_broken() {
+            return Err(unavailable(&error));
+        }
+        // It lay idle while the server went away; nothing was done on it, so a new one may try at once. The others
+        // that lie idle are as old.
+        self.inner.queue.forget_idle();
+        conn.conn = None;
+        conn.conn = Some(self.connect()?);
+        transaction::begin_write(&mut conn).map_err(|error| unavailable(&error))?;
+        Ok(conn)
+    }
+
+    /// Runs `work` in a transaction; an error rolls back.
     ///
     /// # Errors
     /// `work`'s own, or the database's.
@@ -80,8 +104,7 @@ impl Database {
     where
         E: From<DatabaseError> + From<diesel::result::Error>,
     {
-        let mut conn = self.writer()?;
-        transaction::begin_write(&mut conn)?;
+        let mut conn = self.begin()?;
         let done = work(&mut conn);
         match done {
             Ok(value) => {
@@ -89,24 +112,11 @@ impl Database {
                 Ok(value)
             }
             Err(error) => {
-                // Where this fails too, the guard drops the connection, and SQLite rolls back.
+                // Where this fails too, the guard drops the connection, and the database rolls back.
                 let _ = transaction::rollback_to(&mut conn, 0);
                 Err(error)
             }
         }
-    }
-
-    /// A connection for reading.
-    ///
-    /// # Errors
-    /// None became free in time, or the database is away.
-    pub(crate) fn reader(&self) -> Result<Reader, DatabaseError> {
-        self.inner.readers.get().map_err(|error| {
-            DatabaseError::Unavailable(format!(
-                "no connection to the database `{}` to read with: {error}",
-                self.inner.writer.shown
-            ))
-        })
     }
 
     /// Whether the database answers.
@@ -114,27 +124,64 @@ impl Database {
     /// # Errors
     /// It does not.
     pub(crate) fn ping(&self) -> Result<(), DatabaseError> {
-        let mut reader = self.reader()?;
-        let DbConn::Sqlite(conn) = &mut *reader;
-        // Reads the file's header, which `SELECT 1` would not.
-        diesel::sql_query("SELECT count(*) FROM sqlite_master").execute(conn).map(drop).map_err(|error| {
-            DatabaseError::Unavailable(format!("the database `{}` does not answer: {error}", self.inner.writer.shown))
+        match &self.inner.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Pg(_) => {
+                let mut conn = self.begin()?;
+                transaction::rollback_to(&mut conn, 0).map_err(|error| unavailable(&error))
+            }
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { readers, .. } => sqlite::ping(readers, &self.inner.shown),
+        }
+    }
+
+    /// A connection for reading; it refuses to write.
+    #[cfg(all(test, feature = "sqlite"))]
+    fn reader(&self) -> Result<sqlite::Reader, DatabaseError> {
+        match &self.inner.backend {
+            Backend::Sqlite { readers, .. } => sqlite::reader(readers, &self.inner.shown),
+            #[cfg(feature = "postgres")]
+            Backend::Pg(_) => Err(DatabaseError::Settings("PostgreSQL has no readers of its own".to_owned())),
+        }
+    }
+
+    fn connect(&self) -> Result<DbConn, DatabaseError> {
+        let opened = match &self.inner.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Pg(opener) => opener.open(),
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { writer, .. } => writer.open(),
+        };
+        opened.map_err(|why| {
+            DatabaseError::Unavailable(format!("the database `{}` cannot be opened: {why}", self.inner.shown))
         })
     }
 }
 
+/// A failed statement of ours as the database's own failure.
+fn unavailable(error: &diesel::result::Error) -> DatabaseError {
+    DatabaseError::Unavailable(failure::classify(error).outage(error).unwrap_or_else(|| error.to_string()))
+}
+
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("url", &self.inner.writer.shown).finish_non_exhaustive()
+        f.debug_struct("Database").field("url", &self.inner.shown).finish_non_exhaustive()
     }
 }
 
-/// The writer, until it is dropped.
+/// A connection to write with, until it is dropped.
 ///
-/// A connection that comes back broken or with an open transaction is closed, which rolls back, and replaced.
+/// One that comes back broken or with an open transaction is closed, which rolls back, and replaced.
 pub(crate) struct WriterGuard {
     database: Database,
     conn: Option<DbConn>,
+}
+
+impl WriterGuard {
+    /// Closes the connection at the end, because it was set up for one purpose.
+    pub(crate) fn close(mut self) {
+        self.conn = None;
+    }
 }
 
 impl Deref for WriterGuard {
@@ -162,9 +209,10 @@ fn usable(mut conn: DbConn) -> Option<DbConn> {
     (!std::thread::panicking() && !conn.is_broken()).then_some(conn)
 }
 
-/// Who writes next: a lock that keeps the order of asking, which the standard library's does not promise.
-#[derive(Default)]
+/// Who writes next: a number of places, given in the order of asking, which the standard library's locks do not
+/// promise.
 struct Queue {
+    places: u64,
     state: Mutex<Turns>,
     next: Condvar,
 }
@@ -172,28 +220,39 @@ struct Queue {
 #[derive(Default)]
 struct Turns {
     tickets: u64,
-    serving: u64,
-    idle: Option<DbConn>,
+    returned: u64,
+    idle: Vec<DbConn>,
 }
 
 impl Queue {
+    fn new(places: u64) -> Self {
+        Self { places, state: Mutex::default(), next: Condvar::new() }
+    }
+
     fn wait(&self) -> Option<DbConn> {
         let mut state = self.lock();
         let ticket = state.tickets;
         state.tickets += 1;
-        while state.serving != ticket {
+        while ticket >= state.returned + self.places {
             state = self.next.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.idle.take()
+        // The one that was used last: its statements are prepared, and its memory is warm.
+        state.idle.pop()
     }
 
     fn pass_on(&self, conn: Option<DbConn>) {
         let mut state = self.lock();
-        state.idle = conn;
-        state.serving += 1;
+        state.idle.extend(conn);
+        state.returned += 1;
         drop(state);
         // All, because a condition variable wakes whom it likes; there are as many as there are workers.
         self.next.notify_all();
+    }
+
+    fn forget_idle(&self) {
+        let idle = std::mem::take(&mut self.lock().idle);
+        // Outside of the lock: closing talks to the server.
+        drop(idle);
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns> {
@@ -202,64 +261,12 @@ impl Queue {
     }
 }
 
-/// Opens connections.
-#[derive(Clone)]
-pub(crate) struct Opener {
-    target: Target,
-    /// The URL as messages may show it.
-    shown: String,
-    busy_timeout_ms: u128,
-    synchronous: Synchronous,
-    reads_only: bool,
-}
-
-impl Opener {
-    fn configure(&self, conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
-        let synchronous = self.synchronous.name();
-        // The timeout first: the switch to WAL needs a lock itself.
-        conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; \
-             PRAGMA foreign_keys = ON;",
-            self.busy_timeout_ms
-        ))?;
-        if self.reads_only {
-            conn.batch_execute("PRAGMA query_only = ON;")?;
-        }
-        Ok(())
-    }
-
-    fn unavailable(&self, why: &str) -> DatabaseError {
-        DatabaseError::Unavailable(format!("the database `{}` cannot be opened: {why}", self.shown))
-    }
-}
-
-impl ManageConnection for Opener {
-    type Connection = DbConn;
-    type Error = DatabaseError;
-
-    fn connect(&self) -> Result<DbConn, DatabaseError> {
-        let Target::Sqlite(path) = &self.target;
-        let mut conn = SqliteConnection::establish(path)
-            .map_err(|error| self.unavailable(&format!("{error}; the folder must exist and be writable")))?;
-        self.configure(&mut conn).map_err(|error| {
-            self.unavailable(&failure::classify(&error).outage(&error).unwrap_or_else(|| error.to_string()))
-        })?;
-        Ok(DbConn::Sqlite(conn))
-    }
-
-    fn is_valid(&self, conn: &mut DbConn) -> Result<(), DatabaseError> {
-        conn.ping().map_err(|error| self.unavailable(&error.to_string()))
-    }
-
-    fn has_broken(&self, conn: &mut DbConn) -> bool {
-        std::thread::panicking() || conn.is_broken()
-    }
-}
-
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use std::sync::mpsc;
 
+    use diesel::RunQueryDsl;
     use diesel::sql_types::{BigInt, Integer, Text};
 
     use super::*;
@@ -272,13 +279,13 @@ mod tests {
     }
 
     fn execute(conn: &mut DbConn, sql: &str) -> diesel::QueryResult<usize> {
-        let DbConn::Sqlite(conn) = conn;
+        let conn = conn.sqlite();
         diesel::sql_query(sql).execute(conn)
     }
 
     fn count(conn: &mut DbConn) -> i64 {
         use diesel::dsl::sql;
-        let DbConn::Sqlite(conn) = conn;
+        let conn = conn.sqlite();
         diesel::select(sql::<BigInt>("(SELECT count(*) FROM t)")).get_result(conn).unwrap()
     }
 
@@ -287,7 +294,7 @@ mod tests {
         use diesel::dsl::sql;
         let (_folder, database) = open();
         let mut writer = database.writer().unwrap();
-        let DbConn::Sqlite(conn) = &mut *writer;
+        let conn = writer.sqlite();
         let mode: String =
             diesel::select(sql::<Text>("(SELECT journal_mode FROM pragma_journal_mode)")).get_result(conn).unwrap();
         let keys: i32 =
