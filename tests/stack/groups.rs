@@ -7,8 +7,7 @@ const CHANGES: u64 = 20_000;
 const KEYS: u64 = 2_000;
 
 /// One of two members is killed in the middle of the load.
-fn a_killed_member_leaves_its_work(protocol: Protocol) {
-    let mut scene = Scene::new(protocol);
+fn a_killed_member_leaves_its_work(mut scene: Scene) {
     let first = scene.join("first", "one");
     let second = scene.join("second", "two");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
@@ -16,7 +15,7 @@ fn a_killed_member_leaves_its_work(protocol: Protocol) {
     first.kill();
     assert!(scene.load.compare(&scene.replica).is_err(), "killed too late to show anything");
     // Static members get their partitions back without a rebalance.
-    let again = (protocol == Protocol::Static).then(|| scene.join("again", "one"));
+    let again = (scene.protocol == Protocol::Static).then(|| scene.join("again", "one"));
     scene.load.wait_until_equal(&scene.replica);
     second.end();
     drop(again.map(Service::end));
@@ -43,22 +42,27 @@ fn partitions_are_handed_over(protocol: Protocol) {
 
 #[test]
 fn a_killed_member_leaves_its_work_to_the_group_eager() {
-    a_killed_member_leaves_its_work(Protocol::Eager);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Eager));
+}
+
+#[test]
+fn a_killed_member_leaves_its_work_to_the_group_on_sqlite() {
+    a_killed_member_leaves_its_work(Scene::on_sqlite(Protocol::Cooperative));
 }
 
 #[test]
 fn a_killed_member_leaves_its_work_to_the_group_cooperative() {
-    a_killed_member_leaves_its_work(Protocol::Cooperative);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Cooperative));
 }
 
 #[test]
 fn a_killed_member_leaves_its_work_to_the_group_by_the_consumer_protocol() {
-    a_killed_member_leaves_its_work(Protocol::Consumer);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Consumer));
 }
 
 #[test]
 fn a_killed_static_member_that_returns_goes_on_with_its_work() {
-    a_killed_member_leaves_its_work(Protocol::Static);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Static));
 }
 
 #[test]

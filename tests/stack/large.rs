@@ -19,7 +19,7 @@ fn large_messages_arrive_in_bounded_memory() {
     let topic = format!("{name}.documents");
     broker.create_topic_with(&topic, 4, &[("max.message.bytes", "16000000")]);
     let folder = tempfile::tempdir().unwrap();
-    let replica = Replica::sqlite(folder.path());
+    let replica = Replica::postgres(&name);
     replica.sql("create table documents (id bigint primary key, version bigint not null, body text not null)");
     let mut rows = BTreeMap::new();
     for version in 0..MESSAGES {

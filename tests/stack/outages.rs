@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::OwnStack;
+use crate::harness::{OwnStack, address};
 use crate::scene::{Protocol, Scene};
 
 const CHANGES: u64 = 20_000;
@@ -57,7 +57,7 @@ fn a_member_that_wakes_after_its_session_overwrites_nothing_by_the_consumer_prot
 #[test]
 fn a_restarted_broker_loses_nothing() {
     let stack = OwnStack::start(&["kafka"]);
-    let mut scene = Scene::at(&stack.servers(), Protocol::Cooperative);
+    let mut scene = Scene::at(&stack.servers(), &address("DATABASE_URL"), Protocol::Cooperative);
     let service = scene.join("service", "one");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
     scene.load.wait_for_version(&scene.replica, CHANGES / 5);
@@ -67,4 +67,21 @@ fn a_restarted_broker_loses_nothing() {
     scene.load.wait_until_equal(&scene.replica);
     service.end();
     assert_eq!(scene.left_over(), 0);
+}
+
+#[test]
+fn a_restarted_database_loses_nothing() {
+    let stack = OwnStack::start(&["postgres"]);
+    let mut scene = Scene::at(&address("KAFKA_BOOTSTRAP"), &stack.database_url(), Protocol::Cooperative);
+    let mut service = scene.join("service", "one");
+    scene.load.produce(&scene.broker, CHANGES, KEYS);
+    scene.load.wait_for_version(&scene.replica, CHANGES / 5);
+    stack.down(&["postgres"]);
+    service.wait_for_log("waits for the database");
+    stack.up(&["postgres"]);
+    scene.load.produce(&scene.broker, CHANGES, KEYS);
+    scene.load.wait_until_equal(&scene.replica);
+    service.end();
+    assert_eq!(scene.left_over(), 0);
+    assert_eq!(scene.broker.topics().len(), 1, "no dead letter topic: an outage is nobody's fault");
 }
