@@ -23,7 +23,7 @@ mod schema {
     }
     diesel::table! {
         use diesel::sql_types::*;
-        use super::MoodType;
+        use crate::MoodType;
         full_people (id) {
             id -> BigInt,
             name -> Text,
@@ -75,7 +75,7 @@ struct People;
 /// The type `mood` of PostgreSQL.
 #[derive(Debug, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
 #[diesel(postgres_type(name = "mood"))]
-struct MoodType;
+pub struct MoodType;
 
 #[derive(Debug, Clone, Copy, serde::Deserialize, diesel::expression::AsExpression)]
 #[serde(rename_all = "lowercase")]

@@ -11,7 +11,7 @@ use rdkafka::message::{Message as _, OwnedMessage};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{DEADLINE, address, wait_for};
+use super::{DEADLINE, address};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -79,20 +79,6 @@ impl Broker {
     /// Waits until all that was queued is acknowledged.
     pub(crate) fn flush(&self) {
         self.producer.flush(DEADLINE).unwrap();
-    }
-
-    /// How many members the group has (classic groups only), and its state.
-    pub(crate) fn members(&self, group: &str) -> (usize, String) {
-        let groups = self.admin.inner().fetch_group_list(Some(group), ANSWER_TIMEOUT).unwrap();
-        groups.groups().first().map_or((0, String::new()), |group| (group.members().len(), group.state().to_owned()))
-    }
-
-    /// Waits until the group has so many members and all of them their partitions.
-    pub(crate) fn wait_for_members(&self, group: &str, members: usize) {
-        wait_for(&format!("{members} members of {group}"), || match self.members(group) {
-            (found, state) if found == members && state == "Stable" => Ok(()),
-            found => Err(format!("{found:?}")),
-        });
     }
 
     /// The topics whose names begin with the prefix.
