@@ -203,6 +203,24 @@ impl TransformError {
     }
 }
 
+/// An `after` function refused the message.
+#[cfg(feature = "client")]
+#[derive(Debug, thiserror::Error)]
+#[error("the `after` function failed: {source}")]
+pub(crate) struct AfterError {
+    #[source]
+    source: BoxError,
+}
+
+#[cfg(feature = "client")]
+impl AfterError {
+    /// Says whose error it is; what it asked for stays.
+    pub(crate) fn wrap(error: ConsumeError) -> ConsumeError {
+        let ConsumeError { action, source, backtrace } = error;
+        ConsumeError { action, source: Box::new(Self { source }), backtrace }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -88,7 +88,7 @@ struct Inner {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Created {
     /// Topics that were not there before.
-    pub(crate) created: Vec<String>,
+    pub(crate) made: Vec<String>,
     /// Topics that are still not there, each with the reason.
     pub(crate) failed: Vec<(String, String)>,
     /// The broker did not answer: it is worth asking again.
@@ -110,7 +110,7 @@ impl TopicAdmin {
             return;
         }
         let result = self.create(&unknown).await;
-        for name in &result.created {
+        for name in &result.made {
             tracing::info!(topic = name, "created");
         }
         for (topic, reason) in &result.failed {
@@ -131,7 +131,7 @@ impl TopicAdmin {
             let mut result = Created::default();
             for topic in wanted {
                 match broker.create_topic(&topic.name) {
-                    Ok(()) => result.created.push(topic.name.clone()),
+                    Ok(()) => result.made.push(topic.name.clone()),
                     Err(error) => result.failed.push((topic.name.clone(), error.to_string())),
                 }
             }
@@ -179,7 +179,7 @@ impl TopicAdmin {
         let mut result = Created::default();
         for answer in answers {
             match answer {
-                Ok(name) => result.created.push(name),
+                Ok(name) => result.made.push(name),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => result.failed.push((name, code.to_string())),
             }

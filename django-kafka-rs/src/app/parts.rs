@@ -64,7 +64,8 @@ pub(crate) struct Parts {
     states: States,
     migrations: Option<EmbeddedMigrations>,
     error_handler: Option<ErrorHandler>,
-    topics: HashMap<TypeId, Box<dyn CustomTopic>>,
+    /// The topics' values: given by the application, or made when first needed. All consumers share them.
+    topics: HashMap<TypeId, Arc<dyn CustomTopic>>,
 }
 
 impl Parts {
@@ -218,12 +219,17 @@ impl Parts {
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
         match source() {
-            HandlerSource::Custom(construct) => match self.topics.remove(&type_id).or_else(construct) {
-                Some(topic) => Ok(Some(Handler::Custom(topic))),
-                None => Err("it has fields and no `Default`, so its value has to be given: \
+            HandlerSource::Custom(construct) => {
+                match self.topics.get(&type_id).cloned().or_else(|| construct().map(Arc::from)) {
+                    Some(topic) => {
+                        self.topics.insert(type_id, topic.clone());
+                        Ok(Some(Handler::Custom(topic)))
+                    }
+                    None => Err("it has fields and no `Default`, so its value has to be given: \
                              `App::from_linked().topic(…)`"
-                    .to_owned()),
-            },
+                        .to_owned()),
+                }
+            }
             HandlerSource::Models(model_topic) => {
                 let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
                 let Some(database) = database else {
@@ -277,11 +283,17 @@ impl Parts {
             resolved.declaration.type_name.into()
         };
         let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
+        // The embedded broker has got its topics since.
+        let has_topics = start.services.embedded.is_some()
+            || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
+        if start.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
+            poll_context = poll_context.asking_starts();
+        }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.context().attach(&consumer);
@@ -297,6 +309,7 @@ impl Parts {
             limits,
             workers,
             until_end,
+            has_no_topics: until_end && !has_topics,
             detects_gaps: start.services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
             environment: BatchEnvironment {
