@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::error::ConsumeError;
 use crate::record::{Headers, RawRecord};
+use crate::retry::message as retry;
 
 /// The topic the message was first read from.
 pub const TOPIC: &str = "DEAD_LETTER_MESSAGE_TOPIC";
@@ -35,7 +36,7 @@ pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 pub(crate) fn headers(record: &RawRecord, error: &ConsumeError, group: &str, attempts: u32) -> Headers {
     let origin = record.origin();
     let mut headers = Headers::new();
-    for (name, value) in record.headers.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
+    for (name, value) in record.headers.iter().filter(|(name, _)| !name.starts_with(PREFIX) && !retry::is_ours(name)) {
         headers.push(name, value.map(<[u8]>::to_vec));
     }
     let mut push = |name: &str, text: String| headers.push(name, Some(cut(text).into_bytes()));
@@ -82,7 +83,7 @@ fn detail(error: &ConsumeError) -> String {
 }
 
 /// Cuts at [`TEXT_BYTES_MAX`], never inside a character.
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     const MARK: &str = "… (cut)";
     if text.len() > TEXT_BYTES_MAX {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX - MARK.len()));
@@ -104,6 +105,7 @@ mod tests {
             key: Some(b"k".to_vec()),
             value: None,
             headers,
+            ..RawRecord::default()
         }
     }
 

@@ -36,6 +36,8 @@ mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod topic;
+#[cfg(feature = "client")]
+mod topic_admin;
 
 /// What a program that declares topics and consumers names: `use django_kafka_rs::prelude::*;`. Diesel's own
 /// prelude is part of it.

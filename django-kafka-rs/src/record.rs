@@ -59,6 +59,16 @@ pub struct Origin {
     pub offset: i64,
 }
 
+/// What is known of a message that was read from a retry topic.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retried {
+    /// Where it was first read.
+    pub origin: Origin,
+    /// Which retry it is, from 1.
+    pub attempt: u32,
+}
+
 /// A message as it came, owned: key and value bytes untouched.
 #[derive(Debug, Clone)]
 pub struct RawRecord {
@@ -76,6 +86,24 @@ pub struct RawRecord {
     pub value: Option<Vec<u8>>,
     /// Its headers.
     pub headers: Headers,
+    /// Where it came through a retry topic.
+    #[doc(hidden)]
+    pub retried: Option<Arc<Retried>>,
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        Self {
+            topic: "".into(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Headers::new(),
+            retried: None,
+        }
+    }
 }
 
 impl RawRecord {
@@ -89,7 +117,16 @@ impl RawRecord {
     /// Where it was first read: itself, unless it came through a retry topic.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        Origin { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+        match &self.retried {
+            Some(retried) => retried.origin.clone(),
+            None => Origin { topic: self.topic.clone(), partition: self.partition, offset: self.offset },
+        }
+    }
+
+    /// Which retry it is: 0 for a message of its own topic.
+    #[must_use]
+    pub fn retry_number(&self) -> u32 {
+        self.retried.as_ref().map_or(0, |retried| retried.attempt)
     }
 }
 

@@ -19,14 +19,16 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::app::{App, ConsumeOptions, Handle, Parts, StartError, Summary};
+use crate::app::{App, ConsumeOptions, Handle, Parts, RunError, StartError, Summary};
 use crate::consumer::event::PartitionId;
 use crate::dead_letter;
-use crate::error::BoxError;
+use crate::error::{ConsumeError, ProduceError};
 use crate::producer::{Delivery, Outgoing};
 use crate::record::Headers;
 use crate::registry::ResolvedConsumer;
-use crate::topic::names::{DerivedNames, Suffixes, own_topics_pattern};
+use crate::retry::message as retry;
+use crate::topic::RetryMode;
+use crate::topic::names::{DerivedNames, Suffixes, original_of, own_topics_pattern, retry_pattern};
 
 /// How long [`TestApp::settle`] waits at most.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,7 +38,34 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What went wrong in the test's own machinery.
-pub type TestResult<T> = Result<T, BoxError>;
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TestError(String);
+
+/// A result of the test's own machinery.
+pub type TestResult<T> = Result<T, TestError>;
+
+/// Each as its text: a test only shows it.
+macro_rules! from {
+    ($($error:ty),*) => { $(
+        impl From<$error> for TestError {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        }
+    )* };
+}
+from!(
+    &str,
+    String,
+    ConsumeError,
+    ProduceError,
+    StartError,
+    RunError,
+    rdkafka::error::KafkaError,
+    regex::Error,
+    tokio::task::JoinError
+);
 
 /// An application under test: consumers that run, the embedded broker, a temporary SQLite database with the
 /// application's migrations applied.
@@ -167,7 +196,7 @@ impl TestApp {
             value: value.into().0,
             headers,
         };
-        self.handle.kafka().producer().send(&message).await.map_err(|refused| refused.to_string().into())
+        self.handle.kafka().producer().send(&message).await.map_err(|refused| ProduceError::from(refused).into())
     }
 
     /// Returns when all that was produced has been handled, and only retries of a time to come remain.
@@ -197,27 +226,38 @@ impl TestApp {
     /// No consumer takes the topic.
     pub async fn dead_letters(&self, topic: &str) -> TestResult<Vec<DeadLetter>> {
         let settings = &self.handle.services().settings;
-        let mut topics = BTreeSet::new();
-        for consumer in &self.consumers {
-            let takes = |name: &str| match name.strip_prefix('^') {
-                None => name == topic,
-                Some(_) => regex::Regex::new(name).is_ok_and(|pattern| pattern.is_match(topic)),
-            };
-            if consumer.topics.iter().any(|t| takes(&t.name)) {
-                let names = DerivedNames { group: &consumer.group, topic, suffixes: settings.suffixes() };
-                topics.insert(names.dead_letter_topic());
-            }
-        }
-        if topics.is_empty() {
-            let known: Vec<&str> = self.consumers.iter().flat_map(|c| &c.topics).map(|t| t.name.as_str()).collect();
-            return Err(format!("no consumer takes the topic `{topic}`; there are: {}", known.join(", ")).into());
-        }
         let mut letters = Vec::new();
-        for name in topics {
+        for group in self.groups_of(topic)? {
+            let name = DerivedNames { group: &group, topic, suffixes: settings.suffixes() }.dead_letter_topic();
             letters.extend(self.messages(&name).await?.into_iter().map(|message| dead_letter_of(&name, message)));
         }
         letters.sort_by_key(|letter| (letter.partition, letter.offset));
         Ok(letters)
+    }
+
+    /// What is in the retry topics of this topic, whichever group's, whether it was tried again or not: retry by
+    /// retry, in order.
+    ///
+    /// # Errors
+    /// No consumer takes the topic.
+    pub async fn retries(&self, topic: &str) -> TestResult<Vec<Retry>> {
+        let client = self.asking_client()?;
+        let groups = self.groups_of(topic)?;
+        let suffix = self.handle.services().settings.retry_topic_suffix.clone();
+        let names = tokio::task::spawn_blocking(move || topic_names(&client)).await??;
+        let mut retries = Vec::new();
+        for name in names {
+            for group in &groups {
+                let Some(found) = original_of(&name, group, &suffix).filter(|found| found.topic == topic) else {
+                    continue;
+                };
+                let number = found.number;
+                let messages = self.messages(&name).await?;
+                retries.extend(messages.into_iter().map(|message| Retry::new(&name, number, message)));
+            }
+        }
+        retries.sort_by_key(|retry| retry.number);
+        Ok(retries)
     }
 
     /// Runs `work` on the test's database, in a transaction.
@@ -227,16 +267,16 @@ impl TestApp {
     pub async fn sqlite<T, E, F>(&self, work: F) -> TestResult<T>
     where
         F: FnOnce(&mut diesel::SqliteConnection) -> Result<T, E> + Send + 'static,
-        E: Into<BoxError> + 'static,
+        E: Into<ConsumeError> + 'static,
         T: Send + 'static,
     {
         let database = self.handle.database().cloned().ok_or("the application has no database")?;
-        tokio::task::spawn_blocking(move || {
+        let transaction = move || {
             database.write_transaction(|conn| match conn {
-                crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<BoxError>::into),
+                crate::db::DbConn::Sqlite(conn) => work(conn).map_err(Into::<ConsumeError>::into),
             })
-        })
-        .await?
+        };
+        Ok(tokio::task::spawn_blocking(transaction).await??)
     }
 
     /// The handle of the application.
@@ -265,6 +305,21 @@ impl TestApp {
         let client = self.asking_client()?;
         let topic = topic.to_owned();
         tokio::task::spawn_blocking(move || read_all(&client, &topic)).await?
+    }
+
+    /// The groups that take a topic.
+    fn groups_of(&self, topic: &str) -> TestResult<BTreeSet<String>> {
+        let takes = |name: &str| match name.strip_prefix('^') {
+            None => name == topic,
+            Some(_) => regex::Regex::new(name).is_ok_and(|pattern| pattern.is_match(topic)),
+        };
+        let taking = self.consumers.iter().filter(|consumer| consumer.topics.iter().any(|t| takes(&t.name)));
+        let groups: BTreeSet<String> = taking.map(|consumer| consumer.group.clone()).collect();
+        if groups.is_empty() {
+            let known: Vec<&str> = self.consumers.iter().flat_map(|c| &c.topics).map(|t| t.name.as_str()).collect();
+            return Err(format!("no consumer takes the topic `{topic}`; there are: {}", known.join(", ")).into());
+        }
+        Ok(groups)
     }
 
     fn asking_client(&self) -> TestResult<ClientConfig> {
@@ -305,9 +360,6 @@ impl TestApp {
             let Some(snapshot) = consumer.snapshot().await else {
                 return Err(format!("consumer `{}` has ended", consumer.name));
             };
-            if !snapshot.is_assigned {
-                return Err(format!("consumer `{}` has no partitions yet", consumer.name));
-            }
             for (id, lane) in snapshot.lanes {
                 if !lane.is_settled {
                     return Err(format!("{}[{}] has {} messages under way", id.0, id.1, lane.buffered));
@@ -324,6 +376,38 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.handle.ask_to_stop_now();
+    }
+}
+
+/// A message in a retry topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retry {
+    /// The retry topic.
+    pub retry_topic: String,
+    /// Which retry it is, from 1.
+    pub number: u32,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes.
+    pub value: Option<Vec<u8>>,
+    /// All headers.
+    pub headers: Headers,
+    /// The error's text.
+    pub message: String,
+}
+
+impl Retry {
+    fn new(topic: &str, number: u32, message: TestMessage) -> Self {
+        let why = message.headers.get(retry::MESSAGE).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+        Self {
+            retry_topic: topic.to_owned(),
+            number,
+            key: message.key,
+            value: message.value,
+            headers: message.headers,
+            message: why,
+        }
     }
 }
 
@@ -359,6 +443,8 @@ struct Taken {
     patterns: Vec<regex::Regex>,
     /// Its group's own retry and dead letter topics, which its patterns pass over.
     own: regex::RegexSet,
+    /// What the consumer of its retry topics takes.
+    retries: regex::RegexSet,
 }
 
 impl Taken {
@@ -369,12 +455,19 @@ impl Taken {
             names: names.into_iter().map(str::to_owned).collect(),
             patterns: patterns.into_iter().map(regex::Regex::new).collect::<Result<_, _>>()?,
             own: regex::RegexSet::new(own_topics_pattern(&consumer.group, suffixes).split(','))?,
+            retries: regex::RegexSet::new(
+                consumer
+                    .topics
+                    .iter()
+                    .filter(|topic| topic.retry.is_some_and(|retry| retry.mode == RetryMode::NonBlocking))
+                    .map(|topic| retry_pattern(&consumer.group, &topic.name, suffixes.retry)),
+            )?,
         })
     }
 
     fn takes(&self, topic: &str) -> bool {
         let by_pattern = || self.patterns.iter().any(|p| p.is_match(topic)) && !self.own.is_match(topic);
-        self.names.contains(topic) || by_pattern()
+        self.names.contains(topic) || by_pattern() || self.retries.is_match(topic)
     }
 }
 
@@ -394,6 +487,12 @@ fn ends(client: &ClientConfig, taken: &[Taken]) -> TestResult<BTreeMap<Partition
         }
     }
     Ok(ends)
+}
+
+fn topic_names(client: &ClientConfig) -> TestResult<Vec<String>> {
+    let consumer: BaseConsumer = client.create()?;
+    let metadata = consumer.fetch_metadata(None, ANSWER_TIMEOUT)?;
+    Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
 }
 
 fn read_all(client: &ClientConfig, topic: &str) -> TestResult<Vec<TestMessage>> {

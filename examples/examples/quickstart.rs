@@ -134,7 +134,7 @@ async fn replay(app: &TestApp, events: &[Captured]) -> ExampleResult {
 }
 
 async fn customers_now(app: &TestApp) -> ExampleResult<Vec<Customer>> {
-    app.sqlite(|conn| customers::table.order(customers::id).select(Customer::as_select()).load(conn)).await
+    Ok(app.sqlite(|conn| customers::table.order(customers::id).select(Customer::as_select()).load(conn)).await?)
 }
 
 async fn show_customers(app: &TestApp) -> ExampleResult {

@@ -283,6 +283,7 @@ fn computes_from_the_message() {
         key: Some(b"1".to_vec()),
         value: Some(br#"{"id": 1}"#.to_vec()),
         headers: Headers::new(),
+        ..django_kafka_rs::record::RawRecord::default()
     };
     let topic = dk::ModelTopic {
         dialect: dk::Dialect::Plain,

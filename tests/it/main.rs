@@ -8,5 +8,6 @@ mod derive;
 mod engine;
 mod handlers;
 mod models;
+mod retry_topics;
 mod service;
 mod tidy;

@@ -9,6 +9,7 @@ use crate::registry::{ResolvedConsumer, ResolvedTopic};
 use crate::sync::ModelSync;
 use crate::topic::names::{self, DerivedNames};
 use crate::topic::{HandlerSource, Location};
+use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
 /// Runs migrations; gives the names of those that were run.
 pub(crate) fn migrate(mut parts: Parts) -> Result<Vec<String>, StartError> {
@@ -18,11 +19,37 @@ pub(crate) fn migrate(mut parts: Parts) -> Result<Vec<String>, StartError> {
 }
 
 /// The topics of the program, and what the broker has of them.
-pub(crate) fn topics(mut parts: Parts) -> Result<Vec<TopicRow>, StartError> {
+pub(crate) fn topics(mut parts: Parts, create: bool) -> Result<Vec<TopicRow>, StartError> {
     let consumers = parts.resolve(&[])?;
     let services = Services::start(std::mem::take(&mut parts.settings))?;
-    let metadata = reach_broker(&services.asking_config()?).map_err(StartError::Broker)?;
+    let asking = services.asking_config()?;
+    let mut metadata = reach_broker(&asking).map_err(StartError::Broker)?;
+    if create {
+        create_topics(&parts, &consumers, &services)?;
+        metadata = reach_broker(&asking).map_err(StartError::Broker)?;
+    }
     Ok(rows(&parts, &consumers, &services, &metadata))
+}
+
+fn create_topics(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services) -> Result<(), StartError> {
+    let settings = &services.settings;
+    let admin = TopicAdmin::new(services.asking_config()?, services.embedded.clone(), settings.topics.clone());
+    // The declared ones first: the others take their partitions from them.
+    let declared: Vec<Wanted> = parts.declared_topics(settings, consumers).into_iter().collect();
+    let suffixes = settings.suffixes();
+    let derived: Vec<Wanted> = consumers
+        .iter()
+        .flat_map(|consumer| consumer.retry_topics(suffixes).into_iter().chain(consumer.dead_letter_topics(suffixes)))
+        .collect();
+    let mut failed = Vec::new();
+    for topics in [declared, derived] {
+        let result = tokio::runtime::Handle::current().block_on(admin.create(&topics));
+        failed.extend(result.failed.into_iter().map(|(topic, reason)| format!("`{topic}`: {reason}")));
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::Broker(format!("topics could not be created:\n  - {}", failed.join("\n  - "))))
 }
 
 fn rows(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services, metadata: &Metadata) -> Vec<TopicRow> {
@@ -43,9 +70,16 @@ fn rows(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services, meta
                 rows.push(row(topic.name.clone(), TopicKind::Pattern, matches, location));
                 continue;
             }
+            let of_topic =
+                |wanted: &Wanted| matches!(&wanted.kind, Kind::Retry { origin, .. } if *origin == topic.name);
+            let retries: Vec<Wanted> = consumer.retry_topics(suffixes).into_iter().filter(of_topic).collect();
             let dead_letters =
                 DerivedNames { group: &consumer.group, topic: &topic.name, suffixes }.dead_letter_topic();
             rows.push(row(topic.name.clone(), TopicKind::Consumed, existence(&topic.name, metadata), location));
+            for retry in retries {
+                let existence = existence(&retry.name, metadata);
+                rows.push(row(retry.name, TopicKind::Retry, existence, location));
+            }
             let existence = existence(&dead_letters, metadata);
             rows.push(row(dead_letters, TopicKind::DeadLetter, existence, location));
         }
@@ -143,7 +177,7 @@ fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, co
     report.add("broker", Finding::Ok(format!("{} brokers answer", metadata.brokers().len())));
     let missing: Vec<String> = rows(parts, consumers, services, &metadata)
         .into_iter()
-        .filter(|row| row.kind != TopicKind::DeadLetter)
+        .filter(|row| !matches!(row.kind, TopicKind::DeadLetter | TopicKind::Retry))
         .filter_map(|row| match row.existence {
             Existence::Missing => Some(format!("no topic `{}` yet: it is consumed as soon as it is there", row.name)),
             Existence::Matches(names) if names.is_empty() => Some(format!("no topic matches `{}` yet", row.name)),

@@ -1,7 +1,6 @@
 //! A started application.
 
 use std::sync::Arc;
-use std::thread::JoinHandle as ThreadHandle;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -28,7 +27,8 @@ pub(crate) struct Running {
     pub(crate) name: Arc<str>,
     pub(crate) sender: mpsc::Sender<Event>,
     pub(crate) engine: JoinHandle<Ended>,
-    pub(crate) poll_thread: ThreadHandle<()>,
+    /// Closed when the poll thread has closed the consumer.
+    pub(crate) poll_thread: oneshot::Receiver<()>,
     pub(crate) progress: Arc<Progress>,
 }
 
@@ -244,9 +244,8 @@ async fn supervise(
 }
 
 /// Waits for the poll thread, which closes the consumer, within a bound.
-async fn close(name: &str, poll_thread: ThreadHandle<()>) {
-    let joined = tokio::task::spawn_blocking(move || poll_thread.join());
-    if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {
+async fn close(name: &str, poll_thread: oneshot::Receiver<()>) {
+    if tokio::time::timeout(CLOSE_TIMEOUT, poll_thread).await.is_err() {
         tracing::warn!(
             consumer = name,
             "the client did not close within {} s; its group will notice when the session times out",

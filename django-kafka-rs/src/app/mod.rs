@@ -6,6 +6,7 @@ mod handle;
 mod parts;
 mod run;
 mod services;
+mod session;
 
 use std::any::TypeId;
 use std::collections::HashMap;

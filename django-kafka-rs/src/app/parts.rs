@@ -1,7 +1,7 @@
 //! From declarations to running consumers.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,11 +11,13 @@ use std::time::Duration;
 use diesel_migrations::EmbeddedMigrations;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
-use tokio::sync::mpsc;
+use rdkafka::metadata::Metadata;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
+use super::session::Session;
 use super::{App, StartError};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
@@ -28,12 +30,14 @@ use crate::consumer::progress::Progress;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::context::{Context, States};
 use crate::db::{Database, migrations};
+use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
-use crate::topic::names::own_topics_pattern;
+use crate::topic::names::{self, own_topics_pattern};
 use crate::topic::{CustomTopic, HandlerSource};
+use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
 /// Events that wait for the engine at most; then the poll thread waits.
 const EVENTS_MAX: usize = 256;
@@ -47,11 +51,10 @@ pub(crate) struct ConsumeOptions {
     pub(crate) until_end: bool,
 }
 
-/// A consumer that ends where its topics end.
-#[derive(Debug, Clone, Copy)]
-struct UntilEnd {
-    /// Whether the broker has any of its topics.
-    has_topics: bool,
+/// The broker, as it answered at the start.
+struct Reached {
+    asking: ClientConfig,
+    metadata: Metadata,
 }
 
 /// An application whose settings are loaded.
@@ -117,51 +120,59 @@ impl Parts {
     pub(crate) async fn start(mut self, options: ConsumeOptions) -> Result<Handle, StartError> {
         let consumers = self.resolve(&options.names)?;
         let services = Services::start(std::mem::take(&mut self.settings))?;
-        tokio::task::spawn_blocking(move || self.start_blocking(consumers, services, &options))
+        tokio::task::spawn_blocking(move || self.start_blocking(&consumers, services, &options))
             .await
             .map_err(|e| StartError::System(format!("start-up ended by a fault of ours: {e}")))?
     }
 
     fn start_blocking(
         mut self,
-        consumers: Vec<ResolvedConsumer>,
+        consumers: &[ResolvedConsumer],
         services: Services,
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
         let asking = services.asking_config()?;
         let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
+        let broker = Reached { asking, metadata };
         let database = services.open_database()?;
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
         }
-        self.create_embedded_topics(&services, &consumers)?;
+        let admin = TopicAdmin::new(broker.asking.clone(), services.embedded.clone(), services.settings.topics.clone());
+        let topics = self.needed_topics(&services, consumers);
+        // Consumers of retry topics find them sooner when they are there.
+        tokio::runtime::Handle::current().block_on(admin.ensure(topics));
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(&consumers, database.as_ref())?;
+        let tables = self.topic_tables(consumers, database.as_ref())?;
+        let start =
+            Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running = Vec::new();
-        for (consumer, topics) in consumers.into_iter().zip(tables) {
-            // The embedded broker has got its topics since.
-            let has_topics = services.embedded.is_some()
-                || metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
-            let until_end = options.until_end.then_some(UntilEnd { has_topics });
-            running.push(self.start_consumer(&consumer, topics, &services, &context, &clock, until_end)?);
+        for (consumer, topics) in consumers.iter().zip(tables) {
+            running.extend(self.start_consumer(consumer, topics, &start)?);
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
 
-    /// The mock broker creates topics at the first message; a consumer finds them sooner when they are there.
-    fn create_embedded_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Result<(), StartError> {
-        let Some(broker) = &services.embedded else { return Ok(()) };
-        let variables = &services.settings.topic_variables;
+    /// The topics that are to be there before the consumers start: those of retries, and in embedded mode also the
+    /// declared ones, which nobody else creates.
+    fn needed_topics(&self, services: &Services, consumers: &[ResolvedConsumer]) -> Vec<Wanted> {
+        let suffixes = services.settings.suffixes();
+        let mut topics: Vec<Wanted> = consumers.iter().flat_map(|consumer| consumer.retry_topics(suffixes)).collect();
+        if services.embedded.is_some() {
+            topics.extend(self.declared_topics(&services.settings, consumers));
+        }
+        topics
+    }
+
+    /// The declared topics with one name.
+    pub(crate) fn declared_topics(&self, settings: &Settings, consumers: &[ResolvedConsumer]) -> BTreeSet<Wanted> {
         let declared = self.registry.topics.iter().filter(|topic| !topic.is_regex());
-        let names = declared.filter_map(|topic| crate::topic::names::substitute(topic.name, variables, false).ok());
+        let names = declared.filter_map(|topic| names::substitute(topic.name, &settings.topic_variables, false).ok());
         let consumed = consumers.iter().flat_map(|consumer| &consumer.topics);
         let consumed = consumed.filter(|topic| !topic.name.starts_with('^')).map(|topic| topic.name.clone());
-        for name in names.chain(consumed) {
-            broker.create_topic(&name).map_err(|e| StartError::Broker(e.to_string()))?;
-        }
-        Ok(())
+        names.chain(consumed).map(|name| Wanted { name, kind: Kind::Declared }).collect()
     }
 
     /// Makes every topic's handler and checks the models' tables: all mistakes of all consumers at once.
@@ -237,96 +248,128 @@ impl Parts {
         }
     }
 
+    /// Starts a consumer, and the consumer of its retry topics where it has any.
     fn start_consumer(
         &self,
         resolved: &ResolvedConsumer,
         topics: TopicTable,
-        services: &Services,
-        context: &Context,
-        clock: &Clock,
-        until_end: Option<UntilEnd>,
+        start: &Start<'_>,
+    ) -> Result<Vec<Running>, StartError> {
+        let topics = Arc::new(topics);
+        let suffix = &start.services.settings.retry_topic_suffix;
+        let retries = topics.retry_subscription(&resolved.group, suffix);
+        let subscription = topics.subscription();
+        let mut running = vec![self.start_engine(resolved, topics.clone(), subscription, false, start)?];
+        // What is tried again later has no end to wait for.
+        if !retries.is_empty() && !start.options.until_end {
+            running.push(self.start_engine(resolved, topics, retries, true, start)?);
+        }
+        Ok(running)
+    }
+
+    fn start_engine(
+        &self,
+        resolved: &ResolvedConsumer,
+        topics: Arc<TopicTable>,
+        subscription: Vec<String>,
+        is_retry: bool,
+        start: &Start<'_>,
     ) -> Result<Running, StartError> {
-        let settings = &services.settings;
-        let name: Arc<str> = resolved.declaration.type_name.into();
-        let config = consumer_config(resolved, &topics, settings, until_end.is_some())?;
+        let settings = &start.services.settings;
+        let until_end = start.options.until_end;
+        let name: Arc<str> = if is_retry {
+            format!("{}.retry", resolved.declaration.type_name).into()
+        } else {
+            resolved.declaration.type_name.into()
+        };
+        let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let session = Session::of(&config);
-        let fence = Fence::new(session.timeout);
+        let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
+        let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end.is_some());
-        if services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
+        if start.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
             poll_context = poll_context.asking_starts();
         }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.context().attach(&consumer);
-        consumer.subscribe(&topics.subscription()).map_err(refused)?;
+        let names: Vec<&str> = subscription.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(refused)?;
         let progress = Arc::new(Progress::default());
         let (limits, workers) = limits(resolved, settings);
+        // The embedded broker has got its topics since it answered.
+        let has_topics = start.services.embedded.is_some()
+            || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let engine_config = EngineConfig {
             name: name.clone(),
             topics,
+            subscription,
+            is_retry,
             limits,
             workers,
-            until_end: until_end.is_some(),
-            has_no_topics: until_end.is_some_and(|end| !end.has_topics),
-            detects_gaps: services.embedded.is_some(),
+            until_end,
+            has_no_topics: until_end && !has_topics,
+            detects_gaps: start.services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
             environment: BatchEnvironment {
                 consumer: name.clone(),
                 group: resolved.group.as_str().into(),
                 settings: settings.clone(),
-                context: context.clone(),
-                producer: context.producer().clone(),
+                context: start.context.clone(),
+                producer: start.context.producer().clone(),
+                clock: start.clock.clone(),
+                topics: start.admin.clone(),
                 cancel: CancellationToken::new(),
             },
-            clock: clock.clone(),
+            clock: start.clock.clone(),
             progress: progress.clone(),
             fence,
             lapse_hold: session.heartbeat * 2,
         };
         let stop_polling = StopPolling::default();
-        let (final_positions, last_commit) = std_mpsc::channel();
-        let poll_thread = spawn_poll_thread(
-            &name,
-            consumer.clone(),
-            sender.clone(),
-            stop_polling.flag(),
-            last_commit,
+        let (drained, engine_drained) = std_mpsc::channel();
+        let (closed, poll_thread) = oneshot::channel();
+        PollThread {
+            consumer: consumer.clone(),
+            sender: sender.clone(),
+            stop: stop_polling.flag(),
+            drained: engine_drained,
             // Polling says that the process lives: often enough for its session.
-            settings.polling_frequency.min(session.timeout / 4),
-        )?;
-        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, final_positions };
+            poll_timeout: settings.polling_frequency.min(session.timeout / 4),
+            closed,
+            broker: start.services.embedded.clone(),
+        }
+        .spawn(&name)?;
+        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, drained };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress })
     }
 }
 
-/// How a group notices that a member is gone.
-struct Session {
-    timeout: Duration,
-    heartbeat: Duration,
-}
-
-impl Session {
-    /// As configured, or librdkafka's defaults.
-    fn of(config: &ClientConfig) -> Self {
-        let ms = |key, default| {
-            let ms = config.get(key).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0).unwrap_or(default);
-            Duration::from_millis(ms)
-        };
-        Self { timeout: ms("session.timeout.ms", 45_000), heartbeat: ms("heartbeat.interval.ms", 3_000) }
-    }
+/// What all consumers are started with.
+struct Start<'s> {
+    services: &'s Services,
+    broker: &'s Reached,
+    admin: &'s TopicAdmin,
+    context: &'s Context,
+    clock: &'s Clock,
+    options: &'s ConsumeOptions,
 }
 
 /// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.
 fn consumer_config(
     resolved: &ResolvedConsumer,
-    topics: &TopicTable,
+    is_retry: bool,
+    has_patterns: bool,
     settings: &Settings,
     until_end: bool,
 ) -> Result<ClientConfig, StartError> {
-    let kind = ClientKind::Consumer(&resolved.declaration, &resolved.group);
+    let kind = if is_retry {
+        ClientKind::RetryConsumer(&resolved.declaration, &resolved.group)
+    } else {
+        ClientKind::Consumer(&resolved.declaration, &resolved.group)
+    };
     let own = settings.client_config(kind, &environment)?;
     let mut config = ClientConfig::new();
     // Its default of one second costs whole seconds where queues are short.
@@ -338,7 +381,7 @@ fn consumer_config(
     }
     config.set("enable.auto.commit", "true");
     config.set("enable.partition.eof", if until_end { "true" } else { "false" });
-    if topics.has_patterns() {
+    if has_patterns && !is_retry {
         let mut blacklist = own_topics_pattern(&resolved.group, settings.suffixes());
         if let Some(own) = config.get("topic.blacklist").filter(|own| !own.is_empty()) {
             blacklist = format!("{own},{blacklist}");
@@ -361,24 +404,33 @@ fn limits(resolved: &ResolvedConsumer, settings: &Settings) -> (LaneLimits, usiz
     (limits, batch.workers.max(1) as usize)
 }
 
-fn spawn_poll_thread(
-    name: &str,
+/// What the poll thread of a consumer is started with.
+struct PollThread {
     consumer: Arc<KafkaConsumer>,
     sender: mpsc::Sender<Event>,
     stop: Arc<AtomicBool>,
-    last_commit: std_mpsc::Receiver<crate::consumer::event::Positions>,
+    drained: std_mpsc::Receiver<()>,
     poll_timeout: Duration,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let body = move || {
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            poll::run(consumer, &sender, &stop, &last_commit, poll_timeout);
-        }));
-        if polled.is_err() {
-            let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
-        }
-    };
-    std::thread::Builder::new()
-        .name(format!("poll {name}"))
-        .spawn(body)
-        .map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+    /// Told, by being dropped, when the consumer is closed.
+    closed: oneshot::Sender<()>,
+    /// A consumer that closes without its broker waits long: the embedded one lives until then.
+    broker: Option<Arc<EmbeddedBroker>>,
+}
+
+impl PollThread {
+    fn spawn(self, name: &str) -> Result<(), StartError> {
+        let body = move || {
+            let Self { consumer, sender, stop, drained, poll_timeout, closed, broker } = self;
+            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                poll::run(consumer, &sender, &stop, &drained, poll_timeout);
+            }));
+            if polled.is_err() {
+                let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
+            }
+            drop(closed);
+            drop(broker);
+        };
+        let spawned = std::thread::Builder::new().name(format!("poll {name}")).spawn(body);
+        spawned.map(drop).map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
+    }
 }

@@ -104,9 +104,9 @@ impl Commands for AppCommands {
         Ok(summary_text(&summary, started.elapsed()))
     }
 
-    async fn topics(self) -> Result<Vec<TopicRow>, Failure> {
+    async fn topics(self, create: bool) -> Result<Vec<TopicRow>, Failure> {
         let parts = self.parts()?;
-        blocking(move || check::topics(parts).map_err(Into::into)).await?
+        blocking(move || check::topics(parts, create).map_err(Into::into)).await?
     }
 
     async fn migrate(self) -> Result<Vec<String>, Failure> {

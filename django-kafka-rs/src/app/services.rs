@@ -45,6 +45,8 @@ impl Services {
                 settings.consumer_config.set(*key, *value);
             }
         }
+        // The documented default of retry consumers is ten seconds: long in a test.
+        settings.retry_consumer_config.set("topic.metadata.refresh.interval.ms", "200");
         let mut temporary = None;
         if settings.database_url.is_none() {
             let folder = tempfile::Builder::new()

@@ -97,11 +97,20 @@ pub(crate) enum Command {
 
     /// List the topics: declared and derived names, and which of them the broker has
     #[command(
-        long_about = "List the topics of this program: the declared ones with their names filled in, and the dead \
-                      letter topics that belong to them. Says which of them the broker has, and with how many \
-                      partitions."
+        long_about = "List the topics of this program: the declared ones with their names filled in, and the retry \
+                      and dead letter topics that belong to them. Says which of them the broker has, and with how \
+                      many partitions."
     )]
     Topics {
+        /// Create those that are missing, first
+        #[arg(
+            long,
+            long_help = "Create those that are missing, first: with the partitions, replicas and retention of \
+                         `[topics]` in the settings; retry topics keep their messages for twice their longest \
+                         delay, dead letter topics without limit."
+        )]
+        create: bool,
+
         /// As JSON, for programs
         #[arg(long)]
         json: bool,
@@ -152,7 +161,10 @@ const EXAMPLES: &[(&str, &str)] = &[
          {program} consume --until-end              # a backfill\n  \
          {program} consume --embedded -v            # without a broker or a database",
     ),
-    ("topics", "Examples:\n  {program} topics\n  {program} topics --json | jq -r '.[] | select(.exists | not).name'"),
+    (
+        "topics",
+        "Examples:\n  {program} topics\n  {program} topics --create\n  {program} topics --json | jq -r '.[] | select(.exists | not).name'",
+    ),
     ("migrate", "Example:\n  {program} migrate --settings production.toml"),
     ("check", "Example:\n  {program} check && {program} consume"),
     (

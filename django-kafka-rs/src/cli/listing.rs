@@ -40,6 +40,8 @@ pub(crate) enum TopicKind {
     Produced,
     /// A consumer reads whatever matches it.
     Pattern,
+    /// Messages that are tried again.
+    Retry,
     /// Messages that could not be handled.
     DeadLetter,
 }
@@ -61,6 +63,7 @@ impl TopicKind {
             Self::Consumed => "consumed",
             Self::Produced => "produced",
             Self::Pattern => "pattern",
+            Self::Retry => "retries",
             Self::DeadLetter => "dead letters",
         }
     }
@@ -102,7 +105,7 @@ fn partitions(row: &TopicRow) -> String {
     match (&row.existence, row.kind) {
         (Existence::Exists { partitions }, _) => partitions.to_string(),
         // The first dead letter creates it, or finds out that the broker does not allow that.
-        (Existence::Missing, TopicKind::DeadLetter) => "not yet there".to_owned(),
+        (Existence::Missing, TopicKind::DeadLetter | TopicKind::Retry) => "not yet there".to_owned(),
         (Existence::Missing, _) => "missing".to_owned(),
         (Existence::Matches(names), _) if names.is_empty() => "matches none".to_owned(),
         (Existence::Matches(names), _) => format!("matches {}", names.join(", ")),

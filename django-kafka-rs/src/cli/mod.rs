@@ -29,7 +29,9 @@ pub(crate) trait Commands {
     fn consume(self, arguments: ConsumeArgs) -> impl Future<Output = Result<String, Failure>>;
 
     /// The topics of this program and of the broker.
-    fn topics(self) -> impl Future<Output = Result<Vec<TopicRow>, Failure>>;
+    ///
+    /// `create`: creates those that are missing, first.
+    fn topics(self, create: bool) -> impl Future<Output = Result<Vec<TopicRow>, Failure>>;
 
     /// Runs migrations; gives the names of those that were run.
     fn migrate(self) -> impl Future<Output = Result<Vec<String>, Failure>>;
@@ -58,9 +60,10 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
         }
         Some(Command::Completions { shell }) => Ok(args::completions(shell, &line.program)),
         Some(Command::Consume(arguments)) => commands.consume(arguments).await,
-        Some(Command::Topics { json }) => {
-            commands.topics().await.map(|rows| if json { listing::topics_json(&rows) } else { listing::topics(&rows) })
-        }
+        Some(Command::Topics { create, json }) => commands
+            .topics(create)
+            .await
+            .map(|rows| if json { listing::topics_json(&rows) } else { listing::topics(&rows) }),
         Some(Command::Migrate) => commands.migrate().await.map(|names| listing::migrated(&names)),
         Some(Command::Check) => {
             let report = commands.check().await;

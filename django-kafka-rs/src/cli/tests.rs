@@ -192,15 +192,18 @@ fn the_commands_help_teaches() {
     );
     check_help(
         "topics --help",
-        &expect![[r"
-            List the topics of this program: the declared ones with their names filled in, and the dead letter
-            topics that belong to them. Says which of them the broker has, and with how many partitions.
+        &expect![[r#"
+            List the topics of this program: the declared ones with their names filled in, and the retry and
+            dead letter topics that belong to them. Says which of them the broker has, and with how many
+            partitions.
 
             Usage: shop topics [OPTIONS]
 
             Options:
-                  --json
-                      As JSON, for programs
+                  --create
+                      Create those that are missing, first: with the partitions, replicas and retention of
+                      `[topics]` in the settings; retry topics keep their messages for twice their longest
+                      delay, dead letter topics without limit.
 
                   --settings <PATH>
                       The settings file. Without it: what DJANGO_KAFKA_SETTINGS names, else django-kafka.toml in
@@ -210,6 +213,9 @@ fn the_commands_help_teaches() {
                       Run a broker inside this program, and SQLite where the settings name no database. For
                       trying things out: the broker keeps nothing when the program ends, and about 5 MiB of each
                       partition while it runs. Its address is logged, so that other programs can produce to it.
+
+                  --json
+                      As JSON, for programs
 
                   --log-format <FORMAT>
                       How log lines are written; they go to standard error
@@ -229,7 +235,8 @@ fn the_commands_help_teaches() {
 
             Examples:
               shop topics
-              shop topics --json | jq -r '.[] | select(.exists | not).name'"]],
+              shop topics --create
+              shop topics --json | jq -r '.[] | select(.exists | not).name'"#]],
     );
 }
 
@@ -380,7 +387,7 @@ fn a_check_says_what_is_ready_and_what_is_not() {
     let effective = settings.expect("nothing is wrong").effective();
     report.set_settings(effective.into_iter().take(8).collect());
     assert_eq!(report.exit(), Exit::Failed);
-    expect![[r"
+    expect![[r#"
         ok       settings  django-kafka.toml and 1 environment variable
         warning  broker    no topic `shop.public.customers`: create it
         FAILED   tables    no table `orders`
@@ -388,17 +395,17 @@ fn a_check_says_what_is_ready_and_what_is_not() {
         skipped  models    because of the tables
 
         Settings in effect:
-          client_id                    shop       django-kafka.toml:1
-          global_config.sasl.password  ***        django-kafka.toml:3
-          retry_topic_suffix           retry      default
-          dead_letter_topic_suffix     dlt        default
-          polling_frequency            1s         default
-          database_url                 (not set)  default
-          database.pool_size           8          default
-          database.busy_timeout        5s         default
+          client_id                                                 shop      django-kafka.toml:1
+          global_config.sasl.password                               ***       django-kafka.toml:3
+          retry_consumer_config.auto.offset.reset                   earliest  default
+          retry_consumer_config.enable.auto.offset.store            false     default
+          retry_consumer_config.topic.metadata.refresh.interval.ms  10000     default
+          retry_topic_suffix                                        retry     default
+          dead_letter_topic_suffix                                  dlt       default
+          polling_frequency                                         1s        default
 
         not ready: 1 failure above
-    "]]
+    "#]]
     .assert_eq(&report.render());
 }
 
@@ -423,7 +430,7 @@ impl Commands for Fake {
         Err(Failure::new(Exit::WrongUse, "there is no consumer `X`"))
     }
 
-    async fn topics(self) -> Result<Vec<TopicRow>, Failure> {
+    async fn topics(self, _create: bool) -> Result<Vec<TopicRow>, Failure> {
         Ok(topic_rows())
     }
 

@@ -11,15 +11,18 @@ use tokio_util::sync::CancellationToken;
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
 use super::topic::{Handler, TopicRuntime};
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::dead_letter;
 use crate::error::{ConsumeError, ConsumeResult};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
+use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
 use crate::sync::{Outcome, Stop as SyncStop, Verdict};
 use crate::topic::names::DerivedNames;
+use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
 /// How long a batch of handlers' messages goes on at most, beside its last message. Then what is done is stored and
 /// the rest is a batch of its own: slow handlers must not hold back a rebalance, a shutdown or the commit of what
@@ -34,6 +37,8 @@ pub(crate) struct BatchEnvironment {
     pub(crate) settings: Arc<Settings>,
     pub(crate) context: Context,
     pub(crate) producer: Producer,
+    pub(crate) clock: Clock,
+    pub(crate) topics: TopicAdmin,
     /// Asks the batch to end early.
     pub(crate) cancel: CancellationToken,
 }
@@ -50,10 +55,11 @@ impl BatchEnvironment {
 pub(crate) struct BatchResult {
     pub(crate) handled: usize,
     pub(crate) dead_lettered: usize,
+    pub(crate) retried: usize,
     pub(crate) stop: Option<Stop>,
 }
 
-/// A message that failed for good.
+/// A message that failed, and leaves the partition: for a retry topic, for the dead letter topic, or for nowhere.
 struct Settled {
     index: usize,
     error: ConsumeError,
@@ -94,21 +100,21 @@ async fn run_custom(
             handled.stop = Some(Stop::Cancelled);
             break;
         }
-        let attempt = if index == 0 { failures } else { 0 };
+        let attempts = judge.attempts(index, record);
         // Of a message before, whose handler made the best of it.
         env.context.take_outage();
-        let result = catch_panic(handler.consume(record.clone(), attempt, &env.context)).await;
+        let result = catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await;
         if let Err(error) = result {
             if let Some(stop) = not_its_own_fault(topic, &error, env) {
                 handled.stop = Some(stop);
                 break;
             }
             match judge.decide(index, record, &error) {
-                Decision::Retry(delay) => {
+                Decision::Hold(delay) => {
                     handled.stop = Some(Stop::Retry(delay));
                     break;
                 }
-                decision => handled.settled.push(Settled { index, attempts: judge.attempts(index), error, decision }),
+                decision => handled.settled.push(Settled { index, error, attempts, decision }),
             }
         }
         handled.count = index + 1;
@@ -145,7 +151,7 @@ async fn run_models(
         let mut decide = |index: usize, error: &ConsumeError| {
             let decision = judge.decide(index, &records[index], error);
             decisions.push((index, decision));
-            if matches!(decision, Decision::Retry(_)) { Verdict::Hold } else { Verdict::Settle }
+            if matches!(decision, Decision::Hold(_)) { Verdict::Hold } else { Verdict::Settle }
         };
         let still_ours = || if cx.may_commit() { Ok(()) } else { Err("the partition is no longer ours".to_owned()) };
         let report = sync.apply_while(&database, &records, &mut decide, &still_ours);
@@ -154,12 +160,13 @@ async fn run_models(
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
             if let Outcome::Failed(error) = outcome {
                 let decision = decision_of(index).unwrap_or(Decision::DeadLetter);
-                handled.settled.push(Settled { index, attempts: judge.attempts(index), error, decision });
+                let attempts = judge.attempts(index, &records[index]);
+                handled.settled.push(Settled { index, error, attempts, decision });
             }
         }
         handled.stop = report.stop.map(|stop| match stop {
             SyncStop::Held(_) => match decision_of(handled.count) {
-                Some(Decision::Retry(delay)) => Stop::Retry(delay),
+                Some(Decision::Hold(delay)) => Stop::Retry(delay),
                 _ => Stop::Outage,
             },
             SyncStop::Outage(_) if !cx.may_commit() => Stop::Cancelled,
@@ -191,16 +198,18 @@ impl<'t> Judge<'t> {
         Self { topic, failures_before }
     }
 
-    fn attempts(&self, index: usize) -> u32 {
-        if index == 0 { self.failures_before.saturating_add(1) } else { 1 }
+    /// Which attempt this is, from 1: the retry topics that the message came through count.
+    fn attempts(&self, index: usize, record: &RawRecord) -> u32 {
+        let in_place = if index == 0 { self.failures_before } else { 0 };
+        record.retry_number().saturating_add(in_place).saturating_add(1)
     }
 
     fn decide(&self, index: usize, record: &RawRecord, error: &ConsumeError) -> Decision {
-        let attempts = self.attempts(index);
+        let attempts = self.attempts(index, record);
         let decision = policy::decide(self.topic.retry.as_ref(), error, attempts, spread());
         let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
         match decision {
-            Decision::Retry(delay) => {
+            Decision::Hold(delay) | Decision::Hop { delay, .. } => {
                 if self.topic.retry.is_some_and(|retry| policy::is_logged(&retry, attempts)) {
                     tracing::warn!(topic, partition, offset, attempts, ?delay, "retried: {error}");
                 } else {
@@ -214,60 +223,107 @@ impl<'t> Judge<'t> {
     }
 }
 
-/// Sends the dead letters and waits for them all. Until then none of them counts as handled.
+/// Sends the retries and the dead letters and waits for them all. Until then none of them counts as handled.
 async fn settle(
     topic: &TopicRuntime,
     records: &[Arc<RawRecord>],
     handled: Handled,
     env: &BatchEnvironment,
 ) -> BatchResult {
-    let mut result = BatchResult { handled: handled.count, dead_lettered: 0, stop: handled.stop };
+    let mut result = BatchResult { handled: handled.count, stop: handled.stop, ..BatchResult::default() };
     if !env.context.may_commit()
         && let Some(first) = handled.settled.first()
     {
         // The new owner handles them: what failed here may have failed for that very reason.
         return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
     }
-    let letters: Vec<&Settled> = handled.settled.iter().filter(|s| s.decision == Decision::DeadLetter).collect();
-    let outgoing: Vec<Outgoing> = letters.iter().map(|s| dead_letter_of(&records[s.index], s, env)).collect();
+    let (mut leaving, mut outgoing) = (Vec::new(), Vec::new());
+    for settled in &handled.settled {
+        if let Some(message) = outgoing_of(&records[settled.index], settled, env) {
+            leaving.push(settled);
+            outgoing.push(message);
+        }
+    }
+    if !outgoing.is_empty() {
+        env.topics
+            .ensure(leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic)))
+            .await;
+    }
     // All are queued at once and awaited together; the producer keeps their order.
     let mut sends = Vec::with_capacity(outgoing.len());
     for message in &outgoing {
         sends.push(Box::pin(deliver(message, env)) as Pin<Box<dyn Future<Output = bool> + Send + '_>>);
     }
     let delivered = join_all(sends).await;
-    for (settled, delivered) in letters.iter().zip(delivered) {
+    for (settled, delivered) in leaving.iter().zip(delivered) {
         if !delivered {
             result.handled = settled.index;
             result.stop = Some(Stop::Cancelled);
             return result;
         }
-        let record = &records[settled.index];
-        tracing::error!(
-            consumer = &*env.consumer,
-            topic = &*record.topic,
-            declared_as = topic.type_name,
-            partition = record.partition,
-            offset = record.offset,
-            attempts = settled.attempts,
-            "sent to the dead letter topic: {}",
-            settled.error
-        );
-        result.dead_lettered += 1;
+        if settled.decision == Decision::DeadLetter {
+            say_dead_letter(topic, &records[settled.index], settled, env);
+            result.dead_lettered += 1;
+        } else {
+            result.retried += 1;
+        }
     }
     result
 }
 
-fn dead_letter_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) -> Outgoing {
-    let names = DerivedNames { group: &env.group, topic: &record.topic, suffixes: env.settings.suffixes() };
-    Outgoing {
-        topic: names.dead_letter_topic(),
+/// The topic that a message leaves for.
+fn wanted(record: &RawRecord, settled: &Settled, message: &Outgoing, topic: &TopicRuntime) -> Wanted {
+    let origin = record.origin().topic.to_string();
+    let kind = match settled.decision {
+        Decision::Hop { .. } => {
+            let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
+            Kind::Retry { origin, horizon }
+        }
+        _ => Kind::DeadLetter { origin },
+    };
+    Wanted { name: message.topic.clone(), kind }
+}
+
+fn say_dead_letter(topic: &TopicRuntime, record: &RawRecord, settled: &Settled, env: &BatchEnvironment) {
+    let origin = record.origin();
+    tracing::error!(
+        consumer = &*env.consumer,
+        topic = &*origin.topic,
+        declared_as = topic.type_name,
+        partition = origin.partition,
+        offset = origin.offset,
+        attempts = settled.attempts,
+        "sent to the dead letter topic: {}",
+        settled.error
+    );
+}
+
+/// Where a failed message goes; `None`: nowhere, it is skipped.
+///
+/// It gets the time of now: a topic's retention goes by it, and an old message must not be gone on arrival. Its own
+/// time is in a header.
+fn outgoing_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) -> Option<Outgoing> {
+    let origin = record.origin();
+    let names = DerivedNames { group: &env.group, topic: &origin.topic, suffixes: env.settings.suffixes() };
+    let (topic, headers) = match settled.decision {
+        Decision::DeadLetter => {
+            let headers = dead_letter::headers(record, &settled.error, &env.group, settled.attempts);
+            (names.dead_letter_topic(), headers)
+        }
+        Decision::Hop { number, delay } => {
+            let due_ms = env.clock.now_ms().saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+            (names.retry_topic(number), retry_message::headers(record, &settled.error, due_ms))
+        }
+        Decision::Skip | Decision::Hold(_) => return None,
+    };
+    Some(Outgoing {
+        topic,
         partition: None,
-        timestamp_ms: record.timestamp_ms,
+        timestamp_ms: None,
         key: record.key.clone(),
         value: record.value.clone(),
-        headers: dead_letter::headers(record, &settled.error, &env.group, settled.attempts),
-    }
+        headers,
+    })
 }
 
 /// Produces until the broker has it; `false`: the batch was told to end.
@@ -292,7 +348,7 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
                 continue;
             }
         }
-        tracing::error!("a dead letter is not taken, its partition waits: {refused}; tried again in {wait:?}");
+        tracing::error!("a retry or dead letter is not taken, its partition waits: {refused}; tried again in {wait:?}");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = env.cancel.cancelled() => return false,

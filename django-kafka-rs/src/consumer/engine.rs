@@ -1,7 +1,7 @@
 //! The engine: one loop per consumer, which owns its state. It is told what happened (`event`), and starts batches,
 //! stores offsets, pauses and resumes. It never blocks and never waits for a batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -21,14 +21,20 @@ use super::progress::Progress;
 use super::topic::{TopicRuntime, TopicTable};
 use crate::clock::Clock;
 use crate::record::RawRecord;
+use crate::retry;
+use crate::topic::names::{DerivedNames, original_of};
 
 /// How a consumer runs.
 pub(crate) struct EngineConfig {
     pub(crate) name: Arc<str>,
-    pub(crate) topics: TopicTable,
+    pub(crate) topics: Arc<TopicTable>,
+    /// What the client is subscribed to.
+    pub(crate) subscription: Vec<String>,
     pub(crate) limits: LaneLimits,
     /// Batches at the same time.
     pub(crate) workers: usize,
+    /// For the consumer of retry topics.
+    pub(crate) is_retry: bool,
     /// Ends when every partition's end is handled.
     pub(crate) until_end: bool,
     /// None of its topics was there at the start: then no assignment comes.
@@ -42,6 +48,36 @@ pub(crate) struct EngineConfig {
     pub(crate) fence: Arc<Fence>,
     /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
     pub(crate) lapse_hold: Duration,
+}
+
+impl EngineConfig {
+    /// Who handles messages of this topic.
+    fn find(&self, topic: &str) -> Option<&Arc<TopicRuntime>> {
+        if !self.is_retry {
+            return self.topics.find(topic);
+        }
+        let name = original_of(topic, &self.environment.group, &self.environment.settings.retry_topic_suffix)?;
+        self.topics.find(name.topic)
+    }
+
+    /// A message of a retry topic as it was, and when it is to be tried.
+    fn unpack(&self, record: RawRecord) -> (RawRecord, Option<Instant>) {
+        if !self.is_retry {
+            return (record, None);
+        }
+        let suffixes = self.environment.settings.suffixes();
+        let names = DerivedNames { group: &self.environment.group, topic: "", suffixes };
+        let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
+        match retry::message::read(record, &names) {
+            Ok(read) => {
+                for warning in &read.warnings {
+                    tracing::warn!(topic = &*topic, partition, offset, "{warning}");
+                }
+                (read.record, read.due_ms.map(|ms| self.clock.at_ms(ms)))
+            }
+            Err(record) => (*record, None),
+        }
+    }
 }
 
 /// Why an engine ended.
@@ -66,7 +102,7 @@ struct LaneState {
 
 struct Revocation {
     partitions: Vec<PartitionId>,
-    done: std_mpsc::SyncSender<Positions>,
+    done: std_mpsc::SyncSender<()>,
     deadline: Instant,
 }
 
@@ -77,8 +113,8 @@ pub(crate) struct Wiring {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Stops the poll thread's polling.
     pub(crate) stop_polling: StopPolling,
-    /// Where the poll thread waits for what to commit last.
-    pub(crate) final_positions: std_mpsc::Sender<Positions>,
+    /// Tells the poll thread that everything handled is stored.
+    pub(crate) drained: std_mpsc::Sender<()>,
 }
 
 /// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
@@ -107,6 +143,8 @@ pub(crate) struct Engine {
     config: EngineConfig,
     wiring: Wiring,
     lanes: HashMap<PartitionId, LaneState>,
+    /// What the client holds as paused. It keeps that when a partition goes and comes back.
+    paused: HashSet<PartitionId>,
     revocations: Vec<Revocation>,
     generation: u64,
     busy: usize,
@@ -123,6 +161,7 @@ impl Engine {
             config,
             wiring,
             lanes: HashMap::new(),
+            paused: HashSet::new(),
             revocations: Vec::new(),
             generation: 0,
             busy: 0,
@@ -169,6 +208,7 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Records(records) => self.deliver(records),
+            Event::Taken(done) => drop(done.try_send(())),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
                 for partition in &partitions {
@@ -238,7 +278,8 @@ impl Engine {
                 self.config.progress.lost((record.offset - expected) as usize);
             }
             let offset = record.offset;
-            if state.lane.deliver(Arc::new(record), now) == Delivered::Repeated {
+            let (record, due) = self.config.unpack(record);
+            if state.lane.deliver(Arc::new(record), due, now) == Delivered::Repeated {
                 tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
             }
             if touched.last() != Some(&id) {
@@ -253,7 +294,10 @@ impl Engine {
     fn assign(&mut self, partitions: Vec<(PartitionId, Option<i64>)>) {
         for (id, start) in partitions {
             self.drop_lane(&id);
-            let Some(topic) = self.config.topics.find(&id.0).cloned() else {
+            if self.paused.contains(&id) {
+                self.set_paused(&id, false);
+            }
+            let Some(topic) = self.config.find(&id.0).cloned() else {
                 tracing::warn!(topic = &*id.0, "assigned, but no declared topic matches it");
                 continue;
             };
@@ -305,7 +349,7 @@ impl Engine {
             tracing::warn!(topic = &*report.partition.0, partition = report.partition.1, "waits for the database");
         }
         let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
-        self.config.progress.handled(report.handled, report.dead_lettered);
+        self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
         if let Some(position) = position {
             self.store(&report.partition, position);
         }
@@ -324,12 +368,22 @@ impl Engine {
 
     fn pause_or_resume(&mut self, id: &PartitionId) {
         let Some(state) = self.lanes.get_mut(id) else { return };
-        let Some(pause) = state.lane.change_of_pause() else { return };
+        if let Some(pause) = state.lane.change_of_pause() {
+            self.set_paused(id, pause);
+        }
+    }
+
+    fn set_paused(&mut self, id: &PartitionId, pause: bool) {
         // The list must not outlive this call: kept, it would make the consumer's drop hang.
         let mut partition = rdkafka::TopicPartitionList::with_capacity(1);
         partition.add_partition(&id.0, id.1);
-        let result =
-            if pause { self.wiring.consumer.pause(&partition) } else { self.wiring.consumer.resume(&partition) };
+        let result = if pause {
+            self.paused.insert(id.clone());
+            self.wiring.consumer.pause(&partition)
+        } else {
+            self.paused.remove(id);
+            self.wiring.consumer.resume(&partition)
+        };
         if let Err(error) = result {
             tracing::warn!(topic = &*id.0, partition = id.1, "pause or resume: {error}");
         }
@@ -344,11 +398,10 @@ impl Engine {
                 open.push(revocation);
                 continue;
             }
-            let positions = self.positions(revocation.partitions.iter());
             for id in &revocation.partitions {
                 self.drop_lane(id);
             }
-            let _ = revocation.done.try_send(positions);
+            let _ = revocation.done.try_send(());
         }
         self.revocations = open;
     }
@@ -361,21 +414,19 @@ impl Engine {
         }
     }
 
-    fn positions<'p>(&self, ids: impl Iterator<Item = &'p PartitionId>) -> Positions {
-        ids.filter_map(|id| Some((id.clone(), self.lanes.get(id)?.lane.position()?))).collect()
-    }
-
     /// A consumer without partitions is: its topics are not there, or others of its group have them.
     fn is_finished(&self) -> bool {
         (self.is_assigned || self.config.has_no_topics) && self.lanes.values().all(|state| state.lane.is_finished())
     }
 
     fn tell_unknown_topic(&mut self) {
-        if !std::mem::replace(&mut self.told_unknown_topic, true) && !self.config.topics.has_patterns() {
+        if !std::mem::replace(&mut self.told_unknown_topic, true)
+            && self.config.subscription.iter().all(|name| !name.starts_with('^'))
+        {
             tracing::warn!(
                 consumer = &*self.config.name,
                 "a subscribed topic does not exist yet; it is consumed as soon as it does. Subscribed: {}",
-                self.config.topics.subscription().join(", ")
+                self.config.subscription.join(", ")
             );
         }
     }
@@ -400,21 +451,20 @@ impl Engine {
         })
     }
 
-    /// Hands the poll thread what to commit, after letting go of the consumer, which it drops.
+    /// Lets go of the consumer, which the poll thread then drops.
     fn leave(mut self, ended: Ended) -> Ended {
-        let positions = self.positions(self.lanes.keys());
         for state in self.lanes.values() {
             state.cancel.cancel();
         }
         for revocation in self.revocations.drain(..) {
-            let _ = revocation.done.try_send(Positions::new());
+            let _ = revocation.done.try_send(());
         }
-        let Wiring { consumer, sender, events, final_positions, .. } = self.wiring;
+        let Wiring { consumer, sender, events, drained, .. } = self.wiring;
         drop(consumer);
         // Closed before the consumer is: its last rebalance must find nobody waiting.
         drop(events);
         drop(sender);
-        let _ = final_positions.send(positions);
+        let _ = drained.send(());
         ended
     }
 
@@ -439,7 +489,7 @@ impl Engine {
             };
             (id.clone(), lane)
         });
-        Snapshot { lanes: lanes.collect(), is_assigned: self.is_assigned }
+        Snapshot { lanes: lanes.collect() }
     }
 }
 
@@ -458,7 +508,8 @@ fn spawn(
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, stop } = result;
-        let _ = events.send(Event::Finished(BatchReport { partition, generation, handled, dead_lettered, stop })).await;
+        let BatchResult { handled, dead_lettered, retried, stop } = result;
+        let report = BatchReport { partition, generation, handled, dead_lettered, retried, stop };
+        let _ = events.send(Event::Finished(report)).await;
     });
 }

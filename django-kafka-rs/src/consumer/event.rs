@@ -12,7 +12,7 @@ use crate::record::RawRecord;
 /// A topic's partition.
 pub(crate) type PartitionId = (Arc<str>, i32);
 
-/// Offsets to commit: behind the last message handled.
+/// Offsets to store: behind the last message handled.
 pub(crate) type Positions = HashMap<PartitionId, i64>;
 
 /// Everything that can happen to an engine.
@@ -20,10 +20,13 @@ pub(crate) type Positions = HashMap<PartitionId, i64>;
 pub(crate) enum Event {
     /// From the poll thread: messages, each partition's in order.
     Records(Vec<RawRecord>),
+    /// From the poll thread, which waits for the answer: whether all before this has been taken.
+    Taken(std_mpsc::SyncSender<()>),
     /// From the poll thread: partitions are ours, each with the offset that reading starts from, where it is known.
     Assigned(Vec<(PartitionId, Option<i64>)>),
-    /// From the poll thread, which waits for the answer: partitions go to somebody else. The answer is what to commit.
-    Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<Positions> },
+    /// From the poll thread, which waits for the answer: partitions go to somebody else. The answer says that nothing
+    /// of theirs is under way any more, and that what was handled is stored.
+    Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<()> },
     /// From the poll thread: partitions are somebody else's already.
     Lost(Vec<PartitionId>),
     /// From the poll thread, where ends are asked for: a partition has no more for now.
@@ -52,6 +55,8 @@ pub(crate) struct BatchReport {
     pub(crate) handled: usize,
     /// How many of them were sent to the dead letter topic.
     pub(crate) dead_lettered: usize,
+    /// How many of them were sent to retry topics.
+    pub(crate) retried: usize,
     pub(crate) stop: Option<Stop>,
 }
 
@@ -60,8 +65,6 @@ pub(crate) struct BatchReport {
 pub(crate) struct Snapshot {
     /// Each partition's state.
     pub(crate) lanes: HashMap<PartitionId, LaneSnapshot>,
-    /// Whether an assignment has come.
-    pub(crate) is_assigned: bool,
 }
 
 /// How a lane stands.

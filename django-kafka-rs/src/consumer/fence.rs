@@ -15,25 +15,26 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Fence {
     started: Instant,
     started_system: SystemTime,
-    session_timeout: Duration,
+    certain_for: Duration,
     /// Milliseconds since `started`.
     last_poll_ms: AtomicU64,
-    /// How often polling has paused longer than the session lasts.
+    /// How often polling has paused for longer than that.
     lapses: AtomicU64,
 }
 
 impl Fence {
-    pub(crate) fn new(session_timeout: Duration) -> Arc<Self> {
+    /// `certain_for`: how long this process may stand still and still be sure of its partitions.
+    pub(crate) fn new(certain_for: Duration) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
             started_system: SystemTime::now(),
-            session_timeout,
+            certain_for,
             last_poll_ms: AtomicU64::new(0),
             lapses: AtomicU64::new(0),
         })
     }
 
-    /// The poll thread polls. `true`: its last poll is longer ago than the session lasts.
+    /// The poll thread polls. `true`: its last poll is so long ago that partitions may be somebody else's.
     pub(crate) fn polled(&self) -> bool {
         self.polled_at(self.elapsed())
     }
@@ -41,7 +42,7 @@ impl Fence {
     fn polled_at(&self, now: Duration) -> bool {
         let now = now.as_millis() as u64;
         let before = self.last_poll_ms.swap(now, Ordering::AcqRel);
-        let lapsed = Duration::from_millis(now.saturating_sub(before)) >= self.session_timeout;
+        let lapsed = Duration::from_millis(now.saturating_sub(before)) >= self.certain_for;
         if lapsed {
             self.lapses.fetch_add(1, Ordering::AcqRel);
         }
@@ -69,8 +70,8 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Whether the batch may still commit: its partition was not taken away, and polling never paused longer than
-    /// the session lasts.
+    /// Whether the batch may still commit: its partition was not taken away, and polling never paused for
+    /// too long.
     pub(crate) fn is_valid(&self) -> bool {
         self.is_valid_at(self.fence.elapsed())
     }
@@ -79,7 +80,7 @@ impl Permit {
         let last_poll = Duration::from_millis(self.fence.last_poll_ms.load(Ordering::Acquire));
         !self.cancel.is_cancelled()
             && self.fence.lapses.load(Ordering::Acquire) == self.lapses
-            && now.saturating_sub(last_poll) < self.fence.session_timeout
+            && now.saturating_sub(last_poll) < self.fence.certain_for
     }
 }
 

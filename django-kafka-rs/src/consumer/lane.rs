@@ -33,11 +33,25 @@ enum State {
     },
 }
 
+/// A message in the buffer.
+#[derive(Debug)]
+struct Queued {
+    record: Arc<RawRecord>,
+    /// Not before then: a retry's time.
+    due: Option<Instant>,
+}
+
+impl Queued {
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_none_or(|due| due <= now)
+    }
+}
+
 /// The messages of one partition between the client and the handler, in order.
 #[derive(Debug)]
 pub(crate) struct Lane {
     limits: LaneLimits,
-    buffer: VecDeque<Arc<RawRecord>>,
+    buffer: VecDeque<Queued>,
     buffer_bytes: usize,
     /// When the oldest message of an idle lane came: from here `linger` counts.
     lingering_since: Option<Instant>,
@@ -106,15 +120,15 @@ impl Lane {
         self.delivered.map(|offset| offset + 1)
     }
 
-    /// Takes a message in.
-    pub(crate) fn deliver(&mut self, record: Arc<RawRecord>, now: Instant) -> Delivered {
+    /// Takes a message in; it is not handled before `due`, and neither is what comes behind it.
+    pub(crate) fn deliver(&mut self, record: Arc<RawRecord>, due: Option<Instant>, now: Instant) -> Delivered {
         if self.delivered.is_some_and(|last| record.offset <= last) {
             return Delivered::Repeated;
         }
         self.delivered = Some(record.offset);
         self.at_end = false;
         self.buffer_bytes += record.weight_bytes();
-        self.buffer.push_back(record);
+        self.buffer.push_back(Queued { record, due });
         self.lingering_since.get_or_insert(now);
         Delivered::Accepted
     }
@@ -137,7 +151,7 @@ impl Lane {
     /// Whether nothing will happen before `wakes_at` or the next delivery.
     pub(crate) fn is_settled(&self, now: Instant) -> bool {
         match self.state {
-            State::Idle => self.buffer.is_empty(),
+            State::Idle => self.buffer.front().is_none_or(|head| !head.is_due(now)),
             State::Busy => false,
             State::Waiting { until } => until > now,
         }
@@ -160,7 +174,7 @@ impl Lane {
 
     /// Takes the next batch, if its time has come.
     pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Batch> {
-        let head = self.buffer.front()?.offset;
+        let head = self.buffer.front().filter(|head| head.is_due(now))?.record.offset;
         match self.state {
             State::Busy => return None,
             State::Waiting { until } if until > now => return None,
@@ -176,12 +190,12 @@ impl Lane {
             .buffer
             .iter()
             .take(self.limits.batch_max.max(1))
-            .take_while(|record| {
+            .take_while(|queued| {
                 let first = bytes == 0;
-                bytes += record.weight_bytes();
-                first || bytes <= self.limits.batch_bytes_max
+                bytes += queued.record.weight_bytes();
+                queued.is_due(now) && (first || bytes <= self.limits.batch_bytes_max)
             })
-            .cloned()
+            .map(|queued| queued.record.clone())
             .collect();
         self.state = State::Busy;
         let failures = self.failing.filter(|(offset, _)| *offset == head).map_or(0, |(_, failures)| failures);
@@ -192,7 +206,7 @@ impl Lane {
     pub(crate) fn wakes_at(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Idle => self.linger_until(),
+            State::Idle => self.linger_until().max(self.buffer.front().and_then(|head| head.due)),
             State::Busy => None,
         }
     }
@@ -204,7 +218,7 @@ impl Lane {
         debug_assert!(self.state == State::Busy, "a result without a batch");
         debug_assert!(handled <= self.buffer.len(), "more results than messages");
         let mut moved = None;
-        for record in self.buffer.drain(..handled.min(self.buffer.len())) {
+        for Queued { record, .. } in self.buffer.drain(..handled.min(self.buffer.len())) {
             self.buffer_bytes -= record.weight_bytes();
             moved = Some(record.offset + 1);
         }
@@ -258,7 +272,7 @@ impl Lane {
     }
 
     fn count_failure(&mut self) {
-        let Some(head) = self.buffer.front().map(|record| record.offset) else { return };
+        let Some(head) = self.buffer.front().map(|head| head.record.offset) else { return };
         self.failing = Some(match self.failing {
             Some((offset, failures)) if offset == head => (offset, failures.saturating_add(1)),
             _ => (head, 1),
@@ -277,7 +291,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::Headers;
 
     const LIMITS: LaneLimits = LaneLimits {
         batch_max: 4,
@@ -299,14 +312,14 @@ mod tests {
             timestamp_ms: None,
             key: None,
             value: Some(vec![0; bytes]),
-            headers: Headers::new(),
+            ..RawRecord::default()
         })
     }
 
     fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
         let mut lane = Lane::new(LIMITS, None);
         for offset in offsets {
-            assert_eq!(lane.deliver(record(offset), now), Delivered::Accepted);
+            assert_eq!(lane.deliver(record(offset), None, now), Delivered::Accepted);
         }
         lane
     }
@@ -357,11 +370,11 @@ mod tests {
     fn lingers_only_while_there_is_room_in_the_batch() {
         let now = Instant::now();
         let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS }, None);
-        lane.deliver(record(0), now);
+        lane.deliver(record(0), None, now);
         assert!(lane.take_batch(now).is_none());
         assert_eq!(lane.wakes_at(), Some(now + Duration::from_millis(5)));
         for offset in 1..4 {
-            lane.deliver(record(offset), now);
+            lane.deliver(record(offset), None, now);
         }
         assert_eq!(lane.take_batch(now).unwrap().records.len(), 4, "full: no reason to wait");
     }
@@ -370,9 +383,9 @@ mod tests {
     fn bounds_a_batch_by_bytes_but_lets_one_large_message_through() {
         let now = Instant::now();
         let mut lane = Lane::new(LIMITS, None);
-        lane.deliver(sized(0, 50_000), now);
-        lane.deliver(sized(1, 9_000), now);
-        lane.deliver(sized(2, 9_000), now);
+        lane.deliver(sized(0, 50_000), None, now);
+        lane.deliver(sized(1, 9_000), None, now);
+        lane.deliver(sized(2, 9_000), None, now);
         for offset in 0..3 {
             let batch = lane.take_batch(now).unwrap();
             assert_eq!(batch.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [offset]);
@@ -385,7 +398,7 @@ mod tests {
         let now = Instant::now();
         let mut lane = lane(0..5, now);
         assert_eq!(lane.change_of_pause(), None);
-        lane.deliver(record(5), now);
+        lane.deliver(record(5), None, now);
         assert_eq!(lane.change_of_pause(), Some(true));
         assert_eq!(lane.change_of_pause(), None);
         lane.take_batch(now).unwrap();
@@ -397,11 +410,28 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_waits_for_its_time_and_what_is_behind_it_waits_with_it() {
+        let now = Instant::now();
+        let at = |s| now + Duration::from_secs(s);
+        let mut lane = Lane::new(LIMITS, None);
+        for (offset, due) in [(0, Some(at(2))), (1, Some(at(1))), (2, None), (3, Some(at(9)))] {
+            lane.deliver(record(offset), due, now);
+        }
+        assert!(lane.take_batch(at(1)).is_none());
+        assert!(lane.is_settled(at(1)));
+        assert_eq!(lane.wakes_at(), Some(at(2)));
+        assert_eq!(lane.take_batch(at(2)).unwrap().records.len(), 3, "all that is due");
+        lane.finish(3, None, at(2));
+        assert_eq!(lane.wakes_at(), Some(at(9)));
+        assert!(!lane.is_settled(at(9)));
+    }
+
+    #[test]
     fn a_repeated_delivery_is_dropped() {
         let now = Instant::now();
         let mut lane = lane([3], now);
-        assert_eq!(lane.deliver(record(3), now), Delivered::Repeated);
-        assert_eq!(lane.deliver(record(2), now), Delivered::Repeated);
+        assert_eq!(lane.deliver(record(3), None, now), Delivered::Repeated);
+        assert_eq!(lane.deliver(record(2), None, now), Delivered::Repeated);
         assert_eq!(lane.expected_offset(), Some(4));
     }
 
@@ -410,7 +440,7 @@ mod tests {
         assert_eq!(Lane::new(LIMITS, None).expected_offset(), None);
         let mut lane = Lane::new(LIMITS, Some(3));
         assert_eq!((lane.expected_offset(), lane.position()), (Some(3), None));
-        assert_eq!(lane.deliver(record(3), Instant::now()), Delivered::Accepted);
+        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::Accepted);
     }
 
     proptest! {
@@ -430,7 +460,7 @@ mod tests {
             for (n, what) in steps {
                 for offset in offsets.by_ref().take(n) {
                     delivered.push(offset);
-                    lane.deliver(record(offset), now);
+                    lane.deliver(record(offset), None, now);
                 }
                 now += Duration::from_secs(60);
                 if let Some(batch) = lane.take_batch(now) {

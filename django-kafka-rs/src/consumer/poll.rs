@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
@@ -16,13 +16,12 @@ use tokio::sync::mpsc;
 
 use super::event::{Event, PartitionId, Positions};
 use super::fence::Fence;
+use super::outbox::{Closed, Outbox};
 use crate::kafka::ClientEvents;
 use crate::record::{Headers, RawRecord};
 
 pub(crate) type KafkaConsumer = BaseConsumer<PollContext>;
 
-/// Messages handed over at once.
-const CHUNK_MAX: usize = 1_000;
 /// How often partitions' own queues are looked at, while they are empty.
 const QUEUES_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a revoke waits for batches in flight. Below librdkafka's shortest sensible session timeout.
@@ -84,20 +83,18 @@ impl PollContext {
 
     /// Waits for the engine's answer to a revoke. Waiting is polling, as far as the session is concerned: librdkafka
     /// goes on with its heartbeats meanwhile.
-    fn wait_for_drain(&self, drained: &std_mpsc::Receiver<Positions>) -> Option<Positions> {
+    fn wait_for_drain(&self, drained: &std_mpsc::Receiver<()>) {
         const SLICE: Duration = Duration::from_millis(100);
         // The engine keeps to the bound itself; a little more, so that its answer is not missed.
         let until = Instant::now() + REVOKE_TIMEOUT + Duration::from_secs(1);
         while Instant::now() < until {
             match drained.recv_timeout(SLICE) {
-                Ok(positions) => return Some(positions),
+                Ok(()) | Err(std_mpsc::RecvTimeoutError::Disconnected) => return,
                 Err(std_mpsc::RecvTimeoutError::Timeout) => {
                     self.fence.polled();
                 }
-                Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
             }
         }
-        None
     }
 }
 
@@ -130,9 +127,7 @@ impl ConsumerContext for PollContext {
         if self.events.blocking_send(Event::Revoked { partitions, done }).is_err() {
             return;
         }
-        if let Some(positions) = self.wait_for_drain(&drained) {
-            commit(consumer, &positions);
-        }
+        self.wait_for_drain(&drained);
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -180,29 +175,20 @@ impl PartitionQueues {
         self.lock().retain(|(id, _)| !partitions.contains(id));
     }
 
-    /// Takes what the queues have now; `false`: the engine is gone.
-    fn poll(&self, topics: &mut Topics, records: &mut Vec<RawRecord>, events: &mpsc::Sender<Event>) -> bool {
+    /// Takes what the queues have now.
+    fn poll(&self, topics: &mut Topics, outbox: &mut Outbox<'_>) -> Result<(), Closed> {
         for (id, queue) in self.lock().iter() {
-            while records.len() < CHUNK_MAX {
+            while !outbox.is_full() {
                 match queue.poll(Duration::ZERO) {
                     None => break,
-                    Some(Ok(message)) => records.push(topics.record(&message)),
-                    Some(Err(KafkaError::PartitionEOF(_))) => {
-                        // Behind the messages before it.
-                        if !hand_over(events, records)
-                            || events.blocking_send(Event::EndOfPartition(id.clone())).is_err()
-                        {
-                            return false;
-                        }
-                    }
+                    Some(Ok(message)) => outbox.push(topics.record(&message)),
+                    Some(Err(KafkaError::PartitionEOF(_))) => outbox.send(Event::EndOfPartition(id.clone()))?,
                     Some(Err(error)) => tracing::warn!(topic = &*id.0, partition = id.1, "{error}"),
                 }
             }
-            if !hand_over(events, records) {
-                return false;
-            }
+            outbox.hand_over()?;
         }
-        true
+        Ok(())
     }
 }
 
@@ -211,51 +197,23 @@ pub(crate) const fn revoke_timeout() -> Duration {
     REVOKE_TIMEOUT
 }
 
-/// Runs until told to stop, then commits the final positions and leaves the group.
+/// Runs until told to stop, then waits until the engine has drained, and leaves the group.
+///
+/// Offsets are stored by the engine as messages are handled; librdkafka commits what is stored when partitions are
+/// taken away or the consumer is closed. A commit of our own, which waits, would wait without end for a broker that is
+/// away.
 pub(crate) fn run(
     consumer: Arc<KafkaConsumer>,
     events: &mpsc::Sender<Event>,
     stop: &AtomicBool,
-    final_positions: &std_mpsc::Receiver<Positions>,
+    drained: &std_mpsc::Receiver<()>,
     poll_timeout: Duration,
 ) {
-    let mut topics = Topics::default();
-    let fence = consumer.context().fence.clone();
-    while !stop.load(Ordering::Relaxed) {
-        if fence.polled() && events.blocking_send(Event::Lapsed).is_err() {
-            return;
-        }
-        let mut records = Vec::new();
-        let mut timeout = poll_timeout;
-        if let Some(queues) = &consumer.context().queues {
-            if !queues.poll(&mut topics, &mut records, events) {
-                return;
-            }
-            // The partitions' queues do not wake this poll.
-            timeout = timeout.min(QUEUES_INTERVAL);
-        }
-        let mut polled = consumer.poll(timeout);
-        while let Some(result) = polled.take() {
-            match result {
-                Ok(message) => records.push(topics.record(&message)),
-                Err(error) => {
-                    if !hand_over(events, &mut records) || !report(events, &consumer, &error) {
-                        return;
-                    }
-                }
-            }
-            if records.len() < CHUNK_MAX {
-                polled = consumer.poll(Duration::ZERO);
-            }
-        }
-        if !hand_over(events, &mut records) {
-            return;
-        }
+    if poll_until(&consumer, events, stop, poll_timeout) == Err(Closed) {
+        return;
     }
-    // The engine drains meanwhile, and sends nothing where it gave up.
-    if let Ok(positions) = final_positions.recv() {
-        commit(&consumer, &positions);
-    }
+    // The engine drains meanwhile; where it is gone, it has nothing more to store.
+    let _ = drained.recv();
     if let Some(queues) = &consumer.context().queues {
         // Each holds the consumer.
         queues.lock().clear();
@@ -264,39 +222,60 @@ pub(crate) fn run(
     drop(consumer);
 }
 
-/// `false`: the engine is gone.
-fn hand_over(events: &mpsc::Sender<Event>, records: &mut Vec<RawRecord>) -> bool {
-    records.is_empty() || events.blocking_send(Event::Records(std::mem::take(records))).is_ok()
+fn poll_until(
+    consumer: &KafkaConsumer,
+    events: &mpsc::Sender<Event>,
+    stop: &AtomicBool,
+    poll_timeout: Duration,
+) -> Result<(), Closed> {
+    let mut topics = Topics::default();
+    let mut outbox = Outbox::new(events);
+    let context = consumer.context();
+    while !stop.load(Ordering::Relaxed) {
+        if context.fence.polled() {
+            outbox.send(Event::Lapsed)?;
+        }
+        let mut timeout = poll_timeout;
+        if let Some(queues) = &context.queues {
+            queues.poll(&mut topics, &mut outbox)?;
+            // The partitions' queues do not wake this poll.
+            timeout = timeout.min(QUEUES_INTERVAL);
+        }
+        // A rebalance makes one poll return without a message. So what was pushed before it is handed over before the
+        // next one, and cannot be taken for messages of an assignment that comes later.
+        let mut polled = consumer.poll(timeout);
+        while let Some(result) = polled.take() {
+            match result {
+                Ok(message) => outbox.push(topics.record(&message)),
+                Err(error) => {
+                    if let Some(event) = event_of(consumer, &error) {
+                        outbox.send(event)?;
+                    }
+                }
+            }
+            if !outbox.is_full() {
+                polled = consumer.poll(Duration::ZERO);
+            }
+        }
+        outbox.hand_over()?;
+    }
+    Ok(())
 }
 
-fn report(events: &mpsc::Sender<Event>, consumer: &KafkaConsumer, error: &KafkaError) -> bool {
-    let event = match error {
+/// What the engine has to know of an error.
+fn event_of(consumer: &KafkaConsumer, error: &KafkaError) -> Option<Event> {
+    match error {
         // Told by the partition's own queue; here it could only be one that was on its way before the split, and
         // comes again.
-        KafkaError::PartitionEOF(_) => return true,
+        KafkaError::PartitionEOF(_) => None,
         // A subscribed topic that is not there yet; it is looked for at each metadata refresh.
         KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-            Event::UnknownTopic
+            Some(Event::UnknownTopic)
         }
         error => {
             let error = consumer.context().client.report(error, "");
-            if !error.is_fatal {
-                return true;
-            }
-            Event::Fatal(error.message)
+            error.is_fatal.then_some(Event::Fatal(error.message))
         }
-    };
-    events.blocking_send(event).is_ok()
-}
-
-fn commit(consumer: &KafkaConsumer, positions: &Positions) {
-    if positions.is_empty() {
-        return;
-    }
-    let offsets = list(positions);
-    match consumer.commit(&offsets, CommitMode::Sync) {
-        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-        Err(error) => tracing::warn!("the last offsets were not committed; their messages will be read again: {error}"),
     }
 }
 
@@ -338,6 +317,7 @@ impl Topics {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers,
+            retried: None,
         }
     }
 

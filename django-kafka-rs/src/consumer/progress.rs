@@ -8,6 +8,7 @@ pub(crate) struct Progress {
     delivered: AtomicU64,
     handled: AtomicU64,
     dead_lettered: AtomicU64,
+    retried: AtomicU64,
     lost: AtomicU64,
 }
 
@@ -20,6 +21,8 @@ pub(crate) struct Counts {
     pub(crate) handled: u64,
     /// Of these, messages in the dead letter topic.
     pub(crate) dead_lettered: u64,
+    /// Of these, messages in a retry topic.
+    pub(crate) retried: u64,
     /// Messages that the embedded broker dropped before they were read.
     pub(crate) lost: u64,
 }
@@ -29,9 +32,10 @@ impl Progress {
         self.delivered.fetch_add(messages as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn handled(&self, messages: usize, dead_lettered: usize) {
+    pub(crate) fn handled(&self, messages: usize, dead_lettered: usize, retried: usize) {
         self.handled.fetch_add(messages as u64, Ordering::Relaxed);
         self.dead_lettered.fetch_add(dead_lettered as u64, Ordering::Relaxed);
+        self.retried.fetch_add(retried as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn lost(&self, messages: usize) {
@@ -43,6 +47,7 @@ impl Progress {
             delivered: self.delivered.load(Ordering::Relaxed),
             handled: self.handled.load(Ordering::Relaxed),
             dead_lettered: self.dead_lettered.load(Ordering::Relaxed),
+            retried: self.retried.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
         }
     }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::sync::ModelSync;
-use crate::topic::{CustomTopic, RetrySettings};
+use crate::topic::names::retry_pattern;
+use crate::topic::{CustomTopic, RetryMode, RetrySettings};
 
 /// A topic of a consumer, ready to run.
 pub(crate) struct TopicRuntime {
@@ -15,6 +16,13 @@ pub(crate) struct TopicRuntime {
     /// Its own retry settings, or the setting's.
     pub(crate) retry: Option<RetrySettings>,
     pub(crate) handler: Handler,
+}
+
+impl TopicRuntime {
+    /// Whether its failed messages go to retry topics.
+    pub(crate) fn has_retry_topics(&self) -> bool {
+        self.retry.is_some_and(|retry| retry.mode == RetryMode::NonBlocking && retry.max_retries > 0)
+    }
 }
 
 /// Who handles a topic's messages.
@@ -47,8 +55,21 @@ impl TopicTable {
     }
 
     /// What the client subscribes to.
-    pub(crate) fn subscription(&self) -> Vec<&str> {
-        self.exact.keys().map(String::as_str).chain(self.patterns.iter().map(|(_, t)| t.name.as_str())).collect()
+    pub(crate) fn subscription(&self) -> Vec<String> {
+        self.iter().map(|topic| topic.name.clone()).collect()
+    }
+
+    /// What the consumer of their retry topics subscribes to; nothing where no topic has any.
+    pub(crate) fn retry_subscription(&self, group: &str, retry_suffix: &str) -> Vec<String> {
+        self.iter()
+            .filter(|topic| topic.has_retry_topics())
+            .map(|topic| retry_pattern(group, &topic.name, retry_suffix))
+            .collect()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TopicRuntime>> {
+        self.exact.values().chain(self.patterns.iter().map(|(_, topic)| topic))
     }
 
     /// Whether any topic is a pattern.

@@ -30,8 +30,6 @@ pub(crate) struct ColumnInfo {
     pub optional: bool,
     /// Whether it is a part of the primary key.
     pub primary_key: bool,
-    /// Whether it is the rowid under another name: an insert that leaves it out gets a number of its own.
-    pub rowid: bool,
     /// Whether SQLite computes it.
     pub generated: bool,
 }
@@ -45,8 +43,6 @@ pub(crate) struct UniqueInfo {
     pub partial: bool,
     /// Whether it compares bytes: no other collation is in it.
     pub binary: bool,
-    /// Whether it is the rowid.
-    pub rowid: bool,
 }
 
 /// A foreign key.
@@ -86,7 +82,7 @@ pub(crate) fn table(conn: &mut SqliteConnection, schema: &str, name: &str) -> Qu
 
     let mut unique = indices.iter().map(|i| unique_index(conn, schema, i)).collect::<QueryResult<Vec<_>>>()?;
     if rowid {
-        unique.push(UniqueInfo { columns: vec![Some(key[0].name.clone())], partial: false, binary: true, rowid: true });
+        unique.push(UniqueInfo { columns: vec![Some(key[0].name.clone())], partial: false, binary: true });
     }
     let triggers = diesel::sql_query(format!(
         "SELECT coalesce(sql, '') AS sql FROM {}.sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
@@ -152,7 +148,6 @@ fn unique_index(conn: &mut SqliteConnection, schema: &str, index: &IndexRow) -> 
         binary: parts.iter().all(|p| p.coll.eq_ignore_ascii_case("BINARY")),
         columns: parts.into_iter().map(|p| p.name).collect(),
         partial: index.partial,
-        rowid: false,
     })
 }
 
@@ -193,7 +188,6 @@ impl ColumnRow {
             not_null: self.not_null || rowid,
             optional: self.has_default || generated || rowid,
             primary_key: self.pk > 0,
-            rowid,
             generated,
         }
     }
@@ -250,12 +244,7 @@ mod tests {
     }
 
     fn unique(columns: &[&str]) -> UniqueInfo {
-        UniqueInfo {
-            columns: columns.iter().map(|c| Some((*c).to_owned())).collect(),
-            partial: false,
-            binary: true,
-            rowid: false,
-        }
+        UniqueInfo { columns: columns.iter().map(|c| Some((*c).to_owned())).collect(), partial: false, binary: true }
     }
 
     #[test]
@@ -266,9 +255,9 @@ mod tests {
     #[test]
     fn the_rowid_is_unique_never_null_and_optional() {
         let t = read("CREATE TABLE T (id INTEGER PRIMARY KEY, name TEXT NOT NULL, n INT DEFAULT 1)", "t");
-        assert_eq!(t.unique, [UniqueInfo { rowid: true, ..unique(&["id"]) }]);
+        assert_eq!(t.unique, [unique(&["id"])]);
         let id = column(&t, "id");
-        assert!(id.not_null && id.optional && id.primary_key && id.rowid);
+        assert!(id.not_null && id.optional && id.primary_key);
         assert!(column(&t, "name").not_null && !column(&t, "name").optional);
         assert!(!column(&t, "n").not_null && column(&t, "n").optional);
         assert!(!t.checks && t.triggers.is_empty());
@@ -296,14 +285,13 @@ mod tests {
              CREATE INDEX plain ON t (c);",
             "t",
         );
-        assert!(t.unique.contains(&UniqueInfo { rowid: true, ..unique(&["id"]) }));
+        assert!(t.unique.contains(&unique(&["id"])));
         assert!(t.unique.contains(&UniqueInfo { partial: true, ..unique(&["a"]) }));
         assert!(t.unique.contains(&UniqueInfo { binary: false, ..unique(&["b"]) }));
         assert!(t.unique.contains(&UniqueInfo {
             columns: vec![None, Some("c".to_owned())],
             partial: false,
-            binary: true,
-            rowid: false
+            binary: true
         }));
         assert_eq!(t.unique.len(), 4);
     }

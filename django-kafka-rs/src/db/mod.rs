@@ -1,26 +1,32 @@
 //! The database: connections, pools, migrations.
 //!
 //! Everything that waits for a database is in here; what is decided about its answers (`failure`) is pure.
+//! Without the feature `client` nothing runs, and there is only the connection's type, which declarations name.
 
 mod conn;
+#[cfg(feature = "client")]
 pub(crate) mod failure;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) mod introspect;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) mod migrations;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 mod pool;
+#[cfg(feature = "client")]
 mod settings;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) use self::pool::Database;
+#[cfg(feature = "client")]
 pub(crate) use self::settings::DatabaseSettings;
+#[cfg(feature = "client")]
 pub use self::settings::Synchronous;
 
 /// Why the database cannot be used.
+#[cfg(feature = "client")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum DatabaseError {

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use super::Registry;
 use crate::consumer::{ConsumerDeclaration, TopicEntry};
 use crate::settings::Settings;
-use crate::topic::names::{self, DerivedNames, derived_name_conflicts};
+use crate::topic::names::{self, DerivedNames, Suffixes, derived_name_conflicts};
 use crate::topic::{HandlerSource, RetryMode, RetrySettings};
+use crate::topic_admin::{Kind, Wanted};
 
 /// A consumer whose names are known.
 #[derive(Debug, Clone)]
@@ -25,6 +26,34 @@ pub(crate) struct ResolvedTopic {
     pub(crate) name: String,
     /// Its own retry settings, or those of the settings.
     pub(crate) retry: Option<RetrySettings>,
+}
+
+impl ResolvedConsumer {
+    /// The retry topics of its topics with one name. Those of a pattern are known when a message of theirs fails.
+    pub(crate) fn retry_topics(&self, suffixes: Suffixes<'_>) -> Vec<Wanted> {
+        let mut found = Vec::new();
+        for topic in self.topics.iter().filter(|topic| !topic.name.starts_with('^')) {
+            let Some(retry) = topic.retry.filter(|retry| retry.mode == RetryMode::NonBlocking) else { continue };
+            let last = u32::try_from(retry.max_retries).unwrap_or(0);
+            let names = DerivedNames { group: &self.group, topic: &topic.name, suffixes };
+            found.extend((1..=last).map(|n| Wanted {
+                name: names.retry_topic(n),
+                kind: Kind::Retry { origin: topic.name.clone(), horizon: retry.horizon() },
+            }));
+        }
+        found
+    }
+
+    /// The dead letter topics of its topics with one name.
+    pub(crate) fn dead_letter_topics(&self, suffixes: Suffixes<'_>) -> Vec<Wanted> {
+        let exact = self.topics.iter().filter(|topic| !topic.name.starts_with('^'));
+        exact
+            .map(|topic| Wanted {
+                name: DerivedNames { group: &self.group, topic: &topic.name, suffixes }.dead_letter_topic(),
+                kind: Kind::DeadLetter { origin: topic.name.clone() },
+            })
+            .collect()
+    }
 }
 
 impl ResolvedTopic {
@@ -123,7 +152,13 @@ fn resolve_topic(entry: &TopicEntry, group: &str, settings: &Settings) -> Result
     }
     if !declared.is_regex() {
         let names = DerivedNames { group, topic: &name, suffixes: settings.suffixes() };
-        names.validate(0).map_err(|e| format!("its dead letter topic: {e}"))?;
+        let retries = retry.filter(|retry| retry.mode == RetryMode::NonBlocking).map_or(0, |retry| retry.max_retries);
+        let retries = u32::try_from(retries).map_err(|_| {
+            "endless retries (`max_retries = -1`) cannot be non-blocking: there would be no last retry topic; give a \
+             number, or leave `blocking = false` out"
+                .to_owned()
+        })?;
+        names.validate(retries).map_err(|e| format!("its retry and dead letter topics: {e}"))?;
     }
     Ok(ResolvedTopic { entry: *entry, name, retry })
 }
@@ -141,13 +176,6 @@ fn resolve_name(template: &str, settings: &Settings) -> Result<String, String> {
 
 /// What retry options there are but nothing behind yet.
 fn check_built(retry: &RetrySettings) -> Result<(), String> {
-    if retry.mode == RetryMode::NonBlocking {
-        return Err(
-            "non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for \
-                    the failing message, and goes on after `max_retries`"
-                .to_owned(),
-        );
-    }
     if retry.use_offset_tracker {
         return Err("the key offset tracker is not built yet: leave `use_offset_tracker` out".to_owned());
     }
@@ -219,7 +247,6 @@ mod tests {
             &[ORDERS, SAME, OWN, RETRIED],
             &expect![[r#"
                 src/main.rs:9: consumer `Crm`: the topics `Order` and `Same` have the same name, `shop.orders`: a message can have one handler only
-                src/main.rs:4: topic `Retried`: non-blocking retries are not built yet: leave `blocking = false` out; the partition then waits for the failing message, and goes on after `max_retries`
                 src/main.rs:3: topic `crm.shop.orders.dlt` looks like a retry or dead letter topic of group `crm`, which this program fills itself: consume it under another group, or change `retry_topic_suffix` or `dead_letter_topic_suffix` in the settings"#]],
         );
         check(

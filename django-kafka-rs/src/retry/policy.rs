@@ -4,13 +4,20 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::error::{Action, ConsumeError};
-use crate::topic::RetrySettings;
+use crate::topic::{RetryMode, RetrySettings};
 
 /// What is to happen to a failed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Try again after this time.
-    Retry(Duration),
+    /// Try again in place after this time: the partition waits.
+    Hold(Duration),
+    /// To the retry topic of this number, to be tried again after this time.
+    Hop {
+        /// From 1.
+        number: u32,
+        /// From now.
+        delay: Duration,
+    },
     /// To the dead letter topic.
     DeadLetter,
     /// Pass over it.
@@ -38,11 +45,15 @@ pub(crate) fn decide(settings: Option<&RetrySettings>, error: &ConsumeError, fai
     if !left || (retry_after.is_none() && !is_retryable(settings, error.error())) {
         return Decision::DeadLetter;
     }
-    Decision::Retry(match retry_after {
+    let delay = match retry_after {
         Some(delay) => settings.delay_ms_max.map_or(delay, |max| delay.min(Duration::from_millis(max))),
         None if settings.jitter => settings.delay_before(failures).mul_f64(0.5 + 0.5 * spread.clamp(0.0, 1.0)),
         None => settings.delay_before(failures),
-    })
+    };
+    match settings.mode {
+        RetryMode::Blocking => Decision::Hold(delay),
+        RetryMode::NonBlocking => Decision::Hop { number: failures, delay },
+    }
 }
 
 /// Whether the retry number `failures` is to be logged.
@@ -115,7 +126,7 @@ mod tests {
         decide(Some(&settings), &error.into(), 1, 0.0)
     }
 
-    const RETRY: Decision = Decision::Retry(Duration::from_millis(RetrySettings::DELAY_MS_DEFAULT));
+    const RETRY: Decision = Decision::Hold(Duration::from_millis(RetrySettings::DELAY_MS_DEFAULT));
 
     #[test]
     fn without_settings_a_failure_is_a_dead_letter() {
@@ -163,10 +174,10 @@ mod tests {
         assert_eq!(first(settings, ConsumeError::skip("no")), Decision::Skip);
         assert_eq!(first(settings, ConsumeError::dead_letter(Mine)), Decision::DeadLetter);
         let soon = ConsumeError::retry_after(Duration::from_secs(1));
-        assert_eq!(decide(Some(&settings), &soon, 1, 0.0), Decision::Retry(Duration::from_secs(1)));
+        assert_eq!(decide(Some(&settings), &soon, 1, 0.0), Decision::Hold(Duration::from_secs(1)));
         assert_eq!(decide(Some(&settings), &soon, 2, 0.0), Decision::DeadLetter, "it counts as an attempt");
         let late = ConsumeError::retry_after(Duration::from_secs(60));
-        assert_eq!(decide(Some(&settings), &late, 1, 0.0), Decision::Retry(Duration::from_secs(5)), "max_delay caps");
+        assert_eq!(decide(Some(&settings), &late, 1, 0.0), Decision::Hold(Duration::from_secs(5)), "max_delay caps");
     }
 
     #[test]
@@ -175,8 +186,16 @@ mod tests {
         let delays: Vec<u128> = [1, 2, 3, 4, 40, u32::MAX].map(|n| settings.delay_before(n).as_millis()).to_vec();
         assert_eq!(delays, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
         let jittered = settings.jitter(true);
-        assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 0.0), Decision::Retry(Duration::from_millis(500)));
-        assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 1.0), Decision::Retry(Duration::from_millis(1_000)));
+        assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 0.0), Decision::Hold(Duration::from_millis(500)));
+        assert_eq!(decide(Some(&jittered), &Mine.into(), 1, 1.0), Decision::Hold(Duration::from_millis(1_000)));
+    }
+
+    #[test]
+    fn non_blocking_retries_go_to_the_topic_of_their_number() {
+        let settings = RetrySettings::new(2).blocking(false).delay_ms(1_000).backoff(true);
+        let decisions: Vec<_> = (1..=3).map(|n| decide(Some(&settings), &Mine.into(), n, 0.0)).collect();
+        let hop = |number, secs| Decision::Hop { number, delay: Duration::from_secs(secs) };
+        assert_eq!(decisions, [hop(1, 1), hop(2, 2), Decision::DeadLetter]);
     }
 
     #[test]

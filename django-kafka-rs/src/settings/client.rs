@@ -12,7 +12,6 @@ pub(crate) enum ClientKind<'a> {
     /// A consumer as declared, and its group with its variables filled in.
     Consumer(&'a ConsumerDeclaration, &'a str),
     /// The retry consumer of a consumer, and that consumer's group.
-    #[cfg_attr(not(test), expect(dead_code, reason = "retry consumers come with retry topics"))]
     RetryConsumer(&'a ConsumerDeclaration, &'a str),
     /// The producer, and clients that ask for metadata.
     Producer,

@@ -14,7 +14,6 @@ use crate::topic::names;
 /// Keys that the design has and this version does not. Setting one is an error: an option that does nothing would
 /// be worse. Later versions delete lines here.
 const NOT_BUILT: &[(&str, &str)] = &[
-    ("retry_consumer_config", "retry topics"),
     ("schema_registry", "Avro and the schema registry"),
     ("connect_host", "Kafka Connect"),
     ("connect_auth", "Kafka Connect"),

@@ -3,21 +3,22 @@
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
 //! statements, `write` runs them.
 
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 mod apply;
 mod context;
 #[doc(hidden)]
 pub mod decode;
 mod lookup;
 mod model;
+#[cfg(feature = "client")]
 pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
 #[doc(hidden)]
 pub mod stub;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) mod table;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
@@ -28,5 +29,5 @@ pub use self::model::{
     table_name, to_json,
 };
 
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "client", feature = "sqlite"))]
 pub(crate) use self::apply::{ModelSync, Outcome, Stop, Verdict};

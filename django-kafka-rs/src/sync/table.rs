@@ -57,23 +57,20 @@ struct Unique {
     /// All its columns are the model's, and it covers all rows.
     complete: bool,
     binary: bool,
-    /// The rowid: an insert without it gets a number that is free.
-    rowid: bool,
 }
 
 impl Table {
     /// Whether upserts of these columns can be written by one `INSERT … ON CONFLICT DO UPDATE`.
     ///
-    /// The database looks at the new row as if it were to be inserted before it finds the old one, so it may refuse
-    /// defaults that would never be written. Where that is sure or likely, rows are written one after the other.
-    /// Where only a CHECK could be the reason, they are tried together, and a row `alone`, as the replay of a failed
-    /// batch ends, is not.
+    /// The database checks NOT NULL and CHECK of the new row as if it were to be inserted before it finds the old one
+    /// (other unique indices only after), so it may refuse defaults that would never be written. Where that is sure,
+    /// rows are written one after the other. Where only a CHECK could be the reason, they are tried together, and a
+    /// row `alone`, as the replay of a failed batch ends, is not.
     pub(crate) fn upserts_together(&self, lookup: ColumnSet, present: ColumnSet, alone: bool) -> bool {
         let inserted = present.union(self.defaults);
         let required = !self.lacks_required && inserted.includes(self.required);
         let checked = alone && self.checks && (self.lacks_columns || !present.includes(self.all));
-        let collides = self.unique.iter().any(|u| !(u.rowid || u.complete && present.includes(u.columns)));
-        self.rows_alone_decide(lookup, present) && self.has_index(lookup) && required && !checked && !collides
+        self.rows_alone_decide(lookup, present) && self.has_index(lookup) && required && !checked
     }
 
     /// Whether rows can be deleted by one `DELETE … WHERE … IN`.
@@ -228,12 +225,7 @@ fn table(
 fn unique(info: &introspect::UniqueInfo, columns: &[ColumnInfo]) -> Unique {
     let indices: Vec<Option<usize>> = info.columns.iter().map(|name| index_of(columns, name.as_deref()?)).collect();
     let known = indices.iter().flatten().fold(ColumnSet::EMPTY, |set, &index| set.with(index));
-    Unique {
-        columns: known,
-        complete: !info.partial && indices.iter().all(Option::is_some),
-        binary: info.binary,
-        rowid: info.rowid,
-    }
+    Unique { columns: known, complete: !info.partial && indices.iter().all(Option::is_some), binary: info.binary }
 }
 
 fn index_of(columns: &[ColumnInfo], name: &str) -> Option<usize> {

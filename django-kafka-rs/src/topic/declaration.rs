@@ -223,6 +223,13 @@ impl RetrySettings {
         self
     }
 
+    /// From a message's first failure to its last retry, at most, were each attempt to take no time.
+    #[must_use]
+    pub fn horizon(&self) -> Duration {
+        let last = u32::try_from(self.max_retries).unwrap_or(0);
+        (1..=last).fold(Duration::ZERO, |sum, attempt| sum.saturating_add(self.delay_before(attempt)))
+    }
+
     /// The delay before attempt `attempt` (1 = the first retry), before jitter.
     #[must_use]
     pub fn delay_before(&self, attempt: u32) -> Duration {

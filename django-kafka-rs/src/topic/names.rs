@@ -11,7 +11,9 @@ mod template;
 mod tests;
 
 #[cfg(feature = "client")]
-pub(crate) use self::derived::{DerivedNames, Suffixes, derived_name_conflicts, own_topics_pattern};
+pub(crate) use self::derived::{
+    DerivedNames, Suffixes, derived_name_conflicts, original_of, own_topics_pattern, retry_pattern,
+};
 #[cfg(feature = "client")]
 pub(crate) use self::template::{substitute, validate, validate_group};
 

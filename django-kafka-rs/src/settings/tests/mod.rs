@@ -38,8 +38,11 @@ fn nothing_set_gives_the_documented_defaults() {
     assert!(settings.client_id.ends_with("-rust"), "{}", settings.client_id);
     settings.client_id = "host-rust".to_owned();
     let lines: Vec<String> = settings.listing().iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    expect![[r"
+    expect![[r#"
         client_id = host-rust
+        retry_consumer_config.auto.offset.reset = earliest
+        retry_consumer_config.enable.auto.offset.store = false
+        retry_consumer_config.topic.metadata.refresh.interval.ms = 10000
         retry_topic_suffix = retry
         dead_letter_topic_suffix = dlt
         polling_frequency = 1s
@@ -58,7 +61,7 @@ fn nothing_set_gives_the_documented_defaults() {
         topics.retention = 
         shutdown_timeout = 30s
         embedded.enabled = false
-        embedded.partitions = 4"]]
+        embedded.partitions = 4"#]]
     .assert_eq(&lines.join("\n"));
     assert!(settings.effective().iter().skip(1).all(|setting| setting.source == Source::Default));
 }
@@ -211,7 +214,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, database_url, database, batch, topic_variables, topics, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, database_url, database, batch, topic_variables, topics, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -328,15 +331,14 @@ fn retry_settings_have_their_rules() {
 #[test]
 fn options_that_are_not_built_yet_are_refused() {
     check(
-        "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[retry_consumer_config]\na = 1",
+        "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
         &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "x")],
-        &expect![[r"
-            5 mistakes in the settings:
+        &expect![[r#"
+            4 mistakes in the settings:
               django-kafka.toml:1: `connect_host`: Kafka Connect: not built yet; take it out
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
               django-kafka.toml:3: `schema_registry`: Avro and the schema registry: not built yet; take it out
-              django-kafka.toml:5: `retry_consumer_config`: retry topics: not built yet; take it out
-              environment variable DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID: `key_offset_tracker`: the key offset tracker: not built yet; take it out"]],
+              django-kafka.toml:5: `key_offset_tracker`: the key offset tracker: not built yet; take it out"#]],
     );
 }
 

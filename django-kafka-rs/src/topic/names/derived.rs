@@ -64,7 +64,6 @@ pub(crate) fn original_of<'a>(retry_topic: &'a str, group: &str, retry_suffix: &
 
 /// The regular expression that a retry consumer subscribes to for one topic, given as declared with its variables
 /// filled in.
-#[cfg_attr(not(test), expect(dead_code, reason = "retry consumers subscribe to it, and they come with retry topics"))]
 pub(crate) fn retry_pattern(group: &str, declared: &str, retry_suffix: &str) -> String {
     let mut pattern = String::from("^");
     push_escaped(&mut pattern, group);

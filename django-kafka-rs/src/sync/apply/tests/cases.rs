@@ -97,6 +97,29 @@ fn a_partial_row_updates_where_it_could_not_be_inserted() {
 }
 
 #[test]
+fn a_default_that_is_not_written_refuses_no_update() {
+    for sql in [REFUSED_DEFAULT, TAKEN_DEFAULT] {
+        let bench = Bench::new(&ITEMS, sql);
+        bench.execute("INSERT INTO items VALUES (1, 1, 'one', 'a'), (2, 2, 'two', 'b'), (3, 3, 'three', 'c')");
+        let partial = records(&[(2, json!({ "name": "new" })), (3, json!({ "name": "new" }))]);
+        assert_eq!(bench.outcomes(&partial[..1]), ["applied"], "{sql}");
+        assert_eq!(bench.outcomes(&partial), ["applied", "applied"], "{sql}");
+        assert_eq!(bench.rows(ALL), ["1 1 'one' 'a'", "2 2 'new' 'b'", "3 3 'new' 'c'"]);
+    }
+}
+
+#[test]
+fn a_delete_that_a_later_one_would_allow_is_refused() {
+    let bench = Bench::new(&FAMILY, TWO_WAYS);
+    bench.execute("INSERT INTO items VALUES (1, 1, 'one', 'a'), (2, 2, 'two', 'b')");
+    bench.execute("INSERT INTO children VALUES (1, 1, 'b')");
+    // The child goes with the first row; until then it keeps the second.
+    let outcomes = bench.outcomes(&[family("items", 0, 2, &Value::Null), family("items", 1, 1, &Value::Null)]);
+    assert!(outcomes[0].contains("other rows still refer to it"), "{outcomes:?}");
+    assert_eq!(outcomes[1], "applied");
+}
+
+#[test]
 fn refusals_say_table_reason_and_the_databases_words() {
     check(
         &ITEMS,

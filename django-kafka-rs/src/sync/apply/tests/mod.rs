@@ -229,6 +229,7 @@ fn record(offset: usize, key: &Value, value: &Value) -> Arc<RawRecord> {
         key: Some(key.to_string().into_bytes()),
         value: (!value.is_null()).then(|| value.to_string().into_bytes()),
         headers: Headers::new(),
+        ..RawRecord::default()
     })
 }
 

@@ -94,8 +94,14 @@ pub(super) const TRIGGER: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n 
     CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.n > 89 BEGIN SELECT RAISE(ABORT, 'too many'); END;
     CREATE TRIGGER give_up BEFORE UPDATE ON items WHEN NEW.n > 95 BEGIN SELECT RAISE(ROLLBACK, 'far too many'); END;
     CREATE TRIGGER look AFTER UPDATE ON items BEGIN UPDATE items SET name = 'seen' WHERE id = OLD.id + 1; END;";
-const COLLATED: &str =
-    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT COLLATE NOCASE UNIQUE);";
+const COLLATED: &str = "CREATE TABLE items (id INT, n INT, name TEXT, code TEXT COLLATE NOCASE PRIMARY KEY);";
+pub(super) const REFUSED_DEFAULT: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT CHECK (n IS NOT NULL), name TEXT, code TEXT);";
+pub(super) const TAKEN_DEFAULT: &str =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT UNIQUE DEFAULT 'a');";
+pub(super) const TWO_WAYS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT UNIQUE);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, item INT REFERENCES items ON DELETE CASCADE,
+        name TEXT REFERENCES items (code));";
 pub(super) const NO_ACTION: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
     CREATE TABLE children (id INTEGER PRIMARY KEY, item INT NOT NULL REFERENCES items, name TEXT);";
 const CASCADE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT, name TEXT, code TEXT);
@@ -125,6 +131,9 @@ pub(super) const PROFILES: &[Profile] = &[
     Profile::new("insert default", &ITEMS_WITH_DEFAULT, CHECKED),
     Profile::new("triggers", &ITEMS, TRIGGER),
     Profile::new("collation", &ITEMS_BY_CODE, COLLATED).key(&["code"]),
+    Profile::new("default that is refused", &ITEMS, REFUSED_DEFAULT),
+    Profile::new("default that is taken", &ITEMS, TAKEN_DEFAULT),
+    Profile::new("two ways to a parent", &FAMILY, TWO_WAYS).family(),
     Profile::new("foreign key", &FAMILY, NO_ACTION).family(),
     Profile::new("cascade", &FAMILY, CASCADE).family(),
     Profile::new("common child", &FAMILY, COMMON_CHILD).family(),

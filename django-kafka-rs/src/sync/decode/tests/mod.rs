@@ -158,6 +158,7 @@ fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> RawRecord {
         key: key.map(<[u8]>::to_vec),
         value: value.map(<[u8]>::to_vec),
         headers: Headers::new(),
+        ..RawRecord::default()
     }
 }
 

@@ -1,0 +1,137 @@
+//! The service of the `stack` tests: tables of PostgreSQL, by Debezium, and plain loads. Each consumer is one test's.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use django_kafka_rs::prelude::*;
+
+mod schema {
+
+    diesel::table! {
+        people (id) {
+            id -> BigInt,
+            name -> Text,
+            email -> Nullable<Text>,
+            active -> Bool,
+            small -> Nullable<SmallInt>,
+            ratio -> Nullable<Double>,
+            born -> Nullable<Date>,
+            big -> Nullable<Text>,
+        }
+    }
+    diesel::table! { items (id) { id -> BigInt, name -> Text, version -> BigInt, } }
+    diesel::table! { documents (id) { id -> BigInt, version -> BigInt, body -> Text, } }
+    diesel::table! { north_notes (id) { id -> BigInt, note -> Nullable<Text>, } }
+    diesel::table! { south_notes (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
+}
+
+/// The columns that SQLite has types for; the message's other fields are ignored.
+#[topic(name = "${prefix}.public.people")]
+#[derive(Queryable, Selectable, DbzConsumer)]
+#[diesel(table_name = schema::people)]
+struct Person {
+    id: i64,
+    name: String,
+    email: Option<String>,
+    active: bool,
+    small: Option<i16>,
+    ratio: Option<f64>,
+    born: Option<chrono::NaiveDate>,
+    big: Option<String>,
+}
+
+#[consumer(group = "${prefix}-people", topics(Person), config("auto.offset.reset" = "earliest"))]
+struct People;
+
+/// A row of a load, which a test produces itself.
+#[topic(name = "${prefix}.items")]
+#[derive(Queryable, Selectable, DbzConsumer)]
+#[diesel(table_name = schema::items)]
+struct Item {
+    id: i64,
+    name: String,
+    version: i64,
+}
+
+#[consumer(group = "${prefix}-items", topics(Item), config("auto.offset.reset" = "earliest"))]
+struct Items;
+
+/// The same for static members: their names have to differ, so each is told its own.
+#[consumer(
+    group = "${prefix}-items",
+    topics(Item),
+    config("auto.offset.reset" = "earliest", "group.instance.id" = env("MIRROR_INSTANCE"))
+)]
+struct StaticItems;
+
+/// Tables of two schemas in one topic.
+#[topic(name = "${prefix}.notes")]
+#[derive(DbzConsumer)]
+#[reroute("north.notes" => NorthNote, "south.notes" => SouthNote)]
+struct AllNotes;
+
+#[derive(Queryable, Selectable, SyncModel)]
+#[diesel(table_name = schema::north_notes)]
+struct NorthNote {
+    id: i64,
+    note: Option<String>,
+}
+
+#[derive(Queryable, Selectable, SyncModel)]
+#[diesel(table_name = schema::south_notes)]
+struct SouthNote {
+    id: i64,
+    note: Option<String>,
+    extra: Option<i32>,
+}
+
+#[consumer(group = "${prefix}-notes", topics(AllNotes), config("auto.offset.reset" = "earliest"))]
+struct Notes;
+
+/// Large rows.
+#[topic(name = "${prefix}.documents")]
+#[derive(Queryable, Selectable, DbzConsumer)]
+#[diesel(table_name = schema::documents)]
+struct Document {
+    id: i64,
+    version: i64,
+    body: String,
+}
+
+#[consumer(group = "${prefix}-documents", topics(Document), config("auto.offset.reset" = "earliest"))]
+struct Documents;
+
+/// Every topic below the prefix, which is the group's name too: so the names of its own retry and dead letter topics
+/// match it.
+#[topic(name = r"^${prefix}\..*", retry(max_retries = 1, delay = "10ms"))]
+struct Anything;
+
+impl TopicConsumer for Anything {
+    async fn consume(&self, record: &Record<Self>, _cx: &Context) -> ConsumeResult {
+        say("pattern", record.topic(), &record.value()?)
+    }
+}
+
+#[topic(name = "${prefix}.exact")]
+struct Exact;
+
+impl TopicConsumer for Exact {
+    async fn consume(&self, record: &Record<Self>, _cx: &Context) -> ConsumeResult {
+        say("exact", record.topic(), &record.value()?)
+    }
+}
+
+fn say(handler: &str, topic: &str, value: &str) -> ConsumeResult {
+    if value == "bad" {
+        return Err("told to fail".into());
+    }
+    writeln!(std::io::stdout(), "{handler} {topic} {value}")?;
+    Ok(())
+}
+
+#[consumer(group = "${prefix}", topics(Anything, Exact), config("auto.offset.reset" = "earliest"))]
+struct Pattern;
+
+fn main() -> ExitCode {
+    django_kafka_rs::run()
+}

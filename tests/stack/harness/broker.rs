@@ -1,0 +1,151 @@
+//! The broker: topics of one's own, producing, and asking.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Message as _, OwnedMessage};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{DEADLINE, address, wait_for};
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A broker, and a prefix: topics and groups whose names begin with it are removed at the end.
+pub(crate) struct Broker {
+    servers: String,
+    prefix: String,
+    runtime: tokio::runtime::Runtime,
+    admin: AdminClient<DefaultClientContext>,
+    producer: ThreadedProducer<DefaultProducerContext>,
+}
+
+impl Broker {
+    /// The stack's.
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self::at(&address("KAFKA_BOOTSTRAP"), prefix)
+    }
+
+    pub(crate) fn at(servers: &str, prefix: &str) -> Self {
+        let mut config = client(servers);
+        let admin = config.create().unwrap();
+        config.set("message.max.bytes", "20000000").set("linger.ms", "5").set("enable.idempotence", "true");
+        Self {
+            servers: servers.to_owned(),
+            prefix: prefix.to_owned(),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
+            admin,
+            producer: config.create().unwrap(),
+        }
+    }
+
+    pub(crate) fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    pub(crate) fn create_topic(&self, topic: &str, partitions: i32) {
+        self.create_topic_with(topic, partitions, &[]);
+    }
+
+    pub(crate) fn create_topic_with(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        for (key, value) in config {
+            new = new.set(key, value);
+        }
+        let done = self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap();
+        done[0].as_ref().unwrap();
+    }
+
+    /// Queues a message; `None` is a tombstone.
+    pub(crate) fn send(&self, topic: &str, key: &str, value: Option<&[u8]>) {
+        let mut record = BaseRecord::<str, [u8]>::to(topic).key(key);
+        record.payload = value;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                    record = again;
+                    super::pause();
+                }
+                Err((error, _)) => panic!("{topic}: {error}"),
+            }
+        }
+    }
+
+    /// Waits until all that was queued is acknowledged.
+    pub(crate) fn flush(&self) {
+        self.producer.flush(DEADLINE).unwrap();
+    }
+
+    /// How many members the group has (classic groups only), and its state.
+    pub(crate) fn members(&self, group: &str) -> (usize, String) {
+        let groups = self.admin.inner().fetch_group_list(Some(group), ANSWER_TIMEOUT).unwrap();
+        groups.groups().first().map_or((0, String::new()), |group| (group.members().len(), group.state().to_owned()))
+    }
+
+    /// Waits until the group has so many members and all of them their partitions.
+    pub(crate) fn wait_for_members(&self, group: &str, members: usize) {
+        wait_for(&format!("{members} members of {group}"), || match self.members(group) {
+            (found, state) if found == members && state == "Stable" => Ok(()),
+            found => Err(format!("{found:?}")),
+        });
+    }
+
+    /// The topics whose names begin with the prefix.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT).unwrap();
+        all.topics().iter().map(|topic| topic.name().to_owned()).filter(|t| t.starts_with(&self.prefix)).collect()
+    }
+
+    /// All messages of a topic, as of now, by partition.
+    pub(crate) fn read(&self, topic: &str) -> Vec<OwnedMessage> {
+        let mut config = client(&self.servers);
+        config
+            .set("group.id", "reader")
+            .set("fetch.message.max.bytes", "20000000")
+            .set("auto.offset.reset", "earliest");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT).unwrap();
+        let mut messages = Vec::new();
+        for partition in metadata.topics()[0].partitions() {
+            let (low, high) = consumer.fetch_watermarks(topic, partition.id(), ANSWER_TIMEOUT).unwrap();
+            let mut assignment = TopicPartitionList::new();
+            assignment.add_partition_offset(topic, partition.id(), Offset::Offset(low)).unwrap();
+            consumer.assign(&assignment).unwrap();
+            let mut next = low;
+            while next < high {
+                let message = consumer.poll(DEADLINE).expect("a message before the high watermark").unwrap();
+                next = message.offset() + 1;
+                messages.push(message.detach());
+            }
+        }
+        messages
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let remove = async {
+            let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT)?;
+            let topics: Vec<&str> = all.topics().iter().map(|topic| topic.name()).collect();
+            // Debezium's heartbeats and the like carry the name elsewhere.
+            let topics: Vec<&str> = topics.into_iter().filter(|topic| topic.contains(&self.prefix)).collect();
+            self.admin.delete_topics(&topics, &AdminOptions::new()).await?;
+            let groups = self.admin.inner().fetch_group_list(None, ANSWER_TIMEOUT)?;
+            let groups: Vec<&str> =
+                groups.groups().iter().map(|g| g.name()).filter(|name| name.contains(&self.prefix)).collect();
+            self.admin.delete_groups(&groups, &AdminOptions::new()).await.map(drop)
+        };
+        let _: Result<(), KafkaError> = self.runtime.block_on(remove);
+    }
+}
+
+fn client(servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers).set("log_level", "3");
+    config
+}

@@ -1,0 +1,126 @@
+//! Kafka Connect's REST interface, asked by `curl`, and connectors that remove themselves.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::{Map, Value, json};
+
+use super::database::Postgres;
+use super::{address, wait_for};
+
+/// The forms in which Debezium's events come as JSON.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// `ExtractNewRecordState`: the row alone, not before and after.
+    pub(crate) is_flat: bool,
+    /// `{"schema": …, "payload": …}`.
+    pub(crate) has_schema: bool,
+}
+
+impl Shape {
+    /// The properties that give this shape.
+    pub(crate) fn config(self) -> Vec<(&'static str, Value)> {
+        let mut config = Vec::new();
+        for part in ["key.converter", "value.converter"] {
+            let enable =
+                if part == "key.converter" { "key.converter.schemas.enable" } else { "value.converter.schemas.enable" };
+            config.push((part, json!("org.apache.kafka.connect.json.JsonConverter")));
+            config.push((enable, json!(self.has_schema)));
+        }
+        if self.is_flat {
+            config.extend(UNWRAP.map(|(key, value)| (key, json!(value))));
+            config.push(("transforms", json!("unwrap")));
+        }
+        config
+    }
+}
+
+/// Nulls stay nulls, also where the column has a default.
+const UNWRAP: [(&str, &str); 3] = [
+    ("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState"),
+    ("transforms.unwrap.delete.tombstone.handling.mode", "rewrite"),
+    ("transforms.unwrap.replace.null.with.default", "false"),
+];
+
+/// A source connector on one database; its name is its topic prefix, its slot and its publication.
+pub(crate) struct Connector {
+    name: String,
+}
+
+impl Connector {
+    /// Starts a connector for these tables (`schema.table`) and waits until it runs.
+    pub(crate) fn start(name: &str, source: &Postgres, tables: &[&str], more: &[(&str, Value)]) -> Self {
+        let mut config = Map::new();
+        for (key, value) in [
+            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector"),
+            ("topic.prefix", name),
+            ("slot.name", name),
+            ("publication.name", name),
+            ("plugin.name", "pgoutput"),
+            ("publication.autocreate.mode", "filtered"),
+            ("value.converter.replace.null.with.default", "false"),
+        ] {
+            config.insert(key.to_owned(), json!(value));
+        }
+        config.insert("table.include.list".to_owned(), json!(tables.join(",")));
+        config.extend(source.parts().map(|(key, value)| (key.to_owned(), json!(value))));
+        config.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let connector = Self { name: name.to_owned() };
+        connector.put(&Value::Object(config));
+        connector
+    }
+
+    fn put(&self, config: &Value) {
+        wait_for("the connector is taken", || match ask("PUT", &format!("{}/config", self.path()), Some(config)) {
+            (200 | 201, _) => Ok(()),
+            // A rebalance is in progress.
+            (409, answer) => Err(answer.to_string()),
+            (status, answer) => panic!("the connector is refused with {status}: {answer}"),
+        });
+        wait_for("the connector runs", || {
+            let (_, status) = ask("GET", &format!("{}/status", self.path()), None);
+            let tasks = status["tasks"].as_array().cloned().unwrap_or_default();
+            if let Some(failed) = tasks.iter().find(|task| task["state"] == "FAILED") {
+                panic!("the connector's task failed: {}", failed["trace"]);
+            }
+            let runs = status["connector"]["state"] == "RUNNING" && tasks.len() == 1 && tasks[0]["state"] == "RUNNING";
+            if runs { Ok(()) } else { Err(status.to_string()) }
+        });
+    }
+
+    fn path(&self) -> String {
+        format!("/connectors/{}", self.name)
+    }
+}
+
+impl Drop for Connector {
+    /// With its offsets, which outlive it otherwise: they can be deleted only where it is stopped.
+    fn drop(&mut self) {
+        ask("PUT", &format!("{}/stop", self.path()), None);
+        wait_for("the connector has stopped", || {
+            let (_, status) = ask("GET", &format!("{}/status", self.path()), None);
+            let is_idle = status["tasks"].as_array().is_some_and(Vec::is_empty);
+            if status["connector"]["state"] == "STOPPED" && is_idle { Ok(()) } else { Err(status.to_string()) }
+        });
+        ask("DELETE", &format!("{}/offsets", self.path()), None);
+        ask("DELETE", &self.path(), None);
+    }
+}
+
+/// Status and answer of a request.
+fn ask(method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-m", "60", "-X", method, "-H", "Content-Type: application/json", "-w", "\n%{http_code}"]);
+    if body.is_some() {
+        command.args(["--data-binary", "@-"]);
+    }
+    command.arg(format!("{}{path}", address("CONNECT_URL")));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let text = body.map(Value::to_string).unwrap_or_default();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "Kafka Connect: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (answer, status) = text.rsplit_once('\n').unwrap();
+    (status.parse().unwrap(), serde_json::from_str(answer).unwrap_or(Value::Null))
+}

@@ -1,0 +1,141 @@
+//! Our own services, as processes: `src/bin/mirror.rs`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::wait_for;
+
+/// How to start a service.
+#[derive(Clone)]
+pub(crate) struct ServiceConfig {
+    folder: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// A service that runs; killed at the end.
+pub(crate) struct Service {
+    child: Child,
+    log: PathBuf,
+    output: PathBuf,
+}
+
+impl ServiceConfig {
+    /// Where its settings, its log and its SQLite database lie.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), environment: Vec::new() }
+    }
+
+    /// A setting, in the form of the environment: `DATABASE_URL`, `CONSUMER_CONFIG__GROUP_PROTOCOL`.
+    pub(crate) fn set(self, setting: &str, value: impl Into<String>) -> Self {
+        self.variable(&format!("DJANGO_KAFKA__{setting}"), value)
+    }
+
+    /// An environment variable.
+    pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts it; `name` tells its log from those of others.
+    pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Service {
+        let log = self.folder.join(format!("{name}.log"));
+        let output = self.folder.join(format!("{name}.out"));
+        let mut command = self.command(arguments);
+        command.stdout(File::create(&output).unwrap()).stderr(File::create(&log).unwrap());
+        Service { child: command.spawn().unwrap(), log, output }
+    }
+
+    /// Runs it to its end, which has to be good; gives what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{stderr}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mirror"));
+        // What the caller's shell says must not change a test.
+        command.env_clear().env("RUST_LOG", "info,django_kafka_rs=debug").envs(self.environment.iter().cloned());
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Service {
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// The lines that it has printed so far.
+    pub(crate) fn output(&self) -> Vec<String> {
+        std::fs::read_to_string(&self.output).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        self.wait_for_log_from(0, text);
+    }
+
+    /// The same, behind the first `from` bytes of its log.
+    pub(crate) fn wait_for_log_from(&mut self, from: usize, text: &str) {
+        wait_for(&format!("`{text}` in the log"), || {
+            let log = self.log();
+            assert!(self.child.try_wait().unwrap().is_none(), "the service has ended:\n{log}");
+            let found = log.get(from..).is_some_and(|log| log.contains(text));
+            if found { Ok(()) } else { Err(log) }
+        });
+    }
+
+    /// Sends a signal: `-TERM`, `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Kills it: nothing of it runs on.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, which has to be in order; gives how many messages it says to have handled.
+    pub(crate) fn end(mut self) -> u64 {
+        self.signal("-TERM");
+        let status = wait_for("the service ends", || match self.child.try_wait().unwrap() {
+            Some(status) => Ok(status),
+            None => Err(self.log()),
+        });
+        assert!(status.success(), "{status}");
+        handled(&std::fs::read_to_string(&self.output).unwrap())
+    }
+
+    /// Resident memory in KiB, the highest so far.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+/// The number in `done: 12 messages in 1.5 s`.
+pub(crate) fn handled(output: &str) -> u64 {
+    let number = output.lines().find_map(|line| line.strip_prefix("done: ")?.split(" messages").next());
+    let digits: String = number.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("no summary: {output}"))
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.len().saturating_sub(4000);
+            let from = (from..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
+            eprintln!("-- the end of {}:\n{}", self.log.display(), &log[from..]);
+        }
+    }
+}

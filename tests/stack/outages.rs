@@ -1,0 +1,70 @@
+//! What stands still or goes away for a while: the broker, the database, a process. Nothing is lost, and nothing that
+//! a newer change wrote is written over.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::OwnStack;
+use crate::scene::{Protocol, Scene};
+
+const CHANGES: u64 = 20_000;
+const KEYS: u64 = 2_000;
+
+/// A member is stopped in the middle of a load, past the end of its session; another one takes over; then it wakes.
+fn a_member_that_wakes_overwrites_nothing(protocol: Protocol) {
+    let mut scene = Scene::new(protocol);
+    let mut members = [scene.join("first", "one"), scene.join("second", "two")];
+    for round in 0..2 {
+        let [sleeper, other] = &mut members;
+        let (mark, mark_other) = (sleeper.log().len(), other.log().len());
+        let before = scene.load.changes();
+        scene.load.produce(&scene.broker, CHANGES, KEYS);
+        scene.load.wait_for_version(&scene.replica, before + CHANGES / 5);
+        sleeper.signal("-STOP");
+        assert!(scene.load.compare(&scene.replica).is_err(), "stopped too late to show anything");
+        other.wait_for_log_from(mark_other, " assigned ");
+        scene.load.produce(&scene.broker, CHANGES / 10, KEYS);
+        // The other one gets this far now, unless the sleeper holds the database's lock.
+        let until = Instant::now() + Duration::from_secs(5);
+        while scene.load.compare(&scene.replica).is_err() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        sleeper.signal("-CONT");
+        sleeper.wait_for_log_from(mark, "stood still");
+        scene.load.wait_until_equal(&scene.replica);
+        sleeper.wait_for_log_from(mark, " assigned ");
+        scene.load.produce(&scene.broker, CHANGES / 10, KEYS);
+        scene.load.wait_until_equal(&scene.replica);
+        assert!(sleeper.log().contains("stood still"), "round {round}");
+        members.reverse();
+    }
+    for member in members {
+        member.end();
+    }
+    assert_eq!(scene.left_over(), 0);
+    scene.load.compare(&scene.replica).unwrap();
+}
+
+#[test]
+fn a_member_that_wakes_after_its_session_overwrites_nothing() {
+    a_member_that_wakes_overwrites_nothing(Protocol::Eager);
+}
+
+#[test]
+fn a_member_that_wakes_after_its_session_overwrites_nothing_by_the_consumer_protocol() {
+    a_member_that_wakes_overwrites_nothing(Protocol::Consumer);
+}
+
+#[test]
+fn a_restarted_broker_loses_nothing() {
+    let stack = OwnStack::start(&["kafka"]);
+    let mut scene = Scene::at(&stack.servers(), Protocol::Cooperative);
+    let service = scene.join("service", "one");
+    scene.load.produce(&scene.broker, CHANGES, KEYS);
+    scene.load.wait_for_version(&scene.replica, CHANGES / 5);
+    stack.down(&["kafka"]);
+    stack.up(&["kafka"]);
+    scene.load.produce(&scene.broker, CHANGES, KEYS);
+    scene.load.wait_until_equal(&scene.replica);
+    service.end();
+    assert_eq!(scene.left_over(), 0);
+}
