@@ -75,6 +75,7 @@ impl TopicConsumer for Orders {
                     }
                     Ok(pets::table.count().get_result(conn)?)
                 }
+                DbConn::Pg(_) => unreachable!("these tests run on SQLite"),
             })
             .await?;
         cx.state::<Ids>().0.lock().unwrap().insert(known);

@@ -127,6 +127,7 @@ fn note(cx: &SyncContext<'_>, applied: Applied, conn: &mut DbConn) -> Result<(),
     let what = format!("{} {applied:?}", cx.offset());
     match conn {
         DbConn::Sqlite(conn) => diesel::insert_into(changes::table).values(changes::what.eq(what)).execute(conn)?,
+        DbConn::Pg(_) => unreachable!("these tests run on SQLite"),
     };
     Ok(())
 }

@@ -169,8 +169,11 @@ async fn rows(app: &TestApp) -> TestResult<String> {
     Ok(lines.into_iter().map(|line| line.line + "\n").collect())
 }
 
+/// A key's or a value's bytes; `None` is null.
+type Bytes = Option<Vec<u8>>;
+
 /// Key and value of each captured message.
-fn captured(name: &str) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn captured(name: &str) -> Vec<(Bytes, Bytes)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
     let text = std::fs::read_to_string(folder.join(name).with_extension("jsonl")).unwrap();
     let bytes = |part: &serde_json::Value| {

@@ -283,9 +283,6 @@ impl Parts {
             resolved.declaration.type_name.into()
         };
         let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
-        // The embedded broker has got its topics since.
-        let has_topics = start.services.embedded.is_some()
-            || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
@@ -301,6 +298,9 @@ impl Parts {
         consumer.subscribe(&names).map_err(refused)?;
         let progress = Arc::new(Progress::default());
         let (limits, workers) = limits(resolved, settings);
+        // The embedded broker has got its topics since it answered.
+        let has_topics = start.services.embedded.is_some()
+            || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let engine_config = EngineConfig {
             name: name.clone(),
             topics,
