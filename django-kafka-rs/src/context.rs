@@ -15,10 +15,10 @@ mod client {
     use std::any::{Any, TypeId};
     use std::collections::HashMap;
     use std::ops::Deref;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex, PoisonError};
 
     use crate::consumer::fence::Permit;
-    use crate::db::{Database, DbConn};
+    use crate::db::{Database, DatabaseError, DbConn, failure};
     use crate::error::ConsumeError;
     use crate::producer::Kafka;
 
@@ -46,6 +46,8 @@ mod client {
         inner: Arc<Inner>,
         /// The batch's right to commit.
         permit: Option<Permit>,
+        /// Why the database could not be used, since this was asked last.
+        outage: Arc<Mutex<Option<String>>>,
     }
 
     #[derive(Debug)]
@@ -57,12 +59,12 @@ mod client {
 
     impl Context {
         pub(crate) fn new(kafka: Kafka, database: Option<Database>, states: States) -> Self {
-            Self { inner: Arc::new(Inner { kafka, database, states }), permit: None }
+            Self { inner: Arc::new(Inner { kafka, database, states }), permit: None, outage: Arc::default() }
         }
 
         /// The same for one batch.
         pub(crate) fn with_permit(&self, permit: Permit) -> Self {
-            Self { inner: self.inner.clone(), permit: Some(permit) }
+            Self { inner: self.inner.clone(), permit: Some(permit), outage: Arc::default() }
         }
 
         /// Whether the batch may still commit: its partition is still this process's.
@@ -70,11 +72,19 @@ mod client {
             self.permit.as_ref().is_none_or(Permit::is_valid)
         }
 
+        /// Why the database could not be used since this was asked last, whatever the handler made of it.
+        pub(crate) fn take_outage(&self) -> Option<String> {
+            self.outage.lock().unwrap_or_else(PoisonError::into_inner).take()
+        }
+
         pub(crate) fn database(&self) -> Option<&Database> {
             self.inner.database.as_ref()
         }
 
         /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back.
+        ///
+        /// Where the database is away or locked, a handler that fails is called again later, and no attempt is
+        /// counted, whatever error it makes of it.
         ///
         /// # Errors
         /// What `work` returns, or that there is no database, or that it cannot be reached.
@@ -88,9 +98,26 @@ mod client {
                 .database()
                 .cloned()
                 .ok_or("there is no database: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL")?;
-            let transaction = move || database.write_transaction(|conn| work(conn).map_err(Into::<ConsumeError>::into));
+            let cx = self.clone();
+            let transaction = move || {
+                database.write_transaction(|conn| {
+                    let done = work(conn).map_err(|error| Fault::of_work(error.into()))?;
+                    // The last moment before the commit.
+                    if cx.may_commit() {
+                        Ok(done)
+                    } else {
+                        Err(Fault::own("the partition is no longer this process's"))
+                    }
+                })
+            };
             match tokio::task::spawn_blocking(transaction).await {
-                Ok(result) => result,
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(Fault { error, outage })) => {
+                    if outage.is_some() {
+                        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+                    }
+                    Err(error)
+                }
                 Err(error) => match error.try_into_panic() {
                     // The handler's own panic, from its own thread: let it fail the message there.
                     Ok(panic) => std::panic::resume_unwind(panic),
@@ -151,6 +178,49 @@ mod client {
                     std::any::type_name::<T>()
                 ),
             }
+        }
+    }
+
+    /// Why a handler's transaction failed.
+    struct Fault {
+        error: ConsumeError,
+        /// The database cannot be used, and why.
+        outage: Option<String>,
+    }
+
+    impl Fault {
+        fn own(error: impl Into<ConsumeError>) -> Self {
+            Self { error: error.into(), outage: None }
+        }
+
+        /// The user's error: judged by the database error in it, where there is one.
+        fn of_work(error: ConsumeError) -> Self {
+            let mut cause = Some(error.error());
+            while let Some(found) = cause {
+                if let Some(database) = found.downcast_ref::<diesel::result::Error>() {
+                    let outage = failure::classify(database).outage(database);
+                    return Self { error, outage };
+                }
+                cause = found.source();
+            }
+            Self::own(error)
+        }
+    }
+
+    impl From<DatabaseError> for Fault {
+        fn from(error: DatabaseError) -> Self {
+            let outage = match &error {
+                DatabaseError::Unavailable(reason) => Some(reason.clone()),
+                DatabaseError::Query(query) => failure::classify(query).outage(query),
+                DatabaseError::Settings(_) => None,
+            };
+            Self { error: error.into(), outage }
+        }
+    }
+
+    impl From<diesel::result::Error> for Fault {
+        fn from(error: diesel::result::Error) -> Self {
+            DatabaseError::Query(error).into()
         }
     }
 

@@ -28,7 +28,7 @@ use crate::record::Headers;
 use crate::registry::ResolvedConsumer;
 use crate::retry::message as retry;
 use crate::topic::RetryMode;
-use crate::topic::names::{DerivedNames, original_of, retry_pattern};
+use crate::topic::names::{DerivedNames, Suffixes, original_of, own_topics_pattern, retry_pattern};
 
 /// How long [`TestApp::settle`] waits at most.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -63,6 +63,7 @@ from!(
     StartError,
     RunError,
     rdkafka::error::KafkaError,
+    regex::Error,
     tokio::task::JoinError
 );
 
@@ -385,17 +386,9 @@ impl TestApp {
             Err(why) => return Ok(Err(why)),
         };
         let client = self.asking_client()?;
-        let suffix = &self.handle.services().settings.retry_topic_suffix;
-        let mut patterns: Vec<String> = Vec::new();
-        for consumer in &self.consumers {
-            for topic in &consumer.topics {
-                patterns.push(topic.name.clone());
-                if topic.retry.is_some_and(|retry| retry.mode == RetryMode::NonBlocking) {
-                    patterns.push(retry_pattern(&consumer.group, &topic.name, suffix));
-                }
-            }
-        }
-        let ends = tokio::task::spawn_blocking(move || ends(&client, &patterns)).await??;
+        let suffixes = self.handle.services().settings.suffixes();
+        let taken: Vec<Taken> = self.consumers.iter().map(|c| Taken::new(c, suffixes)).collect::<TestResult<_>>()?;
+        let ends = tokio::task::spawn_blocking(move || ends(&client, &taken)).await??;
         for (id, end) in &ends {
             let Some(delivered) = before.get(id) else {
                 return Ok(Err(format!("{}[{}] is not assigned yet", id.0, id.1)));
@@ -497,17 +490,48 @@ fn dead_letter_of(name: &str, message: TestMessage) -> DeadLetter {
     }
 }
 
-/// The end of each partition of the topics that match.
-fn ends(client: &ClientConfig, names: &[String]) -> TestResult<BTreeMap<PartitionId, i64>> {
+/// The topics that a consumer takes.
+struct Taken {
+    names: BTreeSet<String>,
+    patterns: Vec<regex::Regex>,
+    /// Its group's own retry and dead letter topics, which its patterns pass over.
+    own: regex::RegexSet,
+    /// What the consumer of its retry topics takes.
+    retries: regex::RegexSet,
+}
+
+impl Taken {
+    fn new(consumer: &ResolvedConsumer, suffixes: Suffixes<'_>) -> TestResult<Self> {
+        let (patterns, names): (Vec<&str>, Vec<&str>) =
+            consumer.topics.iter().map(|topic| topic.name.as_str()).partition(|name| name.starts_with('^'));
+        Ok(Self {
+            names: names.into_iter().map(str::to_owned).collect(),
+            patterns: patterns.into_iter().map(regex::Regex::new).collect::<Result<_, _>>()?,
+            own: regex::RegexSet::new(own_topics_pattern(&consumer.group, suffixes).split(','))?,
+            retries: regex::RegexSet::new(
+                consumer
+                    .topics
+                    .iter()
+                    .filter(|topic| topic.retry.is_some_and(|retry| retry.mode == RetryMode::NonBlocking))
+                    .map(|topic| retry_pattern(&consumer.group, &topic.name, suffixes.retry)),
+            )?,
+        })
+    }
+
+    fn takes(&self, topic: &str) -> bool {
+        let by_pattern = || self.patterns.iter().any(|p| p.is_match(topic)) && !self.own.is_match(topic);
+        self.names.contains(topic) || by_pattern() || self.retries.is_match(topic)
+    }
+}
+
+/// The end of each partition of the topics that are taken.
+fn ends(client: &ClientConfig, taken: &[Taken]) -> TestResult<BTreeMap<PartitionId, i64>> {
     let consumer: BaseConsumer = client.create()?;
     let metadata = consumer.fetch_metadata(None, ANSWER_TIMEOUT)?;
-    let patterns: Vec<_> = names.iter().filter(|n| n.starts_with('^')).map(|n| regex::Regex::new(n)).collect();
     let mut ends = BTreeMap::new();
     for topic in metadata.topics() {
         let name = topic.name();
-        let taken = names.iter().any(|n| n == name)
-            || patterns.iter().any(|pattern| pattern.as_ref().is_ok_and(|pattern| pattern.is_match(name)));
-        if !taken {
+        if !taken.iter().any(|consumer| consumer.takes(name)) {
             continue;
         }
         for partition in topic.partitions() {

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
+mod bad_input;
 mod custom;
 mod derive;
+mod engine;
+mod handlers;
+mod models;
 mod postgres;
 mod retry_topics;
 mod service;

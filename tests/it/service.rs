@@ -37,8 +37,12 @@ struct Service {
 
 impl Place {
     fn new() -> Self {
+        Self::with_topics(&["shop.customers", "shop.commands"])
+    }
+
+    fn with_topics(topics: &[&str]) -> Self {
         let broker = EmbeddedBroker::start(2).unwrap();
-        for topic in ["shop.customers", "shop.commands"] {
+        for topic in topics {
             broker.create_topic(topic).unwrap();
         }
         Self { folder: tempfile::tempdir().unwrap(), broker }
@@ -62,9 +66,7 @@ impl Place {
     }
 
     fn start(&self, arguments: &[&str]) -> Service {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = lines(child.stdout.take().unwrap());
-        Service { child, lines }
+        Service::of(self.command(arguments))
     }
 
     fn kafka(&self) -> Kafka {
@@ -100,6 +102,12 @@ impl Place {
 }
 
 impl Service {
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
     /// Waits for a line of its output.
     fn wait_for(&self, line: &str) {
         let deadline = Instant::now() + DEADLINE;
@@ -116,6 +124,18 @@ impl Service {
     fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Sends a signal again and again: two that are sent at once are one to the process.
+    fn end_by_signals(mut self, signal: &str) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the service did not end");
+            self.signal(signal);
+        }
     }
 
     fn end(mut self) -> ExitStatus {
@@ -283,15 +303,45 @@ async fn one_signal_finishes_and_commits() {
 }
 
 #[tokio::test]
+async fn until_end_ends_without_a_topic_that_is_not_there() {
+    let place = Place::with_topics(&["shop.customers"]);
+    assert_eq!(place.run(&["migrate"]).0, 0);
+    place.customer(1, "Ann").await;
+    let (code, stdout, stderr) = place.run(&["consume", "--until-end"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("done: 1 messages"), "{stdout}");
+    let place = Place::with_topics(&[]);
+    assert_eq!(place.run(&["migrate"]).0, 0);
+    let (code, stdout, stderr) = place.run(&["consume", "--until-end"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("done: 0 messages"), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_handler_that_never_ends_is_given_up_in_order() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).0, 0);
+    let mut command = place.command(&["consume"]);
+    command.env("DJANGO_KAFKA__SHUTDOWN_TIMEOUT", "1");
+    let first = Service::of(command);
+    place.tell("hang").await;
+    first.wait_for("command hang");
+    first.signal("-TERM");
+    assert_eq!(first.end().code(), Some(0));
+    let second = place.start(&["consume"]);
+    second.wait_for("command hang");
+    second.signal("-KILL");
+    second.end();
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_at_once_and_nothing_is_lost() {
     let place = Place::new();
     assert_eq!(place.run(&["migrate"]).0, 0);
     let first = place.start(&["consume"]);
     place.tell("hang").await;
     first.wait_for("command hang");
-    first.signal("-INT");
-    first.signal("-INT");
-    assert_eq!(first.end().code(), Some(3));
+    assert_eq!(first.end_by_signals("-INT").code(), Some(3));
     let second = place.start(&["consume"]);
     second.wait_for("command hang");
     second.signal("-KILL");

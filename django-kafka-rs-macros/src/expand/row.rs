@@ -28,8 +28,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
             }
         }
     });
-    let Arms { hash, eq, bind_postgres, postgres_array, bind_sqlite } = arms(dk, columns.len());
-    let diesel = dk.diesel();
+    let (Arms { hash, eq }, binders) = (arms(dk, columns.len()), binders(dk, columns.len()));
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::Row for __DkPatch {
@@ -66,47 +65,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
                     _ => false,
                 }
             }
-            #dk::postgres! {
-                fn bind_postgres<'b>(
-                    &'b self,
-                    __dk_column: ::core::primitive::usize,
-                    mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::pg::Pg>,
-                ) -> #diesel::QueryResult<()> {
-                    use #dk::probe::{BindPostgres as _, BindPostgresNone as _};
-                    match __dk_column {
-                        #bind_postgres
-                        _ => {}
-                    }
-                    __dk_out.push_sql("NULL");
-                    ::core::result::Result::Ok(())
-                }
-                fn postgres_array<'b>(
-                    &self,
-                    __dk_column: ::core::primitive::usize,
-                    __dk_rows: &'b [&'b dyn #dk::Row],
-                ) -> #diesel::QueryResult<#dk::PostgresArray<'b>> {
-                    use #dk::probe::{ArrayPostgres as _, ArrayPostgresNone as _};
-                    match __dk_column {
-                        #postgres_array
-                        _ => #dk::probe::no_column(),
-                    }
-                }
-            }
-            #dk::sqlite! {
-                fn bind_sqlite<'b>(
-                    &'b self,
-                    __dk_column: ::core::primitive::usize,
-                    mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::sqlite::Sqlite>,
-                ) -> #diesel::QueryResult<()> {
-                    use #dk::probe::{BindSqlite as _, BindSqliteNone as _};
-                    match __dk_column {
-                        #bind_sqlite
-                        _ => {}
-                    }
-                    __dk_out.push_sql("NULL");
-                    ::core::result::Result::Ok(())
-                }
-            }
+            #binders
             fn as_any(&self) -> &dyn ::core::any::Any {
                 self
             }
@@ -114,20 +73,17 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
     }
 }
 
-/// The arms of the functions that take a column.
+/// The arms of the functions that compare a column.
 #[derive(Default)]
 struct Arms {
     hash: TokenStream,
     eq: TokenStream,
-    bind_postgres: TokenStream,
-    postgres_array: TokenStream,
-    bind_sqlite: TokenStream,
 }
 
 fn arms(dk: &Runtime, columns: usize) -> Arms {
     let mut arms = Arms::default();
     for i in 0..columns {
-        let (slot, sql_type) = (slot(i), sql_type(i));
+        let slot = slot(i);
         arms.hash.extend(quote_spanned! {Span::mixed_site()=>
             #i => match &self.#slot {
                 ::core::option::Option::Some(__dk_value) => (&#dk::probe::HashOf(__dk_value)).feed(__dk_state),
@@ -142,24 +98,79 @@ fn arms(dk: &Runtime, columns: usize) -> Arms {
                 _ => false,
             },
         });
-        let bind = |bind: &str| {
-            let bind = Ident::new(bind, Span::mixed_site());
+    }
+    arms
+}
+
+/// The functions that bind a column, for each database that the runtime has.
+fn binders(dk: &Runtime, columns: usize) -> TokenStream {
+    let bind = |binder: &str| -> TokenStream {
+        let binder = Ident::new(binder, Span::mixed_site());
+        let arm = |i: usize| {
+            let (slot, sql_type) = (slot(i), sql_type(i));
             quote_spanned! {Span::mixed_site()=>
                 #i => if let ::core::option::Option::Some(__dk_value) = &self.#slot {
-                    return (&#dk::probe::#bind::<_, #sql_type>::new(__dk_value)).bind(__dk_out);
+                    return (&#dk::probe::#binder::<_, #sql_type>::new(__dk_value)).bind(__dk_out);
                 }
             }
         };
-        arms.bind_postgres.extend(bind("PostgresBind"));
-        arms.bind_sqlite.extend(bind("SqliteBind"));
-        arms.postgres_array.extend(quote_spanned! {Span::mixed_site()=>
+        (0..columns).map(arm).collect()
+    };
+    let array = |i: usize| {
+        let (slot, sql_type) = (slot(i), sql_type(i));
+        quote_spanned! {Span::mixed_site()=>
             #i => (&#dk::probe::PostgresArrayBind::<_, #sql_type>::new(__dk_rows, |__dk_row| {
                 match __dk_row.as_any().downcast_ref::<Self>() {
                     ::core::option::Option::Some(__dk_row) => __dk_row.#slot.as_ref(),
                     ::core::option::Option::None => ::core::option::Option::None,
                 }
             })).array(),
-        });
+        }
+    };
+    let (bind_postgres, bind_sqlite) = (bind("PostgresBind"), bind("SqliteBind"));
+    let postgres_array: TokenStream = (0..columns).map(array).collect();
+    let diesel = dk.diesel();
+    quote_spanned! {Span::mixed_site()=>
+        #dk::postgres! {
+            fn bind_postgres<'b>(
+                &'b self,
+                __dk_column: ::core::primitive::usize,
+                mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::pg::Pg>,
+            ) -> #diesel::QueryResult<()> {
+                use #dk::probe::{BindPostgres as _, BindPostgresNone as _};
+                match __dk_column {
+                    #bind_postgres
+                    _ => {}
+                }
+                __dk_out.push_sql("NULL");
+                ::core::result::Result::Ok(())
+            }
+            fn postgres_array<'b>(
+                &self,
+                __dk_column: ::core::primitive::usize,
+                __dk_rows: &'b [&'b dyn #dk::Row],
+            ) -> #diesel::QueryResult<#dk::PostgresArray<'b>> {
+                use #dk::probe::{ArrayPostgres as _, ArrayPostgresNone as _};
+                match __dk_column {
+                    #postgres_array
+                    _ => #dk::probe::no_column(),
+                }
+            }
+        }
+        #dk::sqlite! {
+            fn bind_sqlite<'b>(
+                &'b self,
+                __dk_column: ::core::primitive::usize,
+                mut __dk_out: #diesel::query_builder::AstPass<'_, 'b, #diesel::sqlite::Sqlite>,
+            ) -> #diesel::QueryResult<()> {
+                use #dk::probe::{BindSqlite as _, BindSqliteNone as _};
+                match __dk_column {
+                    #bind_sqlite
+                    _ => {}
+                }
+                __dk_out.push_sql("NULL");
+                ::core::result::Result::Ok(())
+            }
+        }
     }
-    arms
 }

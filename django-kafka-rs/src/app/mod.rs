@@ -45,7 +45,7 @@ pub struct App {
     pub(crate) states: States,
     pub(crate) migrations: Option<EmbeddedMigrations>,
     pub(crate) error_handler: Option<ErrorHandler>,
-    pub(crate) topics: HashMap<TypeId, Box<dyn CustomTopic>>,
+    pub(crate) topics: HashMap<TypeId, Arc<dyn CustomTopic>>,
 }
 
 impl std::fmt::Debug for App {

@@ -64,7 +64,8 @@ pub(crate) struct Parts {
     states: States,
     migrations: Option<EmbeddedMigrations>,
     error_handler: Option<ErrorHandler>,
-    topics: HashMap<TypeId, Box<dyn CustomTopic>>,
+    /// The topics' values: given by the application, or made when first needed. All consumers share them.
+    topics: HashMap<TypeId, Arc<dyn CustomTopic>>,
 }
 
 impl Parts {
@@ -147,9 +148,18 @@ impl Parts {
         let tables = self.topic_tables(consumers, database.as_ref())?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
-        let mut running = Vec::new();
+        let mut running: Vec<Running> = Vec::new();
         for (consumer, topics) in consumers.iter().zip(tables) {
-            running.extend(self.start_consumer(consumer, topics, &start)?);
+            match self.start_consumer(consumer, topics, &start) {
+                Ok(started) => running.extend(started),
+                Err(error) => {
+                    // Nobody would have a handle to those that run already.
+                    for earlier in &running {
+                        let _ = earlier.sender.try_send(Event::Shutdown);
+                    }
+                    return Err(error);
+                }
+            }
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }
@@ -218,12 +228,17 @@ impl Parts {
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
         match source() {
-            HandlerSource::Custom(construct) => match self.topics.remove(&type_id).or_else(construct) {
-                Some(topic) => Ok(Some(Handler::Custom(topic))),
-                None => Err("it has fields and no `Default`, so its value has to be given: \
+            HandlerSource::Custom(construct) => {
+                match self.topics.get(&type_id).cloned().or_else(|| construct().map(Arc::from)) {
+                    Some(topic) => {
+                        self.topics.insert(type_id, topic.clone());
+                        Ok(Some(Handler::Custom(topic)))
+                    }
+                    None => Err("it has fields and no `Default`, so its value has to be given: \
                              `App::from_linked().topic(…)`"
-                    .to_owned()),
-            },
+                        .to_owned()),
+                }
+            }
             HandlerSource::Models(model_topic) => {
                 let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
                 let Some(database) = database else {
@@ -281,7 +296,10 @@ impl Parts {
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
-        let poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
+        if start.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
+            poll_context = poll_context.asking_starts();
+        }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
         consumer.context().attach(&consumer);
@@ -289,6 +307,9 @@ impl Parts {
         consumer.subscribe(&names).map_err(refused)?;
         let progress = Arc::new(Progress::default());
         let (limits, workers) = limits(resolved, settings);
+        // The embedded broker has got its topics since it answered.
+        let has_topics = start.services.embedded.is_some()
+            || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let engine_config = EngineConfig {
             name: name.clone(),
             topics,
@@ -297,6 +318,7 @@ impl Parts {
             limits,
             workers,
             until_end,
+            has_no_topics: until_end && !has_topics,
             detects_gaps: start.services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
             environment: BatchEnvironment {

@@ -95,8 +95,13 @@ impl Commands for AppCommands {
             ended = wait(&handle, arguments.until_end, started) => ended,
             ended = stop_at_signals(&handle) => ended,
         };
-        let summary = ended.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        Ok(summary_text(summary.handled, summary.dead_lettered, started.elapsed()))
+        let summary = match ended {
+            Ok(summary) => summary,
+            // An orderly end: it was said, nothing is committed of it, and whoever comes next reads it again.
+            Err(super::RunError::Abandoned { .. }) => handle.summary(),
+            Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
+        };
+        Ok(summary_text(&summary, started.elapsed()))
     }
 
     async fn topics(self, create: bool) -> Result<Vec<TopicRow>, Failure> {

@@ -48,7 +48,7 @@ impl Services {
         // The documented default of retry consumers is ten seconds: long in a test.
         settings.retry_consumer_config.set("topic.metadata.refresh.interval.ms", "200");
         let mut temporary = None;
-        if settings.database_url.is_none() {
+        if settings.database_url.is_none() && cfg!(feature = "sqlite") {
             let folder = tempfile::Builder::new()
                 .prefix("django-kafka-")
                 .tempdir()

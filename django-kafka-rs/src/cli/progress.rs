@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::app::Summary;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The bars of this process: log lines have to get around them.
@@ -62,7 +63,8 @@ fn progress_text(done: u64, total: u64, elapsed: Duration) -> String {
 }
 
 /// `done: 50 000 messages in 12s, 4 100/s, 3 of them in dead letter topics`: the last line of `consume`.
-pub(crate) fn summary_text(handled: u64, dead_lettered: u64, elapsed: Duration) -> String {
+pub(crate) fn summary_text(summary: &Summary, elapsed: Duration) -> String {
+    let Summary { handled, dead_lettered, lost } = *summary;
     let shown = Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     let shown = if shown >= Duration::from_secs(10) { Duration::from_secs(shown.as_secs()) } else { shown };
     let mut text = format!("done: {} messages in {}", grouped(handled), humantime::format_duration(shown));
@@ -71,6 +73,9 @@ pub(crate) fn summary_text(handled: u64, dead_lettered: u64, elapsed: Duration) 
     }
     if dead_lettered > 0 {
         let _ = write!(text, ", {} of them in dead letter topics", grouped(dead_lettered));
+    }
+    if lost > 0 {
+        let _ = write!(text, "; {} more were dropped by the embedded broker before they were read", grouped(lost));
     }
     text
 }
@@ -109,9 +114,18 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_was_dead_lettered() {
-        let text = |handled, dead, ms| summary_text(handled, dead, Duration::from_millis(ms));
-        assert_eq!(text(3, 0, 120), "done: 3 messages in 120ms");
-        assert_eq!(text(50_000, 3, 12_345), "done: 50 000 messages in 12s, 4 050/s, 3 of them in dead letter topics");
+        let text = |handled, dead_lettered, lost, ms| {
+            summary_text(&Summary { handled, dead_lettered, lost }, Duration::from_millis(ms))
+        };
+        assert_eq!(text(3, 0, 0, 120), "done: 3 messages in 120ms");
+        assert_eq!(
+            text(3, 0, 2, 120),
+            "done: 3 messages in 120ms; 2 more were dropped by the embedded broker before they were read"
+        );
+        assert_eq!(
+            text(50_000, 3, 0, 12_345),
+            "done: 50 000 messages in 12s, 4 050/s, 3 of them in dead letter topics"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::dead_letter;
-use crate::error::{ConsumeError, ConsumeResult};
+use crate::error::{ConsumeError, ConsumeResult, ProduceError};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
@@ -23,6 +23,11 @@ use crate::settings::Settings;
 use crate::sync::{Outcome, Stop as SyncStop, Verdict};
 use crate::topic::names::DerivedNames;
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
+
+/// How long a batch of handlers' messages goes on at most, beside its last message. Then what is done is stored and
+/// the rest is a batch of its own: slow handlers must not hold back a rebalance, a shutdown or the commit of what
+/// is done.
+const CUSTOM_BATCH_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What a batch needs besides its messages.
 #[derive(Clone)]
@@ -89,14 +94,21 @@ async fn run_custom(
     let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
     let judge = Judge::new(topic, failures);
     let mut handled = Handled::default();
+    let started = Instant::now();
     for (index, record) in records.iter().enumerate() {
-        if env.cancel.is_cancelled() {
+        if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
             handled.stop = Some(Stop::Cancelled);
             break;
         }
         let attempts = judge.attempts(index, record);
+        // Of a message before, whose handler made the best of it.
+        env.context.take_outage();
         let result = catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await;
         if let Err(error) = result {
+            if let Some(stop) = not_its_own_fault(topic, &error, env) {
+                handled.stop = Some(stop);
+                break;
+            }
             match judge.decide(index, record, &error) {
                 Decision::Hold(delay) => {
                     handled.stop = Some(Stop::Retry(delay));
@@ -108,6 +120,21 @@ async fn run_custom(
         handled.count = index + 1;
     }
     handled
+}
+
+/// Whether a handler failed because the database is away, the brokers are, or the partition is: the database and the
+/// partition are judged themselves, whatever the error; the brokers by our own error among its causes.
+fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvironment) -> Option<Stop> {
+    if !env.context.may_commit() {
+        return Some(Stop::Cancelled);
+    }
+    if policy::any_cause(error.error(), &|cause| cause.downcast_ref().is_some_and(ProduceError::is_outage)) {
+        tracing::warn!(topic = topic.name, "the brokers are away, the partition waits: {error}");
+        return Some(Stop::Outage);
+    }
+    let reason = env.context.take_outage()?;
+    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason} (the handler: {error})");
+    Some(Stop::Outage)
 }
 
 /// Decoding and writing block, so they run on a blocking thread.

@@ -41,6 +41,8 @@ pub(crate) struct EngineConfig {
     pub(crate) is_retry: bool,
     /// Ends when every partition's end is handled.
     pub(crate) until_end: bool,
+    /// None of its topics was there at the start: then no assignment comes.
+    pub(crate) has_no_topics: bool,
     /// Offsets have no holes: one that is missing was lost.
     pub(crate) detects_gaps: bool,
     pub(crate) shutdown_timeout: Duration,
@@ -290,9 +292,8 @@ impl Engine {
         }
     }
 
-    fn assign(&mut self, partitions: Vec<PartitionId>) {
-        self.is_assigned = true;
-        for id in partitions {
+    fn assign(&mut self, partitions: Vec<(PartitionId, Option<i64>)>) {
+        for (id, start) in partitions {
             self.drop_lane(&id);
             if self.paused.contains(&id) {
                 self.set_paused(&id, false);
@@ -303,7 +304,7 @@ impl Engine {
             };
             self.generation += 1;
             let state = LaneState {
-                lane: Lane::new(self.config.limits),
+                lane: Lane::new(self.config.limits, start),
                 topic,
                 generation: self.generation,
                 cancel: CancellationToken::new(),
@@ -312,6 +313,7 @@ impl Engine {
             tracing::debug!(consumer = &*self.config.name, topic = &*id.0, partition = id.1, "assigned");
             self.lanes.insert(id, state);
         }
+        self.is_assigned = true;
     }
 
     fn start_batches(&mut self) {
@@ -432,11 +434,14 @@ impl Engine {
     fn drop_lane(&mut self, id: &PartitionId) {
         if let Some(state) = self.lanes.remove(id) {
             state.cancel.cancel();
+            // All are taken away before others are given: until then nobody knows what there is to do.
+            self.is_assigned &= !self.lanes.is_empty();
         }
     }
 
+    /// A consumer without partitions is: its topics are not there, or others of its group have them.
     fn is_finished(&self) -> bool {
-        self.is_assigned && !self.lanes.is_empty() && self.lanes.values().all(|state| state.lane.is_finished())
+        (self.is_assigned || self.config.has_no_topics) && self.lanes.values().all(|state| state.lane.is_finished())
     }
 
     fn tell_unknown_topic(&mut self) {

@@ -23,8 +23,8 @@ pub(crate) enum Event {
     /// From the poll thread, which waits for the answer: whether all before this has been taken, and there is room for
     /// more.
     Taken(std_mpsc::SyncSender<()>),
-    /// From the poll thread: partitions are ours.
-    Assigned(Vec<PartitionId>),
+    /// From the poll thread: partitions are ours, each with the offset that reading starts from, where it is known.
+    Assigned(Vec<(PartitionId, Option<i64>)>),
     /// From the poll thread, which waits for the answer: partitions go to somebody else. The answer says that nothing
     /// of theirs is under way any more, and that what was handled is stored.
     Revoked { partitions: Vec<PartitionId>, done: std_mpsc::SyncSender<()> },

@@ -59,7 +59,7 @@ pub(crate) struct Lane {
     paused: bool,
     /// The message at the head failed this often, while its offset is this.
     failing: Option<(i64, u32)>,
-    /// The offset of the newest message delivered.
+    /// The offset of the newest message delivered, or the one before the start.
     delivered: Option<i64>,
     /// The offset to store: behind the last message handled.
     position: Option<i64>,
@@ -93,12 +93,13 @@ pub(crate) enum Stop {
     Retry(Duration),
     /// The database is away: the rest is tried again; no attempt is counted.
     Outage,
-    /// The batch was told to end early.
+    /// The batch was told to end early, or had taken long enough: the rest is a batch of its own, if the lane lives.
     Cancelled,
 }
 
 impl Lane {
-    pub(crate) fn new(limits: LaneLimits) -> Self {
+    /// `start`: the offset that reading starts from, where it is known.
+    pub(crate) fn new(limits: LaneLimits, start: Option<i64>) -> Self {
         Self {
             limits,
             buffer: VecDeque::new(),
@@ -107,7 +108,7 @@ impl Lane {
             state: State::Idle,
             paused: false,
             failing: None,
-            delivered: None,
+            delivered: start.map(|offset| offset - 1),
             position: None,
             at_end: false,
             outages: 0,
@@ -322,7 +323,7 @@ mod tests {
     }
 
     fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
-        let mut lane = Lane::new(LIMITS);
+        let mut lane = Lane::new(LIMITS, None);
         for offset in offsets {
             assert_eq!(lane.deliver(record(offset), None, now), Delivered::Accepted);
         }
@@ -374,7 +375,7 @@ mod tests {
     #[test]
     fn lingers_only_while_there_is_room_in_the_batch() {
         let now = Instant::now();
-        let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS });
+        let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS }, None);
         lane.deliver(record(0), None, now);
         assert!(lane.take_batch(now).is_none());
         assert_eq!(lane.wakes_at(), Some(now + Duration::from_millis(5)));
@@ -387,7 +388,7 @@ mod tests {
     #[test]
     fn bounds_a_batch_by_bytes_but_lets_one_large_message_through() {
         let now = Instant::now();
-        let mut lane = Lane::new(LIMITS);
+        let mut lane = Lane::new(LIMITS, None);
         lane.deliver(sized(0, 50_000), None, now);
         lane.deliver(sized(1, 9_000), None, now);
         lane.deliver(sized(2, 9_000), None, now);
@@ -420,7 +421,7 @@ mod tests {
     fn a_retry_waits_for_its_time_and_what_is_behind_it_waits_with_it() {
         let now = Instant::now();
         let at = |s| now + Duration::from_secs(s);
-        let mut lane = Lane::new(LIMITS);
+        let mut lane = Lane::new(LIMITS, None);
         for (offset, due) in [(0, Some(at(2))), (1, Some(at(1))), (2, None), (3, Some(at(9)))] {
             lane.deliver(record(offset), due, now);
         }
@@ -442,6 +443,14 @@ mod tests {
         assert_eq!(lane.expected_offset(), Some(4));
     }
 
+    #[test]
+    fn expects_its_start_first() {
+        assert_eq!(Lane::new(LIMITS, None).expected_offset(), None);
+        let mut lane = Lane::new(LIMITS, Some(3));
+        assert_eq!((lane.expected_offset(), lane.position()), (Some(3), None));
+        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::Accepted);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
         /// Whatever is handled, fails, or is held up: every message is handled once and in order, and the offset to
@@ -452,7 +461,7 @@ mod tests {
             steps in proptest::collection::vec((0_usize..6, 0_u8..4), 1..80),
         ) {
             let mut now = Instant::now();
-            let mut lane = Lane::new(LIMITS);
+            let mut lane = Lane::new(LIMITS, None);
             let mut offsets = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
             let mut delivered = vec![];
             let mut handled = vec![];

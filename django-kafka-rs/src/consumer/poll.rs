@@ -34,12 +34,43 @@ pub(crate) struct PollContext {
     fence: Arc<Fence>,
     /// Where ends of partitions are asked for.
     queues: Option<PartitionQueues>,
+    /// Whether to ask where partitions start.
+    asks_starts: bool,
 }
+
+/// How long the broker may take to say where partitions start.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl PollContext {
     /// `until_end`: ends of partitions are told.
     pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>, until_end: bool) -> Self {
-        Self { events, client, fence, queues: until_end.then(PartitionQueues::default) }
+        Self { events, client, fence, queues: until_end.then(PartitionQueues::default), asks_starts: false }
+    }
+
+    /// Asks the broker from which offset each assigned partition is read, so that what it has dropped is noticed.
+    /// For brokers whose partitions begin with offset 0, read from their beginning.
+    pub(crate) fn asking_starts(self) -> Self {
+        Self { asks_starts: true, ..self }
+    }
+
+    /// The offset that each partition is read from: the committed one, or 0.
+    fn starts(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &TopicPartitionList,
+    ) -> Vec<(PartitionId, Option<i64>)> {
+        if !self.asks_starts {
+            return ids(partitions).into_iter().map(|id| (id, None)).collect();
+        }
+        let committed = consumer.committed_offsets(partitions.clone(), ANSWER_TIMEOUT).ok();
+        let start_of = |id: &PartitionId| {
+            let found = committed.as_ref()?.find_partition(&id.0, id.1)?;
+            found.error().is_ok().then(|| match found.offset() {
+                Offset::Offset(offset) => offset,
+                _ => 0,
+            })
+        };
+        ids(partitions).into_iter().map(|id| (id.clone(), start_of(&id))).collect()
     }
 
     /// To be called once the consumer is made.
@@ -99,13 +130,13 @@ impl ConsumerContext for PollContext {
         self.wait_for_drain(&drained);
     }
 
-    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 if let Some(queues) = &self.queues {
                     queues.split(ids(partitions));
                 }
-                let _ = self.events.blocking_send(Event::Assigned(ids(partitions)));
+                let _ = self.events.blocking_send(Event::Assigned(self.starts(consumer, partitions)));
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => tracing::warn!("rebalance: {error}"),

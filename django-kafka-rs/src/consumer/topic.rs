@@ -28,7 +28,7 @@ impl TopicRuntime {
 /// Who handles a topic's messages.
 pub(crate) enum Handler {
     /// The user's code.
-    Custom(Box<dyn CustomTopic>),
+    Custom(Arc<dyn CustomTopic>),
     /// Models kept in step.
     Models(Box<ModelSync>),
 }

@@ -25,24 +25,14 @@ pub enum DbConn {
 pub enum DbConn {}
 
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
 impl DbConn {
     /// The SQLite connection that a test knows it is.
-    #[cfg(feature = "sqlite")]
     pub(crate) fn sqlite(&mut self) -> &mut diesel::SqliteConnection {
         match self {
             Self::Sqlite(conn) => conn,
             #[cfg(feature = "postgres")]
             Self::Pg(_) => panic!("this is PostgreSQL"),
-        }
-    }
-
-    /// The PostgreSQL connection that a test knows it is.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn pg(&mut self) -> &mut diesel::PgConnection {
-        match self {
-            Self::Pg(conn) => conn,
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => panic!("this is SQLite"),
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn with_timeouts(text: &str, environment: impl Fn(&str) -> bool) -> S
             (true, false) => '?',
             (true, true) => '&',
         });
-        full.push_str(&format!("{word}={value}"));
+        full.extend([word, "=", value]);
     }
     full
 }

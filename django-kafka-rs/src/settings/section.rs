@@ -14,6 +14,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "global_config",
     "producer_config",
     "consumer_config",
+    "retry_consumer_config",
     "retry_settings",
     "retry_topic_suffix",
     "dead_letter_topic_suffix",

@@ -159,6 +159,7 @@ pub struct TableName {
 
 /// The names of a table.
 #[doc(hidden)]
+#[expect(clippy::needless_pass_by_value, reason = "a table is a unit struct, and generated code has it as a value")]
 pub fn table_name<T: super::probe::PostgresName + super::probe::SqliteName>(
     plain: &'static str,
     table: T,

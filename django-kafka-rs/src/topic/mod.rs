@@ -123,6 +123,6 @@ fn custom_topic<T: TopicConsumer>() -> Option<Box<dyn CustomTopic>> {
 }
 
 /// A topic value given through the builder.
-pub(crate) fn custom_topic_of<T: TopicConsumer>(topic: T) -> Box<dyn CustomTopic> {
-    Box::new(Custom(topic))
+pub(crate) fn custom_topic_of<T: TopicConsumer>(topic: T) -> std::sync::Arc<dyn CustomTopic> {
+    std::sync::Arc::new(Custom(topic))
 }

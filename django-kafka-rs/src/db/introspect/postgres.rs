@@ -200,3 +200,93 @@ struct NodeRow {
     #[diesel(sql_type = Text)]
     name: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+    use crate::db::scratch::Scratch;
+
+    /// A connection to a schema with these tables.
+    fn database(sql: &str) -> Option<(Scratch, PgConnection)> {
+        let scratch = Scratch::new()?;
+        let mut conn = PgConnection::establish(&scratch.url()).unwrap();
+        conn.batch_execute(sql).unwrap();
+        Some((scratch, conn))
+    }
+
+    fn those(info: &TableInfo, wanted: impl Fn(&ColumnInfo) -> bool) -> Vec<&str> {
+        info.columns.iter().filter(|column| wanted(column)).map(|column| column.name.as_str()).collect()
+    }
+
+    #[test]
+    fn columns_say_what_they_need_and_how_they_compare() {
+        let sql = "CREATE TYPE mood AS ENUM ('sad', 'glad');
+            CREATE TYPE pair AS (a INT, b INT);
+            CREATE DOMAIN word AS TEXT NOT NULL DEFAULT 'w';
+            CREATE TABLE \"T\" (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name VARCHAR(5) NOT NULL, code CHAR(5),
+                price NUMERIC(6, 2), tags TEXT[], both_ pair, mood MOOD, said word, at TIMESTAMPTZ DEFAULT now(),
+                twice NUMERIC GENERATED ALWAYS AS (price * 2) STORED);";
+        let Some((_scratch, mut conn)) = database(sql) else { return };
+        assert_eq!(table(&mut conn, "t").unwrap(), None);
+        let ((_, name), info) = table(&mut conn, "\"T\"").unwrap().unwrap();
+        assert_eq!(name, "T");
+        assert_eq!(those(&info, |c| c.not_null), ["id", "name", "said"]);
+        assert_eq!(those(&info, |c| c.optional), ["id", "said", "at", "twice"]);
+        assert_eq!(those(&info, |c| c.generated), ["twice"]);
+        assert_eq!(those(&info, |c| c.identity_always), ["id"]);
+        assert_eq!(those(&info, |c| c.primary_key), ["id"]);
+        assert_eq!(those(&info, |c| !c.array), ["tags", "both_"]);
+        assert_eq!(those(&info, |c| !c.inexact), ["id", "name", "mood", "said"]);
+        // Casts to them shorten nothing.
+        let types: Vec<_> = info.columns[..5].iter().map(|c| c.sql_type.as_str()).collect();
+        assert_eq!(types, ["bigint", "character varying", "bpchar", "numeric", "text[]"]);
+        assert!(info.checks && !info.triggers);
+    }
+
+    #[test]
+    fn unique_indices_say_what_they_cover_and_when() {
+        let sql = "CREATE TABLE t (id INT PRIMARY KEY, a TEXT, b TEXT UNIQUE DEFERRABLE, c INT);
+            CREATE UNIQUE INDEX partial ON t (a) WHERE c > 0;
+            CREATE UNIQUE INDEX expression ON t (lower(a), c);
+            CREATE UNIQUE INDEX covering ON t (c, a) INCLUDE (b);
+            CREATE INDEX plain ON t (c);";
+        let Some((_scratch, mut conn)) = database(sql) else { return };
+        let (_, info) = table(&mut conn, "t").unwrap().unwrap();
+        let unique = |columns: &[Option<&str>], partial| UniqueInfo {
+            columns: columns.iter().map(|c| c.map(str::to_owned)).collect(),
+            partial,
+            binary: true,
+        };
+        for expected in [
+            unique(&[Some("id")], false),
+            unique(&[Some("b")], true),
+            unique(&[Some("a")], true),
+            unique(&[None, Some("c")], false),
+            unique(&[Some("c"), Some("a")], false),
+        ] {
+            assert!(info.unique.contains(&expected), "{expected:?} in {:?}", info.unique);
+        }
+        assert_eq!(info.unique.len(), 5);
+        assert!(!info.checks && !info.triggers);
+    }
+
+    #[test]
+    fn triggers_rules_and_foreign_keys_are_seen_across_schemas() {
+        let sql = "CREATE TABLE parent (id INT PRIMARY KEY, a INT, b INT, UNIQUE (a, b));
+            CREATE TABLE child (a INT, b INT, FOREIGN KEY (a, b) REFERENCES parent (a, b));
+            CREATE RULE skip AS ON DELETE TO parent DO INSTEAD NOTHING;
+            CREATE VIEW v AS SELECT id FROM parent;";
+        let Some((_scratch, mut conn)) = database(sql) else { return };
+        let (parent, info) = table(&mut conn, "parent").unwrap().unwrap();
+        assert!(info.triggers && info.raises);
+        let (child, _) = table(&mut conn, "child").unwrap().unwrap();
+        let (_, view) = table(&mut conn, "v").unwrap().unwrap();
+        assert_eq!((view.columns.len(), view.unique.len()), (1, 0));
+        let relations = relations(&mut conn).unwrap();
+        let parent_columns = Some(vec!["a".to_owned(), "b".to_owned()]);
+        assert!(relations.keys.contains(&ForeignKey { child, parent: parent.clone(), parent_columns }));
+        assert!(relations.triggered.contains(&parent));
+    }
+}

@@ -50,7 +50,7 @@ impl Database {
         let shown = settings::masked(&settings.url);
         let (backend, writers) = match settings::target(&settings.url)? {
             #[cfg(feature = "postgres")]
-            Target::Pg(url) => (Backend::Pg(postgres::Opener::new(url)), u64::from(settings.pool_size)),
+            Target::Pg(url) => (Backend::Pg(postgres::Opener::new(&url)), u64::from(settings.pool_size)),
             #[cfg(feature = "sqlite")]
             Target::Sqlite(path) => {
                 let writer = sqlite::Opener::new(path, shown.clone(), settings);
@@ -261,7 +261,8 @@ impl Queue {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use std::sync::mpsc;
 

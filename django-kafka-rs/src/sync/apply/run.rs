@@ -11,7 +11,7 @@ use super::item::{Item, RowKey, caught};
 use super::judge::{self, Judged, Nature, Outage, Refusal};
 use super::{Decide, MayCommit, ModelSync, Outcome, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
-use crate::error::ConsumeError;
+use crate::error::{AfterError, ConsumeError};
 use crate::record::RawRecord;
 use crate::sync::decode::{self, JsonMessage};
 use crate::sync::model::Row;
@@ -378,11 +378,11 @@ impl<'a> Run<'a> {
         let target = &self.sync.targets[item.target];
         let Some(after) = target.after else { return Ok(()) };
         let depth = transaction::depth(conn).map_err(|error| judge::of_hook(error.into()))?;
-        let called = caught("the `after` function", || {
+        let called = caught("it", || {
             let message = JsonMessage::new(&self.records[item.index], self.sync.topic)?;
             decode::with_context(&target.plan, &message, |cx| after(cx, judge::applied(item.kind), conn))?
         });
-        called.map_err(judge::of_hook)?;
+        called.map_err(|error| judge::of_hook(AfterError::wrap(error)))?;
         match transaction::depth(conn) {
             Ok(now) if now == depth => Ok(()),
             _ => Err(judge::of_hook("the `after` function began or ended a transaction without its end".into())),

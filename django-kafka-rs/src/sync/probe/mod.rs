@@ -6,6 +6,7 @@
 //! `&&wrapper` and `wrapper` in the order of preference, and the call is `(&&wrapper).method()`: method lookup first
 //! takes the receiver as it is, then borrows it once more, and only then dereferences it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -13,9 +14,9 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Deserializer};
 
 use super::model::{ToJson, to_json};
-use crate::error::ConsumeError;
+use crate::error::{ConsumeError, DecodeError};
 use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, SaysHow, Serde};
-use crate::topic::{Decode, Json, Topic};
+use crate::topic::{Bytes, Decode, Json, Text, Topic};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
@@ -365,7 +366,7 @@ pub struct FormatsOf<T>(PhantomData<fn() -> T>);
 
 impl<T: Topic> FormatsOf<T> {
     /// The key's.
-    pub const KEY: FormatOf<T::KeyFormat> = FormatOf(PhantomData);
+    pub const KEY: KeyFormatOf<T::KeyFormat> = KeyFormatOf(PhantomData);
     /// The value's.
     pub const VALUE: FormatOf<T::ValueFormat> = FormatOf(PhantomData);
 }
@@ -373,13 +374,28 @@ impl<T: Topic> FormatsOf<T> {
 /// It is no topic.
 pub trait FormatsOfNone {
     /// JSON.
-    const KEY: FormatOf<Json> = FormatOf(PhantomData);
+    const KEY: KeyFormatOf<Json> = KeyFormatOf(PhantomData);
     /// JSON.
     const VALUE: FormatOf<Json> = FormatOf(PhantomData);
 }
 impl<T> FormatsOfNone for T {}
 
-/// A format.
+/// A format of keys.
+#[derive(Debug)]
+pub struct KeyFormatOf<F>(PhantomData<fn() -> F>);
+
+impl<F> KeyFormatOf<F> {
+    /// How its bytes become JSON text, or text.
+    #[must_use]
+    pub const fn to_json(&self) -> ToJson
+    where
+        F: ModelKeyFormat,
+    {
+        F::TO_JSON
+    }
+}
+
+/// A format of values.
 #[derive(Debug)]
 pub struct FormatOf<F>(PhantomData<fn() -> F>);
 
@@ -404,6 +420,34 @@ impl<F> FormatOf<F> {
 pub trait ModelFormat: Decode<serde_json::Value> + 'static {}
 #[diagnostic::do_not_recommend]
 impl<F: Decode<serde_json::Value> + 'static> ModelFormat for F {}
+
+/// A format that models' keys are read from: also text and bytes, which are read as JSON's are, because a key of plain
+/// text is understood anyway.
+#[diagnostic::on_unimplemented(
+    message = "a model's keys cannot be read in the format `{Self}`",
+    label = "its topic's key format gives no JSON values",
+    note = "keys are read from `json`, the default, from `string`, from `bytes` that hold one of them, or from a type \
+            of yours that implements `Decode<serde_json::Value>`: `key_format = path::To`"
+)]
+pub trait ModelKeyFormat: 'static {
+    /// How its bytes become JSON text, or text.
+    const TO_JSON: ToJson;
+}
+#[diagnostic::do_not_recommend]
+impl<F: Decode<serde_json::Value> + 'static> ModelKeyFormat for F {
+    const TO_JSON: ToJson = to_json::<F>;
+}
+impl ModelKeyFormat for Text {
+    const TO_JSON: ToJson = as_they_are;
+}
+impl ModelKeyFormat for Bytes {
+    const TO_JSON: ToJson = as_they_are;
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all formats")]
+fn as_they_are(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
+    Ok(Cow::Borrowed(bytes))
+}
 
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -329,9 +329,9 @@ fn a_failing_hook_takes_its_row_with_it() {
         bench.outcomes(&batch),
         [
             "applied",
-            "failed: the hook refuses",
-            "failed: the `after` function panicked: the hook panics",
-            "failed: the `after` function panicked: inside a transaction of its own",
+            "failed: the `after` function failed: the hook refuses",
+            "failed: the `after` function failed: it panicked: the hook panics",
+            "failed: the `after` function failed: it panicked: inside a transaction of its own",
             "applied"
         ]
     );

@@ -86,29 +86,24 @@ impl Row for ListRow {
         }
         // The binder takes a function of the row alone: one for each column that these tables have.
         macro_rules! array {
-            ($sql_type:ty, $($column:literal)*) => {
+            ($variant:ident, $sql_type:ty) => {
+                array!($variant, $sql_type, 0 1 2 3)
+            };
+            ($variant:ident, $sql_type:ty, $($column:literal)*) => {
                 match column {
-                    $($column => PostgresArrayBind::<_, $sql_type>::new(rows, |row| value(cell(row, $column)?)).array(),)*
+                    $($column => PostgresArrayBind::<_, $sql_type>::new(rows, |row| match cell(row, $column)? {
+                        Cell::$variant(value) => Some(value),
+                        _ => Some(&None),
+                    })
+                    .array(),)*
                     _ => panic!("no such column"),
                 }
             };
         }
         if rows.iter().any(|row| matches!(cell(*row, column), Some(Cell::Text(_)))) {
-            fn value(cell: &Cell) -> Option<&Option<String>> {
-                match cell {
-                    Cell::Text(text) => Some(text),
-                    _ => Some(&None),
-                }
-            }
-            array!(Nullable<Text>, 0 1 2 3)
+            array!(Text, Nullable<Text>)
         } else {
-            fn value(cell: &Cell) -> Option<&Option<i64>> {
-                match cell {
-                    Cell::Int(n) => Some(n),
-                    _ => Some(&None),
-                }
-            }
-            array!(Nullable<BigInt>, 0 1 2 3)
+            array!(Int, Nullable<BigInt>)
         }
     }
 

@@ -1,0 +1,3 @@
+DROP TABLE stickers;
+DROP TABLE items;
+DROP TABLE shelves;
