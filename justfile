@@ -57,6 +57,11 @@ deny:
 prop CASES="20000":
     PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs-tests batch
 
+# A declared consumer beside a loop by hand, on a real Kafka and PostgreSQL (docs/performance.md). `just bench --short`
+# only shows that it runs.
+bench *ARGS:
+    scripts/bench {{ ARGS }}
+
 # All of CI.
 ci:
     .ci/run
