@@ -1,25 +1,25 @@
 //! Several instances of a service in one group: what one leaves, in order or not, another one goes on with.
 
-use crate::harness::Service;
 use crate::scene::{Protocol, Scene};
 
 const CHANGES: u64 = 20_000;
 const KEYS: u64 = 2_000;
 
 /// One of two members is killed in the middle of the load.
-fn a_killed_member_leaves_its_work(protocol: Protocol) {
-    let mut scene = Scene::new(protocol);
+fn a_killed_member_leaves_its_work(mut scene: Scene) {
     let first = scene.join("first", "one");
     let second = scene.join("second", "two");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
-    scene.load.wait_for_version(&scene.replica, CHANGES / 5);
+    scene.load.wait_for_progress(&scene.replica, 0, CHANGES / 5);
     first.kill();
     assert!(scene.load.compare(&scene.replica).is_err(), "killed too late to show anything");
     // Static members get their partitions back without a rebalance.
-    let again = (protocol == Protocol::Static).then(|| scene.join("again", "one"));
+    let again = (scene.protocol == Protocol::Static).then(|| scene.join("again", "one"));
     scene.load.wait_until_equal(&scene.replica);
     second.end();
-    drop(again.map(Service::end));
+    if let Some(again) = again {
+        again.end();
+    }
     assert_eq!(scene.left_over(), 0, "all of it is committed");
     scene.load.compare(&scene.replica).unwrap();
 }
@@ -29,7 +29,7 @@ fn partitions_are_handed_over(protocol: Protocol) {
     let mut scene = Scene::new(protocol);
     let first = scene.join("first", "one");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
-    scene.load.wait_for_version(&scene.replica, CHANGES / 10);
+    scene.load.wait_for_progress(&scene.replica, 0, CHANGES / 10);
     let second = scene.join("second", "two");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
     let by_first = first.end();
@@ -43,22 +43,27 @@ fn partitions_are_handed_over(protocol: Protocol) {
 
 #[test]
 fn a_killed_member_leaves_its_work_to_the_group_eager() {
-    a_killed_member_leaves_its_work(Protocol::Eager);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Eager));
+}
+
+#[test]
+fn a_killed_member_leaves_its_work_to_the_group_on_sqlite() {
+    a_killed_member_leaves_its_work(Scene::on_sqlite(Protocol::Cooperative));
 }
 
 #[test]
 fn a_killed_member_leaves_its_work_to_the_group_cooperative() {
-    a_killed_member_leaves_its_work(Protocol::Cooperative);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Cooperative));
 }
 
 #[test]
 fn a_killed_member_leaves_its_work_to_the_group_by_the_consumer_protocol() {
-    a_killed_member_leaves_its_work(Protocol::Consumer);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Consumer));
 }
 
 #[test]
 fn a_killed_static_member_that_returns_goes_on_with_its_work() {
-    a_killed_member_leaves_its_work(Protocol::Static);
+    a_killed_member_leaves_its_work(Scene::new(Protocol::Static));
 }
 
 #[test]

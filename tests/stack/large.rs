@@ -8,9 +8,10 @@ const MIB: usize = 1 << 20;
 /// 300 MB in all, over 40 keys.
 const MESSAGES: usize = 200;
 const KEYS: usize = 40;
-/// What the service may use: its four partitions' buffers (16 MiB each), librdkafka's queue (16 MiB), and two batches
-/// in hand as messages, as decoded rows and as statements, beside the program itself.
-const MEMORY_MAX_KIB: u64 = 200 * 1024;
+/// What the service may use: its four partitions' buffers (16 MiB each), librdkafka's queue (16 MiB), and four batches
+/// in hand: as rows, as bind values, and in the buffers of libpq, which keep the size of the largest statement. Measured:
+/// 220 MiB for 200 messages, and for 500.
+const MEMORY_MAX_KIB: u64 = 256 * 1024;
 
 #[test]
 fn large_messages_arrive_in_bounded_memory() {
@@ -19,7 +20,7 @@ fn large_messages_arrive_in_bounded_memory() {
     let topic = format!("{name}.documents");
     broker.create_topic_with(&topic, 4, &[("max.message.bytes", "16000000")]);
     let folder = tempfile::tempdir().unwrap();
-    let replica = Replica::sqlite(folder.path());
+    let replica = Replica::postgres(&name);
     replica.sql("create table documents (id bigint primary key, version bigint not null, body text not null)");
     let mut rows = BTreeMap::new();
     for version in 0..MESSAGES {

@@ -1,5 +1,7 @@
 //! A topic of a test's own, its replica, and the members of a group that keep it.
 
+use std::path::Path;
+
 use crate::harness::{Broker, Load, Replica, Service, ServiceConfig, address, fresh_name, handled};
 
 /// How a group shares out its partitions.
@@ -55,19 +57,28 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// On the stack's broker.
+    /// On the stack's broker and PostgreSQL.
     pub(crate) fn new(protocol: Protocol) -> Self {
-        Self::at(&address("KAFKA_BOOTSTRAP"), protocol)
+        Self::at(&address("KAFKA_BOOTSTRAP"), &address("DATABASE_URL"), protocol)
     }
 
-    /// On this broker.
-    pub(crate) fn at(servers: &str, protocol: Protocol) -> Self {
+    /// On this broker and this PostgreSQL.
+    pub(crate) fn at(servers: &str, database_url: &str, protocol: Protocol) -> Self {
+        Self::with(servers, protocol, |name, _| Replica::postgres_on(database_url, name))
+    }
+
+    /// On the stack's broker and SQLite.
+    pub(crate) fn on_sqlite(protocol: Protocol) -> Self {
+        Self::with(&address("KAFKA_BOOTSTRAP"), protocol, |_, folder| Replica::sqlite(folder))
+    }
+
+    fn with(servers: &str, protocol: Protocol, replica: impl FnOnce(&str, &Path) -> Replica) -> Self {
         let name = fresh_name("grp");
         let topic = format!("{name}.items");
         let broker = Broker::at(servers, &name);
         broker.create_topic(&topic, 4);
         let folder = tempfile::tempdir().unwrap();
-        let replica = Replica::sqlite(folder.path());
+        let replica = replica(&name, folder.path());
         replica.sql(Load::TABLE);
         let config = ServiceConfig::new(folder.path())
             .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())

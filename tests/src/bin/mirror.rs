@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use diesel::pg::Pg;
+use diesel::serialize::{IsNull, Output, ToSql};
 use django_kafka_rs::prelude::*;
 
 mod schema {
@@ -16,6 +18,36 @@ mod schema {
             small -> Nullable<SmallInt>,
             ratio -> Nullable<Double>,
             born -> Nullable<Date>,
+            big -> Nullable<Text>,
+        }
+    }
+    diesel::table! {
+        use diesel::sql_types::{
+            Array, BigInt, Binary, Bool, Bpchar, Date, Double, Jsonb, Nullable, Numeric, SmallInt, Text, Time, Timestamp,
+            Timestamptz, Uuid, Varchar,
+        };
+        use crate::MoodType;
+        full_people (id) {
+            id -> BigInt,
+            name -> Text,
+            email -> Nullable<Varchar>,
+            active -> Bool,
+            small -> Nullable<SmallInt>,
+            ratio -> Nullable<Double>,
+            balance -> Nullable<Numeric>,
+            free -> Nullable<Numeric>,
+            born -> Nullable<Date>,
+            seen -> Nullable<Timestamptz>,
+            made -> Nullable<Timestamp>,
+            made_ms -> Nullable<Timestamp>,
+            opens -> Nullable<Time>,
+            gap -> Nullable<BigInt>,
+            uid -> Nullable<Uuid>,
+            meta -> Nullable<Jsonb>,
+            tags -> Nullable<Array<Nullable<Text>>>,
+            raw -> Nullable<Binary>,
+            code -> Nullable<Bpchar>,
+            mood -> Nullable<MoodType>,
             big -> Nullable<Text>,
         }
     }
@@ -42,6 +74,63 @@ struct Person {
 
 #[consumer(group = "${prefix}-people", topics(Person), config("auto.offset.reset" = "earliest"))]
 struct People;
+
+/// The type `mood` of PostgreSQL.
+#[derive(Debug, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+#[diesel(postgres_type(name = "mood"))]
+pub struct MoodType;
+
+#[derive(Debug, Clone, Copy, serde::Deserialize, diesel::expression::AsExpression)]
+#[serde(rename_all = "lowercase")]
+#[diesel(sql_type = MoodType)]
+enum Mood {
+    Glad,
+    Sad,
+}
+
+impl ToSql<MoodType, Pg> for Mood {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> diesel::serialize::Result {
+        out.write_all(match self {
+            Self::Glad => b"glad",
+            Self::Sad => b"sad",
+        })?;
+        Ok(IsNull::No)
+    }
+}
+
+/// Every column, for PostgreSQL.
+#[topic(name = "${prefix}.public.people")]
+#[derive(DbzConsumer)]
+#[diesel(table_name = schema::full_people)]
+struct FullPerson {
+    id: i64,
+    name: String,
+    email: Option<String>,
+    active: bool,
+    small: Option<i16>,
+    ratio: Option<f64>,
+    #[sync(as = dbz::Decimal(2))]
+    balance: Option<bigdecimal::BigDecimal>,
+    #[sync(as = dbz::Decimal(0))]
+    free: Option<bigdecimal::BigDecimal>,
+    born: Option<chrono::NaiveDate>,
+    seen: Option<chrono::DateTime<chrono::Utc>>,
+    made: Option<chrono::NaiveDateTime>,
+    #[sync(as = dbz::Timestamp)]
+    made_ms: Option<chrono::NaiveDateTime>,
+    opens: Option<chrono::NaiveTime>,
+    gap: Option<i64>,
+    uid: Option<uuid::Uuid>,
+    meta: Option<serde_json::Value>,
+    tags: Option<Vec<Option<String>>>,
+    raw: Option<Vec<u8>>,
+    code: Option<String>,
+    mood: Option<Mood>,
+    big: Option<String>,
+}
+
+#[consumer(group = "${prefix}-full", topics(FullPerson), config("auto.offset.reset" = "earliest"))]
+struct FullPeople;
 
 /// A row of a load, which a test produces itself.
 #[topic(name = "${prefix}.items")]

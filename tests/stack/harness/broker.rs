@@ -7,11 +7,13 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Message as _, OwnedMessage};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{DEADLINE, address, wait_for};
+use super::{DEADLINE, address};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -81,20 +83,6 @@ impl Broker {
         self.producer.flush(DEADLINE).unwrap();
     }
 
-    /// How many members the group has (classic groups only), and its state.
-    pub(crate) fn members(&self, group: &str) -> (usize, String) {
-        let groups = self.admin.inner().fetch_group_list(Some(group), ANSWER_TIMEOUT).unwrap();
-        groups.groups().first().map_or((0, String::new()), |group| (group.members().len(), group.state().to_owned()))
-    }
-
-    /// Waits until the group has so many members and all of them their partitions.
-    pub(crate) fn wait_for_members(&self, group: &str, members: usize) {
-        wait_for(&format!("{members} members of {group}"), || match self.members(group) {
-            (found, state) if found == members && state == "Stable" => Ok(()),
-            found => Err(format!("{found:?}")),
-        });
-    }
-
     /// The topics whose names begin with the prefix.
     pub(crate) fn topics(&self) -> Vec<String> {
         let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT).unwrap();
@@ -131,13 +119,13 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let remove = async {
             let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT)?;
-            let topics: Vec<&str> = all.topics().iter().map(|topic| topic.name()).collect();
+            let topics: Vec<&str> = all.topics().iter().map(MetadataTopic::name).collect();
             // Debezium's heartbeats and the like carry the name elsewhere.
             let topics: Vec<&str> = topics.into_iter().filter(|topic| topic.contains(&self.prefix)).collect();
             self.admin.delete_topics(&topics, &AdminOptions::new()).await?;
             let groups = self.admin.inner().fetch_group_list(None, ANSWER_TIMEOUT)?;
             let groups: Vec<&str> =
-                groups.groups().iter().map(|g| g.name()).filter(|name| name.contains(&self.prefix)).collect();
+                groups.groups().iter().map(GroupInfo::name).filter(|name| name.contains(&self.prefix)).collect();
             self.admin.delete_groups(&groups, &AdminOptions::new()).await.map(drop)
         };
         let _: Result<(), KafkaError> = self.runtime.block_on(remove);

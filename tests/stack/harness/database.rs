@@ -27,10 +27,6 @@ impl Postgres {
         Self { name: name.to_owned(), server: server.to_owned() }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(crate) fn url(&self) -> String {
         let (server, _) = self.server.rsplit_once('/').unwrap();
         format!("{server}/{}", self.name)
@@ -109,6 +105,16 @@ impl Replica {
     /// A file in this folder.
     pub(crate) fn sqlite(folder: &Path) -> Self {
         Self::Sqlite { file: folder.join("replica.sqlite3") }
+    }
+
+    /// A database beside the one of this name, on the stack's PostgreSQL.
+    pub(crate) fn postgres(name: &str) -> Self {
+        Self::postgres_on(&address("DATABASE_URL"), name)
+    }
+
+    /// The same on another server.
+    pub(crate) fn postgres_on(server: &str, name: &str) -> Self {
+        Self::Postgres(Postgres::create_on(server, &format!("{name}_replica")))
     }
 
     pub(crate) fn url(&self) -> String {
