@@ -16,8 +16,21 @@ quickstart:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy -p django-kafka-rs-tests --test stack -- -D warnings
     typos
     taplo fmt --check
+
+# The real services (scripts/stack/README.md): Kafka, PostgreSQL, Kafka Connect.
+stack-up *SERVICES="kafka postgres connect":
+    scripts/stack/up {{ SERVICES }}
+
+# Tests against the real services.
+stack-test *ARGS:
+    . "${STACK_HOME:-$HOME/.cache/dkrs-stack}/env" && cargo test -p django-kafka-rs-tests --test stack {{ ARGS }}
+
+# Stop the real services; `--wipe` also deletes their data.
+stack-down *ARGS:
+    scripts/stack/down {{ ARGS }}
 
 # The documentation as docs.rs will show it, warnings denied.
 docs:

@@ -168,6 +168,8 @@ impl ConstraintViolation {
 #[error("{message}")]
 pub struct ProduceError {
     message: String,
+    /// The brokers are away; the message is not at fault.
+    is_outage: bool,
     #[source]
     source: Option<BoxError>,
 }
@@ -175,12 +177,26 @@ pub struct ProduceError {
 impl ProduceError {
     /// An error with this text.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
+        Self { message: message.into(), is_outage: false, source: None }
     }
 
     /// An error with this text, caused by `source`.
     pub fn caused_by(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self { message: message.into(), source: Some(source.into()) }
+        Self { message: message.into(), is_outage: false, source: Some(source.into()) }
+    }
+
+    /// The same, as an outage of the brokers. A handler that returns it, in whatever error of its own that tells its
+    /// source, is called again when they are back, and no attempt is counted.
+    #[must_use]
+    pub fn outage(mut self) -> Self {
+        self.is_outage = true;
+        self
+    }
+
+    /// Whether the brokers were away.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.is_outage
     }
 }
 

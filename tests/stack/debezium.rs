@@ -85,7 +85,7 @@ impl Kept {
 const FULL_COLUMNS: &str = "id, name, email, active, small, ratio, balance, free, born, seen, made, made_ms, opens, gap, \
                             uid, meta, tags, raw, code, mood, big";
 
-/// Inserts of every type, an update that leaves the TOASTed column alone, a changed key, deletions, and a row that
+/// Inserts of every type, an update that leaves the large column alone (its value does not come along then), a changed key, deletions, and a row that
 /// comes and goes in one transaction.
 const CHANGES: &str = r#"
     insert into people (id, name, email, small, ratio, balance, free, born, seen, made, made_ms, opens, gap, uid, meta, tags, raw, code, mood)

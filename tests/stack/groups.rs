@@ -10,7 +10,7 @@ fn a_killed_member_leaves_its_work(mut scene: Scene) {
     let first = scene.join("first", "one");
     let second = scene.join("second", "two");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
-    scene.load.wait_for_version(&scene.replica, CHANGES / 5);
+    scene.load.wait_for_progress(&scene.replica, 0, CHANGES / 5);
     first.kill();
     assert!(scene.load.compare(&scene.replica).is_err(), "killed too late to show anything");
     // Static members get their partitions back without a rebalance.
@@ -29,7 +29,7 @@ fn partitions_are_handed_over(protocol: Protocol) {
     let mut scene = Scene::new(protocol);
     let first = scene.join("first", "one");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
-    scene.load.wait_for_version(&scene.replica, CHANGES / 10);
+    scene.load.wait_for_progress(&scene.replica, 0, CHANGES / 10);
     let second = scene.join("second", "two");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
     let by_first = first.end();

@@ -18,7 +18,7 @@ fn a_member_that_wakes_overwrites_nothing(protocol: Protocol) {
         let (mark, mark_other) = (sleeper.log().len(), other.log().len());
         let before = scene.load.changes();
         scene.load.produce(&scene.broker, CHANGES, KEYS);
-        scene.load.wait_for_version(&scene.replica, before + CHANGES / 5);
+        scene.load.wait_for_progress(&scene.replica, before, CHANGES / 5);
         sleeper.signal("-STOP");
         assert!(scene.load.compare(&scene.replica).is_err(), "stopped too late to show anything");
         other.wait_for_log_from(mark_other, " assigned ");
@@ -60,7 +60,7 @@ fn a_restarted_broker_loses_nothing() {
     let mut scene = Scene::at(&stack.servers(), &address("DATABASE_URL"), Protocol::Cooperative);
     let service = scene.join("service", "one");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
-    scene.load.wait_for_version(&scene.replica, CHANGES / 5);
+    scene.load.wait_for_progress(&scene.replica, 0, CHANGES / 5);
     stack.down(&["kafka"]);
     stack.up(&["kafka"]);
     scene.load.produce(&scene.broker, CHANGES, KEYS);
@@ -75,7 +75,7 @@ fn a_restarted_database_loses_nothing() {
     let mut scene = Scene::at(&address("KAFKA_BOOTSTRAP"), &stack.database_url(), Protocol::Cooperative);
     let mut service = scene.join("service", "one");
     scene.load.produce(&scene.broker, CHANGES, KEYS);
-    scene.load.wait_for_version(&scene.replica, CHANGES / 5);
+    scene.load.wait_for_progress(&scene.replica, 0, CHANGES / 5);
     stack.down(&["postgres"]);
     service.wait_for_log("waits for the database");
     stack.up(&["postgres"]);

@@ -24,7 +24,8 @@ pub(crate) fn topics(mut parts: Parts, create: bool) -> Result<Vec<TopicRow>, St
     let services = Services::start(std::mem::take(&mut parts.settings))?;
     let asking = services.asking_config()?;
     let mut metadata = reach_broker(&asking).map_err(StartError::Broker)?;
-    if create {
+    // The embedded broker has what is created in this very run, and no more.
+    if create || services.embedded.is_some() {
         create_topics(&parts, &consumers, &services)?;
         metadata = reach_broker(&asking).map_err(StartError::Broker)?;
     }

@@ -148,9 +148,18 @@ impl Parts {
         let tables = self.topic_tables(consumers, database.as_ref())?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
-        let mut running = Vec::new();
+        let mut running: Vec<Running> = Vec::new();
         for (consumer, topics) in consumers.iter().zip(tables) {
-            running.extend(self.start_consumer(consumer, topics, &start)?);
+            match self.start_consumer(consumer, topics, &start) {
+                Ok(started) => running.extend(started),
+                Err(error) => {
+                    // Nobody would have a handle to those that run already.
+                    for earlier in &running {
+                        let _ = earlier.sender.try_send(Event::Shutdown);
+                    }
+                    return Err(error);
+                }
+            }
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
     }

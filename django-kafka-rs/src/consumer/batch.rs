@@ -14,7 +14,7 @@ use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::dead_letter;
-use crate::error::{ConsumeError, ConsumeResult};
+use crate::error::{ConsumeError, ConsumeResult, ProduceError};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
@@ -122,10 +122,15 @@ async fn run_custom(
     handled
 }
 
-/// Whether a handler failed because the database is away or the partition is: judged by these, not by its error.
+/// Whether a handler failed because the database is away, the brokers are, or the partition is: the database and the
+/// partition are judged themselves, whatever the error; the brokers by our own error among its causes.
 fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvironment) -> Option<Stop> {
     if !env.context.may_commit() {
         return Some(Stop::Cancelled);
+    }
+    if policy::any_cause(error.error(), &|cause| cause.downcast_ref().is_some_and(ProduceError::is_outage)) {
+        tracing::warn!(topic = topic.name, "the brokers are away, the partition waits: {error}");
+        return Some(Stop::Outage);
     }
     let reason = env.context.take_outage()?;
     tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason} (the handler: {error})");

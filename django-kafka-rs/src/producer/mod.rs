@@ -61,6 +61,27 @@ impl Refused {
     }
 }
 
+impl Refused {
+    /// Whether the brokers were away, rather than the message refused.
+    fn is_outage(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        matches!(
+            self.error.rdkafka_error_code(),
+            Some(
+                Code::MessageTimedOut
+                    | Code::BrokerTransportFailure
+                    | Code::AllBrokersDown
+                    | Code::OperationTimedOut
+                    | Code::RequestTimedOut
+                    | Code::LeaderNotAvailable
+                    | Code::NotEnoughReplicas
+                    | Code::NotEnoughReplicasAfterAppend
+                    | Code::NetworkException
+            )
+        )
+    }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "producing to `{}`: {}", self.topic, self.error)
@@ -69,7 +90,9 @@ impl std::fmt::Display for Refused {
 
 impl From<Refused> for ProduceError {
     fn from(refused: Refused) -> Self {
-        Self::caused_by(refused.to_string(), refused.error)
+        let is_outage = refused.is_outage();
+        let error = Self::caused_by(refused.to_string(), refused.error);
+        if is_outage { error.outage() } else { error }
     }
 }
 

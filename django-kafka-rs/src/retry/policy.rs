@@ -72,7 +72,7 @@ fn is_retryable(settings: &RetrySettings, error: &(dyn Error + 'static)) -> bool
 }
 
 /// Asks the error and what caused it, also where a type that we know hides its cause from `source()`.
-fn any_cause(error: &(dyn Error + 'static), ask: &dyn Fn(&(dyn Error + 'static)) -> bool) -> bool {
+pub(crate) fn any_cause(error: &(dyn Error + 'static), ask: &dyn Fn(&(dyn Error + 'static)) -> bool) -> bool {
     /// Longer chains are a cycle or an accident.
     const DEPTH_MAX: usize = 64;
     fn walk(error: &(dyn Error + 'static), ask: &dyn Fn(&(dyn Error + 'static)) -> bool, depth: usize) -> bool {

@@ -22,7 +22,10 @@ mod schema {
         }
     }
     diesel::table! {
-        use diesel::sql_types::*;
+        use diesel::sql_types::{
+            Array, BigInt, Binary, Bool, Bpchar, Date, Double, Jsonb, Nullable, Numeric, SmallInt, Text, Time, Timestamp,
+            Timestamptz, Uuid, Varchar,
+        };
         use crate::MoodType;
         full_people (id) {
             id -> BigInt,

@@ -7,7 +7,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Message as _, OwnedMessage};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -117,13 +119,13 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let remove = async {
             let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT)?;
-            let topics: Vec<&str> = all.topics().iter().map(|topic| topic.name()).collect();
+            let topics: Vec<&str> = all.topics().iter().map(MetadataTopic::name).collect();
             // Debezium's heartbeats and the like carry the name elsewhere.
             let topics: Vec<&str> = topics.into_iter().filter(|topic| topic.contains(&self.prefix)).collect();
             self.admin.delete_topics(&topics, &AdminOptions::new()).await?;
             let groups = self.admin.inner().fetch_group_list(None, ANSWER_TIMEOUT)?;
             let groups: Vec<&str> =
-                groups.groups().iter().map(|g| g.name()).filter(|name| name.contains(&self.prefix)).collect();
+                groups.groups().iter().map(GroupInfo::name).filter(|name| name.contains(&self.prefix)).collect();
             self.admin.delete_groups(&groups, &AdminOptions::new()).await.map(drop)
         };
         let _: Result<(), KafkaError> = self.runtime.block_on(remove);

@@ -63,12 +63,13 @@ impl Load {
         wait_for("the replica has the last change of each key", || self.compare(replica));
     }
 
-    /// Waits until the replica has a change of this version or a later one.
-    pub(crate) fn wait_for_version(&self, replica: &Replica, version: u64) {
-        wait_for(&format!("version {version}"), || {
+    /// Waits until the replica has so many changes of the load or more: those before it have versions up to `before`.
+    pub(crate) fn wait_for_progress(&self, replica: &Replica, before: u64, changes: u64) {
+        assert!(before + changes <= self.version, "so many were not produced");
+        wait_for(&format!("{changes} changes"), || {
             let rows = replica.rows("items", &["version"]);
             let newest = rows.iter().map(|row| row.parse::<u64>().unwrap()).max().unwrap_or(0);
-            if newest >= version { Ok(()) } else { Err(format!("the newest is {newest}")) }
+            if newest >= before + changes { Ok(()) } else { Err(format!("the newest is {newest}")) }
         });
     }
 }
