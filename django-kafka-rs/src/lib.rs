@@ -49,8 +49,12 @@
 //!
 //! - `client`: the Kafka client, the runtime and the command line. Without it there are the declarations and their checks
 //!   only, for crates that hold models.
-//! - `postgres`, `sqlite`: the databases; libpq and SQLite are built along. `postgres-tls` builds OpenSSL too.
+//! - `postgres`, `sqlite`: the databases, of which `client` needs one; libpq and SQLite are built along. `postgres-tls`
+//!   builds OpenSSL too.
 //! - `testing`: tests of your models without services.
+
+#[cfg(all(feature = "client", not(any(feature = "postgres", feature = "sqlite"))))]
+compile_error!("the feature `client` needs a database: enable `postgres`, `sqlite`, or both");
 
 #[doc(hidden)]
 pub mod __private;
