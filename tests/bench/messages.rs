@@ -22,7 +22,7 @@ pub(crate) fn produce(servers: &str, topic: &str, count: u64, keys: u64) -> Resu
         .create()?;
     let mut is_there = vec![false; usize::try_from(keys)?];
     for version in 0..count {
-        let random = Random(version).next();
+        let random = random_of(version);
         let id = random % keys;
         let deletes = (random >> 32) % 100 < DELETES_PERCENT;
         is_there[usize::try_from(id)?] = !deletes;
@@ -55,14 +55,10 @@ fn row(id: u64, version: u64, random: u64) -> String {
     )
 }
 
-/// `splitmix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&self) -> u64 {
-        let mut z = self.0.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
+/// `splitmix64`: numbers that look random, the same in each run.
+fn random_of(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }

@@ -158,6 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_for_room_says_that_the_process_lives() {
+        let (events, mut received) = mpsc::channel(10);
+        let engine = std::thread::spawn(move || {
+            let Some(Event::Records(_)) = received.blocking_recv() else { panic!("messages first") };
+            let Some(Event::Taken(done)) = received.blocking_recv() else { panic!("then the question") };
+            // So short a session that each sign of life comes too late for it.
+            let Some(Event::Lapsed) = received.blocking_recv() else { panic!("then signs of life") };
+            done.send(()).unwrap();
+        });
+        let fence = Fence::new(Duration::from_millis(1));
+        let mut outbox = Outbox::new(&events, &fence);
+        outbox.push(record(UNDER_WAY_BYTES_MAX));
+        assert_eq!(outbox.hand_over(), Ok(()));
+        engine.join().unwrap();
+    }
+
+    #[test]
     fn an_engine_that_is_gone_is_noticed() {
         let (events, received) = mpsc::channel(1);
         drop(received);
