@@ -24,6 +24,10 @@ lint:
 stack-up *SERVICES="kafka postgres connect":
     scripts/stack/up {{ SERVICES }}
 
+# The tests that run on SQLite, on PostgreSQL too.
+pg-test *ARGS:
+    . "${STACK_HOME:-$HOME/.cache/dkrs-stack}/env" && cargo test -p django-kafka-rs -p django-kafka-rs-tests --lib --tests {{ ARGS }}
+
 # Tests against the real services.
 stack-test *ARGS:
     . "${STACK_HOME:-$HOME/.cache/dkrs-stack}/env" && cargo test -p django-kafka-rs-tests --test stack {{ ARGS }}
@@ -49,13 +53,17 @@ ui-bless:
 bless:
     UPDATE_EXPECT=1 cargo test
 
+# Write librdkafka's properties, which the macros and the settings check, anew from the bundled librdkafka.
+librdkafka-table:
+    scripts/generate-librdkafka-table
+
 # Licences, duplicates, sources, and known vulnerabilities (needs the network).
 deny:
     cargo deny check
 
 # The batch property (batch = one by one) with many more cases than CI takes.
 prop CASES="20000":
-    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs-tests batch
+    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib batch_equals_one_by_one
 
 # A declared consumer beside a loop by hand, on a real Kafka and PostgreSQL (docs/performance.md). `just bench --short`
 # only shows that it runs.

@@ -1,4 +1,65 @@
 //! Declarative Kafka consumers and producers that keep Diesel models in step with topics.
+//!
+//! Annotate your Diesel models, call [`run`], and get a service that keeps their tables (PostgreSQL or SQLite) in step
+//! with Kafka topics: with Debezium's change events above all, and with the events of other services.
+//!
+//! Quick links:
+//!
+//! - declaring: [`#[topic]`](macro@prelude::topic) and its `retry(…)`, [`#[consumer]`](macro@prelude::consumer),
+//!   [`DbzConsumer`](derive@prelude::DbzConsumer) with `#[sync(…)]` and `#[reroute(…)]`,
+//!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel)
+//! - handling messages yourself: [`TopicConsumer`](topic::TopicConsumer), [`Record`](record::Record),
+//!   [`Context`](context::Context), [`ConsumeError`](error::ConsumeError)
+//! - values: [`dbz`](format::debezium::dbz), and formats of your own by [`Decode`](topic::Decode) and
+//!   [`Encode`](topic::Encode)
+#![cfg_attr(
+    feature = "client",
+    doc = "- running: [`run`], [`App`], [`Handle`], [`settings`], and the headers of [dead letters](dead_letter)"
+)]
+#![cfg_attr(feature = "testing", doc = "- testing: [`TestApp`](testing::TestApp)")]
+//!
+//! ```no_run
+//! use django_kafka_rs::prelude::*;
+//!
+//! diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<Text>, } }
+//!
+//! #[topic(name = "${prefix}.public.customers", retry(max_retries = 5, delay = "2s", backoff))]
+//! #[derive(DbzConsumer)]
+//! #[diesel(table_name = customers)]
+//! struct Customer {
+//!     id: i64,
+//!     name: String,
+//!     email: Option<String>,
+//! }
+//!
+//! #[consumer(group = "crm", topics(Customer), config("auto.offset.reset" = "earliest"))]
+//! struct Crm;
+//!
+//! # #[cfg(feature = "client")]
+//! fn main() -> std::process::ExitCode {
+//!     django_kafka_rs::run()
+//! }
+//! # #[cfg(not(feature = "client"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! Default: `client`, `postgres`, `sqlite`.
+//!
+//! - `client`: the Kafka client, the runtime and the command line. Without it there are the declarations and their checks
+//!   only, for crates that hold models.
+//! - `postgres`, `sqlite`: the databases, of which `client` needs one; libpq and SQLite are built along. `postgres-tls`
+//!   builds OpenSSL too.
+//! - `testing`: tests of your models without services.
+
+#![cfg_attr(
+    not(feature = "client"),
+    allow(dead_code, unused_imports, reason = "without the client nothing runs what declarations are checked against")
+)]
+
+#[cfg(all(feature = "client", not(any(feature = "postgres", feature = "sqlite"))))]
+compile_error!("the feature `client` needs a database: enable `postgres`, `sqlite`, or both");
 
 #[doc(hidden)]
 pub mod __private;

@@ -1,4 +1,4 @@
-//! Retries: the policy, which is pure. (Retry topics and the key offset tracker are built by a later issue.)
+//! Retries, both pure: the policy, and what messages in retry topics carry.
 
 pub(crate) mod message;
 pub(crate) mod policy;

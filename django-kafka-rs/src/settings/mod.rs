@@ -74,7 +74,7 @@ pub struct Settings {
     pub dead_letter_topic_suffix: String,
     /// How long one poll waits for messages at most. Default: 1 second.
     pub polling_frequency: Duration,
-    /// Where the models' tables are. `sqlite://FILE`, or a plain file name. Default: none.
+    /// Where the models' tables are: `postgres://…`, `sqlite://FILE`, or a plain file name (SQLite). Default: none.
     pub database_url: Option<String>,
     /// Connections.
     pub database: DatabaseSettings,
