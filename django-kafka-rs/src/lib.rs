@@ -53,6 +53,11 @@
 //!   builds OpenSSL too.
 //! - `testing`: tests of your models without services.
 
+#![cfg_attr(
+    not(feature = "client"),
+    allow(dead_code, unused_imports, reason = "without the client nothing runs what declarations are checked against")
+)]
+
 #[cfg(all(feature = "client", not(any(feature = "postgres", feature = "sqlite"))))]
 compile_error!("the feature `client` needs a database: enable `postgres`, `sqlite`, or both");
 

@@ -236,7 +236,7 @@ fn what_is_not_there_ends_with_1_and_the_remedy() {
         no_broker,
         1,
         &expect![
-            "error: the broker at `127.0.0.1:1` does not answer within 10 s: Meta data fetch error: BrokerTransportFailure (Local: Broker transport failure); is it running, and is the address right (`bootstrap.servers`)? For a broker inside this program: `--embedded`"
+            "error: the broker at `127.0.0.1:1` does not answer within 10 s: Connect to ipv4#127.0.0.1:1 failed: Connection refused; is it running, and is the address right (`bootstrap.servers`)? For a broker inside this program: `--embedded`"
         ],
     );
     let mut no_database = place.command(&["consume"]);

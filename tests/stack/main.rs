@@ -12,3 +12,5 @@ mod large;
 mod outages;
 mod patterns;
 mod scene;
+#[cfg(feature = "tls-tests")]
+mod tls;

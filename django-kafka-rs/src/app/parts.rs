@@ -383,8 +383,10 @@ fn consumer_config(
     let mut config = ClientConfig::new();
     // Its default of one second costs whole seconds where queues are short.
     config.set("fetch.queue.backoff.ms", "5");
-    // Memory is bounded: lanes hold the rest.
-    config.set("queued.max.messages.kbytes", "16384");
+    // Memory is bounded, and lanes hold what is next. A message costs the client three times its bytes, so its number
+    // is bounded too. These are for each partition where its queue is its own: until the end.
+    config.set("queued.min.messages", "10000");
+    config.set("queued.max.messages.kbytes", if until_end { "4096" } else { "16384" });
     for (key, value) in own.iter() {
         config.set(key, value);
     }

@@ -1,11 +1,13 @@
 //! What a started application has open: the broker inside the program, the database, the producer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::StartError;
 use crate::db::{self, Database};
@@ -103,15 +105,48 @@ pub(crate) fn reach_broker(client: &ClientConfig) -> Result<Metadata, String> {
                     DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS, or run with `--embedded`"
             .to_owned());
     }
-    let mut quiet = client.clone();
-    // What the client would log of each failed connection is said once, below.
-    quiet.set("log_level", "0");
-    let consumer: BaseConsumer = quiet.create().map_err(|e| format!("the Kafka client cannot be made: {e}"))?;
-    consumer.fetch_metadata(None, BROKER_TIMEOUT).map_err(|e| {
+    let asking: BaseConsumer<LastFailure> = client
+        .create_with_context(LastFailure::default())
+        .map_err(|e| format!("the Kafka client cannot be made: {e}"))?;
+    asking.fetch_metadata(None, BROKER_TIMEOUT).map_err(|e| {
+        let why = last_failure(&asking).unwrap_or_else(|| e.to_string());
         format!(
-            "the broker at `{servers}` does not answer within {} s: {e}; is it running, and is the address right \
+            "the broker at `{servers}` does not answer within {} s: {why}; is it running, and is the address right \
              (`bootstrap.servers`)? For a broker inside this program: `--embedded`",
             BROKER_TIMEOUT.as_secs()
         )
     })
+}
+
+/// Why the last connection failed: librdkafka tells it only to those who poll for it.
+fn last_failure(client: &BaseConsumer<LastFailure>) -> Option<String> {
+    /// More than gather within the time given. Where a poll finds a log line it gives nothing, as it does at the end.
+    const EVENTS_MAX: usize = 200;
+    for _ in 0..EVENTS_MAX {
+        // Errors reach the context on the way.
+        let _ = client.poll(Duration::ZERO);
+    }
+    client.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+#[derive(Default)]
+struct LastFailure(Mutex<Option<String>>);
+
+impl ClientContext for LastFailure {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+
+    fn error(&self, error: KafkaError, message: &str) {
+        // What follows from the failure of each is no reason.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason(message).to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for LastFailure {}
+
+/// The reason in `host:9092/bootstrap: REASON (after 3ms in state CONNECT, 2 identical error(s) suppressed)`.
+fn reason(message: &str) -> &str {
+    let reason = message.split_once("/bootstrap: ").map_or(message, |(_, reason)| reason);
+    reason.split_once(" (after ").map_or(reason, |(reason, _)| reason)
 }

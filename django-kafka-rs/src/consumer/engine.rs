@@ -24,6 +24,10 @@ use crate::record::RawRecord;
 use crate::retry;
 use crate::topic::names::{DerivedNames, original_of};
 
+/// How long the poll thread waits for room in lanes that are at work, before their partitions are paused. It does not
+/// poll meanwhile: rebalances wait as long.
+const PAUSE_AFTER: Duration = Duration::from_millis(500);
+
 /// How a consumer runs.
 pub(crate) struct EngineConfig {
     pub(crate) name: Arc<str>,
@@ -151,6 +155,8 @@ pub(crate) struct Engine {
     is_assigned: bool,
     drain_until: Option<Instant>,
     hold_until: Option<Instant>,
+    /// The poll thread waits for room, and until when it does so for lanes that are at work.
+    asked: Option<(std_mpsc::SyncSender<()>, Instant)>,
     fatal: Option<String>,
     told_unknown_topic: bool,
 }
@@ -168,6 +174,7 @@ impl Engine {
             is_assigned: false,
             drain_until: None,
             hold_until: None,
+            asked: None,
             fatal: None,
             told_unknown_topic: false,
         }
@@ -179,6 +186,7 @@ impl Engine {
         const EVENTS_AT_ONCE: usize = 64;
         loop {
             self.start_batches();
+            self.make_room();
             self.answer_revocations();
             if self.config.until_end && self.is_finished() {
                 self.drain();
@@ -208,7 +216,7 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Records(records) => self.deliver(records),
-            Event::Taken(done) => drop(done.try_send(())),
+            Event::Taken(done) => self.asked = Some((done, self.config.clock.now() + PAUSE_AFTER)),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
                 for partition in &partitions {
@@ -259,7 +267,6 @@ impl Engine {
     fn deliver(&mut self, records: Vec<RawRecord>) {
         let now = self.config.clock.now();
         self.config.progress.delivered(records.len());
-        let mut touched: Vec<PartitionId> = Vec::new();
         for record in records {
             let id = (record.topic.clone(), record.partition);
             // A lane that was taken away meanwhile: the new owner reads the message.
@@ -282,12 +289,6 @@ impl Engine {
             if state.lane.deliver(Arc::new(record), due, now) == Delivered::Repeated {
                 tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
             }
-            if touched.last() != Some(&id) {
-                touched.push(id);
-            }
-        }
-        for id in touched {
-            self.pause_or_resume(&id);
         }
     }
 
@@ -349,11 +350,14 @@ impl Engine {
             tracing::warn!(topic = &*report.partition.0, partition = report.partition.1, "waits for the database");
         }
         let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
+        let resumes = state.lane.resume();
         self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
         if let Some(position) = position {
             self.store(&report.partition, position);
         }
-        self.pause_or_resume(&report.partition);
+        if resumes {
+            self.set_paused(&report.partition, false);
+        }
     }
 
     /// Stores an offset for the next commit.
@@ -366,10 +370,31 @@ impl Engine {
         }
     }
 
-    fn pause_or_resume(&mut self, id: &PartitionId) {
-        let Some(state) = self.lanes.get_mut(id) else { return };
-        if let Some(pause) = state.lane.change_of_pause() {
-            self.set_paused(id, pause);
+    /// Lets the poll thread go on once no lane is full. A lane that stands still, or is at work for long, gets its
+    /// partition paused instead, so that it does not hold up the others.
+    fn make_room(&mut self) {
+        let Some((asked, until)) = self.asked.take() else { return };
+        let now = self.config.clock.now();
+        let (mut to_pause, mut is_full) = (Vec::new(), false);
+        for (id, state) in &mut self.lanes {
+            if !state.lane.is_full() || state.lane.is_paused() {
+                continue;
+            }
+            if until <= now || state.lane.is_settled(now) {
+                state.lane.pause();
+                to_pause.push(id.clone());
+            } else {
+                is_full = true;
+            }
+        }
+        for id in to_pause {
+            self.set_paused(&id, true);
+        }
+        if is_full && self.drain_until.is_none() {
+            self.asked = Some((asked, until));
+        } else {
+            // It waits for nothing else.
+            let _ = asked.try_send(());
         }
     }
 
@@ -475,7 +500,8 @@ impl Engine {
             .filter(|state| !state.is_leaving && self.busy < self.config.workers && self.drain_until.is_none())
             .filter_map(|state| state.lane.wakes_at().max(self.hold_until));
         let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
-        lanes.chain(revocations).chain(self.drain_until).chain(self.hold_until).min()
+        let asked = self.asked.as_ref().map(|(_, until)| *until);
+        lanes.chain(revocations).chain(self.drain_until).chain(self.hold_until).chain(asked).min()
     }
 
     fn snapshot(&self) -> Snapshot {

@@ -20,7 +20,8 @@ pub(crate) type Positions = HashMap<PartitionId, i64>;
 pub(crate) enum Event {
     /// From the poll thread: messages, each partition's in order.
     Records(Vec<RawRecord>),
-    /// From the poll thread, which waits for the answer: whether all before this has been taken.
+    /// From the poll thread, which waits for the answer: whether all before this has been taken, and there is room for
+    /// more.
     Taken(std_mpsc::SyncSender<()>),
     /// From the poll thread: partitions are ours, each with the offset that reading starts from, where it is known.
     Assigned(Vec<(PartitionId, Option<i64>)>),

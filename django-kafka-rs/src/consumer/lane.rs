@@ -15,9 +15,9 @@ pub(crate) struct LaneLimits {
     pub(crate) batch_bytes_max: usize,
     /// How long an idle lane waits for more than it has.
     pub(crate) linger: Duration,
-    /// Messages in the buffer before the partition is paused.
+    /// Messages in the buffer before it is full.
     pub(crate) buffer_max: usize,
-    /// Bytes in the buffer before the partition is paused.
+    /// Bytes in the buffer before it is full.
     pub(crate) buffer_bytes_max: usize,
 }
 
@@ -247,22 +247,28 @@ impl Lane {
         self.outages
     }
 
-    /// Whether the partition is to be paused now (`true`), resumed (`false`), or left as it is.
-    ///
-    /// It is resumed at half its bounds, so that it does not flutter.
-    pub(crate) fn change_of_pause(&mut self) -> Option<bool> {
-        let full = self.buffer.len() >= self.limits.buffer_max || self.buffer_bytes >= self.limits.buffer_bytes_max;
+    /// Whether it holds as much as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.buffer.len() >= self.limits.buffer_max || self.buffer_bytes >= self.limits.buffer_bytes_max
+    }
+
+    /// Whether its partition is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Notes that its partition is paused.
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Whether its partition, which is paused, is to be resumed now: at half its bounds, so that it does not flutter.
+    pub(crate) fn resume(&mut self) -> bool {
         let low =
             self.buffer.len() <= self.limits.buffer_max / 2 && self.buffer_bytes <= self.limits.buffer_bytes_max / 2;
-        let change = if !self.paused && full {
-            true
-        } else if self.paused && low {
-            false
-        } else {
-            return None;
-        };
-        self.paused = change;
-        Some(change)
+        let resumes = self.paused && low;
+        self.paused &= !resumes;
+        resumes
     }
 
     fn linger_until(&self) -> Option<Instant> {
@@ -394,19 +400,21 @@ mod tests {
     }
 
     #[test]
-    fn pauses_when_full_and_resumes_at_half() {
+    fn is_full_at_its_bounds_and_resumes_at_half() {
         let now = Instant::now();
         let mut lane = lane(0..5, now);
-        assert_eq!(lane.change_of_pause(), None);
+        assert!(!lane.is_full());
         lane.deliver(record(5), None, now);
-        assert_eq!(lane.change_of_pause(), Some(true));
-        assert_eq!(lane.change_of_pause(), None);
+        assert!(lane.is_full());
+        lane.pause();
+        assert!(!lane.resume(), "6 of 6");
         lane.take_batch(now).unwrap();
         lane.finish(1, None, now);
-        assert_eq!(lane.change_of_pause(), None, "5 of 6");
+        assert!(!lane.is_full() && !lane.resume(), "5 of 6");
         lane.take_batch(now).unwrap();
         lane.finish(4, None, now);
-        assert_eq!(lane.change_of_pause(), Some(false));
+        assert!(lane.resume() && !lane.is_paused());
+        assert!(!lane.resume(), "once");
     }
 
     #[test]

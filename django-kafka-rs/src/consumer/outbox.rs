@@ -1,11 +1,17 @@
 //! Messages on their way from the poll thread to the engine: in chunks, and no more at a time than the engine has
-//! taken, so that large messages do not gather between the two before a lane can say that it is full.
+//! room for.
+//!
+//! Not polling is how a consumer that is slower than its broker is held back; pausing partitions is for those that
+//! stand still. A resumed partition begins with nothing: librdkafka drops what it had fetched, and looks again within
+//! a second only.
 
 use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::event::Event;
+use super::fence::Fence;
 use crate::record::RawRecord;
 
 /// Messages handed over at once.
@@ -13,10 +19,13 @@ const CHUNK_MAX: usize = 1_000;
 /// Their bytes; a single message may be larger.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Bytes that may be under way before the engine has to say that it has them.
-const UNDER_WAY_BYTES_MAX: usize = 4 << 20;
+const UNDER_WAY_BYTES_MAX: usize = 1 << 20;
+/// How often a wait for room says that the process lives.
+const WAIT_SLICE: Duration = Duration::from_millis(100);
 
 pub(super) struct Outbox<'e> {
     events: &'e mpsc::Sender<Event>,
+    fence: &'e Fence,
     records: Vec<RawRecord>,
     bytes: usize,
     /// Sent since the engine last said that it has all.
@@ -28,8 +37,13 @@ pub(super) struct Outbox<'e> {
 pub(super) struct Closed;
 
 impl<'e> Outbox<'e> {
-    pub(super) fn new(events: &'e mpsc::Sender<Event>) -> Self {
-        Self { events, records: Vec::new(), bytes: 0, under_way_bytes: 0 }
+    pub(super) fn new(events: &'e mpsc::Sender<Event>, fence: &'e Fence) -> Self {
+        Self { events, fence, records: Vec::new(), bytes: 0, under_way_bytes: 0 }
+    }
+
+    /// Says that the poll thread lives.
+    pub(super) fn polled(&mut self) -> Result<(), Closed> {
+        if self.fence.polled() { self.send(Event::Lapsed) } else { Ok(()) }
     }
 
     pub(super) fn push(&mut self, record: RawRecord) {
@@ -42,8 +56,8 @@ impl<'e> Outbox<'e> {
         self.records.len() >= CHUNK_MAX || self.bytes >= CHUNK_BYTES_MAX
     }
 
-    /// Sends what was pushed, and waits for the engine where much is under way. The engine waits for nobody, so this
-    /// is short.
+    /// Sends what was pushed, and waits for room where much is under way; the engine makes room within a fraction of a
+    /// second.
     pub(super) fn hand_over(&mut self) -> Result<(), Closed> {
         if self.records.is_empty() {
             return Ok(());
@@ -54,8 +68,14 @@ impl<'e> Outbox<'e> {
         if self.under_way_bytes >= UNDER_WAY_BYTES_MAX {
             let (done, taken) = std_mpsc::sync_channel(1);
             self.send_now(Event::Taken(done))?;
-            taken.recv().map_err(|_| Closed)?;
             self.under_way_bytes = 0;
+            loop {
+                match taken.recv_timeout(WAIT_SLICE) {
+                    Ok(()) => break,
+                    Err(std_mpsc::RecvTimeoutError::Disconnected) => return Err(Closed),
+                    Err(std_mpsc::RecvTimeoutError::Timeout) => self.polled()?,
+                }
+            }
         }
         Ok(())
     }
@@ -114,7 +134,8 @@ mod tests {
     fn sent(records: usize, bytes: usize) -> (usize, usize) {
         let (events, received) = mpsc::channel(1_000);
         let engine = engine(received);
-        let mut outbox = Outbox::new(&events);
+        let fence = Fence::new(Duration::from_secs(6));
+        let mut outbox = Outbox::new(&events, &fence);
         for _ in 0..records {
             outbox.push(record(bytes));
             if outbox.is_full() {
@@ -137,10 +158,28 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_for_room_says_that_the_process_lives() {
+        let (events, mut received) = mpsc::channel(10);
+        let engine = std::thread::spawn(move || {
+            let Some(Event::Records(_)) = received.blocking_recv() else { panic!("messages first") };
+            let Some(Event::Taken(done)) = received.blocking_recv() else { panic!("then the question") };
+            // So short a session that each sign of life comes too late for it.
+            let Some(Event::Lapsed) = received.blocking_recv() else { panic!("then signs of life") };
+            done.send(()).unwrap();
+        });
+        let fence = Fence::new(Duration::from_millis(1));
+        let mut outbox = Outbox::new(&events, &fence);
+        outbox.push(record(UNDER_WAY_BYTES_MAX));
+        assert_eq!(outbox.hand_over(), Ok(()));
+        engine.join().unwrap();
+    }
+
+    #[test]
     fn an_engine_that_is_gone_is_noticed() {
         let (events, received) = mpsc::channel(1);
         drop(received);
-        let mut outbox = Outbox::new(&events);
+        let fence = Fence::new(Duration::from_secs(6));
+        let mut outbox = Outbox::new(&events, &fence);
         assert_eq!(outbox.hand_over(), Ok(()), "nothing to hand over");
         outbox.push(record(1));
         assert_eq!(outbox.hand_over(), Err(Closed));

@@ -229,12 +229,10 @@ fn poll_until(
     poll_timeout: Duration,
 ) -> Result<(), Closed> {
     let mut topics = Topics::default();
-    let mut outbox = Outbox::new(events);
     let context = consumer.context();
+    let mut outbox = Outbox::new(events, &context.fence);
     while !stop.load(Ordering::Relaxed) {
-        if context.fence.polled() {
-            outbox.send(Event::Lapsed)?;
-        }
+        outbox.polled()?;
         let mut timeout = poll_timeout;
         if let Some(queues) = &context.queues {
             queues.poll(&mut topics, &mut outbox)?;

@@ -115,11 +115,11 @@ pub struct BatchLimits {
     pub bytes: u64,
     /// How long to wait for more messages while nothing else is under way. Default: 0.
     pub linger: Duration,
-    /// Messages of one partition that wait in memory at most; then the partition is paused. At least `max`.
-    /// Default: 4000.
+    /// Messages of one partition that wait in memory at most; then no more is polled, or the partition is paused. At
+    /// least `max`. Default: 4000.
     pub buffer_messages: u32,
-    /// Bytes of one partition's messages that wait in memory at most; then the partition is paused. At least
-    /// `bytes`. Default: 16 MiB.
+    /// Bytes of one partition's messages that wait in memory at most; then no more is polled, or the partition is
+    /// paused. At least `bytes`. Default: 16 MiB.
     pub buffer_bytes: u64,
     /// Transactions of one consumer at the same time, at most `database.pool_size`. Default: 4.
     pub workers: u32,

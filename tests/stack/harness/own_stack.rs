@@ -21,10 +21,11 @@ impl OwnStack {
         // What the stack has installed is shared: it lies beside Kafka's jars.
         let installed = Path::new(&address("KAFKA_LIBS")).parent().unwrap().to_owned();
         std::os::unix::fs::symlink(installed, home.path().join("opt")).unwrap();
-        let [kafka, controller, postgres] = free_ports();
+        let [kafka, kafka_tls, controller, postgres] = free_ports();
         let environment = vec![
             ("STACK_HOME", home.path().display().to_string()),
             ("KAFKA_PORT", kafka.to_string()),
+            ("KAFKA_TLS_PORT", kafka_tls.to_string()),
             ("CONTROLLER_PORT", controller.to_string()),
             ("PG_PORT", postgres.to_string()),
             ("KAFKA_HEAP", "384m".to_owned()),

@@ -54,6 +54,13 @@ impl ServiceConfig {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs it to its end; gives the exit code and what it said of the failure.
+    #[cfg(feature = "tls-tests")]
+    pub(crate) fn fail(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.command(arguments).output().unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mirror"));
         // What the caller's shell says must not change a test.

@@ -1,0 +1,75 @@
+//! The broker: topics and groups of this run, removed at its end.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::Failure;
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Broker {
+    servers: String,
+    prefix: String,
+    admin: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Broker {
+    /// All topics and groups whose names begin with `prefix` are this one's.
+    pub(crate) fn new(servers: &str, prefix: &str) -> Result<Self, Failure> {
+        let admin = ClientConfig::new().set("bootstrap.servers", servers).create()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { servers: servers.to_owned(), prefix: prefix.to_owned(), admin, runtime })
+    }
+
+    pub(crate) fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    pub(crate) fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let created = self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new()))?;
+        created
+            .into_iter()
+            .try_for_each(|topic| topic.map(drop))
+            .map_err(|(topic, code)| format!("{topic}: {code}").into())
+    }
+
+    /// How many messages the group has committed.
+    pub(crate) fn committed(&self, topic: &str, group: &str, partitions: i32) -> Result<u64, Failure> {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &self.servers).set("group.id", group).create()?;
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(topic, 0, partitions - 1);
+        let committed = consumer.committed_offsets(asked, ANSWER_TIMEOUT)?;
+        let offsets = committed.elements().into_iter().map(|partition| match partition.offset() {
+            Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
+            _ => 0,
+        });
+        Ok(offsets.sum())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let remove = async {
+            let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT)?;
+            let topics = all.topics().iter().map(rdkafka::metadata::MetadataTopic::name);
+            let topics: Vec<&str> = topics.filter(|topic| topic.starts_with(&self.prefix)).collect();
+            self.admin.delete_topics(&topics, &AdminOptions::new()).await?;
+            let all = self.admin.inner().fetch_group_list(None, ANSWER_TIMEOUT)?;
+            let groups = all.groups().iter().map(rdkafka::groups::GroupInfo::name);
+            let groups: Vec<&str> = groups.filter(|group| group.starts_with(&self.prefix)).collect();
+            self.admin.delete_groups(&groups, &AdminOptions::new()).await.map(drop)
+        };
+        let removed: Result<(), KafkaError> = self.runtime.block_on(remove);
+        if let Err(error) = removed {
+            eprintln!("bench: topics and groups named {}… are left on the broker: {error}", self.prefix);
+        }
+    }
+}

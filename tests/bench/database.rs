@@ -1,0 +1,75 @@
+//! A database of this run's own, dropped at its end.
+
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::Failure;
+
+const TABLE: &str = "
+create table accounts (
+    id bigint primary key,
+    name text not null,
+    email text,
+    active boolean not null,
+    score double precision not null,
+    version bigint not null,
+    born date not null,
+    updated timestamp not null
+)";
+
+pub(crate) struct Database {
+    name: String,
+    /// Of a database that is there already.
+    server: String,
+    url: String,
+}
+
+impl Database {
+    pub(crate) fn create(server: &str, name: &str) -> Result<Self, Failure> {
+        let (host, _) = server.rsplit_once('/').ok_or("DATABASE_URL names no database")?;
+        PgConnection::establish(server)?.batch_execute(&format!("create database {name}"))?;
+        let database = Self { name: name.to_owned(), server: server.to_owned(), url: format!("{host}/{name}") };
+        database.connect()?.batch_execute(TABLE)?;
+        Ok(database)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Empties the table, and lets the server put away what earlier runs left to it.
+    pub(crate) fn empty(&self) -> Result<(), Failure> {
+        Ok(self.connect()?.batch_execute("truncate accounts; checkpoint")?)
+    }
+
+    /// How many rows there are, and a hash over all of them.
+    pub(crate) fn rows(&self) -> Result<(u64, String), Failure> {
+        #[derive(QueryableByName)]
+        struct Found {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+            #[diesel(sql_type = Text)]
+            hash: String,
+        }
+        let query = "select count(*) as rows, coalesce(sum(hashtextextended(accounts::text, 0)), 0)::text as hash
+                     from accounts";
+        let found: Found = diesel::sql_query(query).get_result(&mut self.connect()?)?;
+        Ok((u64::try_from(found.rows)?, found.hash))
+    }
+
+    fn connect(&self) -> Result<PgConnection, Failure> {
+        Ok(PgConnection::establish(&self.url)?)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let dropped = PgConnection::establish(&self.server)
+            .map_err(Failure::from)
+            .and_then(|mut conn| Ok(conn.batch_execute(&format!("drop database {} with (force)", self.name))?));
+        if let Err(error) = dropped {
+            eprintln!("bench: the database {} is left: {error}", self.name);
+        }
+    }
+}
