@@ -51,11 +51,16 @@
 //!   only, for crates that hold models.
 //! - `postgres`, `sqlite`: the databases, of which `client` needs one; libpq and SQLite are built along. `postgres-tls`
 //!   builds OpenSSL too.
+//! - `ssl`, `ssl-vendored`, `gssapi-vendored`, `zstd`: what librdkafka can do beyond its default build.
 //! - `testing`: tests of your models without services.
 
 #![cfg_attr(
     not(feature = "client"),
     allow(dead_code, unused_imports, reason = "without the client nothing runs what declarations are checked against")
+)]
+#![cfg_attr(
+    all(feature = "client", not(feature = "testing")),
+    allow(dead_code, unused_imports, reason = "what only `TestApp` uses")
 )]
 
 #[cfg(all(feature = "client", not(any(feature = "postgres", feature = "sqlite"))))]
