@@ -2,8 +2,10 @@
 
 use rdkafka::metadata::Metadata;
 
+use super::parts::consumer_config;
+use super::session::Session;
 use super::{Parts, Services, StartError, reach_broker};
-use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow};
+use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow, counted};
 use crate::db::Database;
 use crate::registry::{ResolvedConsumer, ResolvedTopic};
 use crate::sync::ModelSync;
@@ -159,7 +161,7 @@ fn settings_ok(parts: &Parts) -> Finding {
 
 fn declared(consumers: &[ResolvedConsumer]) -> String {
     let topics: usize = consumers.iter().map(|consumer| consumer.topics.len()).sum();
-    format!("{} consumers, {topics} topics", consumers.len())
+    format!("{}, {}", counted(consumers.len(), "consumer"), counted(topics, "topic"))
 }
 
 fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {
@@ -175,7 +177,7 @@ fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, co
             return;
         }
     };
-    report.add("broker", Finding::Ok(format!("{} brokers answer", metadata.brokers().len())));
+    report.add("broker", Finding::Ok(format!("{} there", counted(metadata.brokers().len(), "broker"))));
     let missing: Vec<String> = rows(parts, consumers, services, &metadata)
         .into_iter()
         .filter(|row| !matches!(row.kind, TopicKind::DeadLetter | TopicKind::Retry))
@@ -188,6 +190,27 @@ fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, co
     let finding =
         if missing.is_empty() { Finding::Ok("all there".to_owned()) } else { Finding::Warning(missing.join("\n")) };
     report.add("topics", finding);
+    report.add("sessions", sessions(services, consumers, &metadata));
+}
+
+/// How long the partitions of a consumer that was killed stand still.
+fn sessions(services: &Services, consumers: &[ResolvedConsumer], metadata: &Metadata) -> Finding {
+    let mut lines = Vec::new();
+    for consumer in consumers {
+        let asked = services.asking_config().and_then(|asking| {
+            let config = consumer_config(consumer, false, false, &services.settings, false)?;
+            Ok(Session::of(&config, &asking, metadata))
+        });
+        let name = consumer.declaration.type_name;
+        match asked {
+            Ok(session) => lines.push(format!(
+                "`{name}`: {}, so long its partitions stand still when it is killed (`session.timeout.ms`)",
+                humantime::format_duration(session.timeout)
+            )),
+            Err(error) => return error.finding(),
+        }
+    }
+    if lines.is_empty() { Finding::Skipped("no consumer".to_owned()) } else { Finding::Ok(lines.join("\n")) }
 }
 
 fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {
@@ -205,15 +228,15 @@ fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, 
     match parts.pending_migrations(&database) {
         Ok(pending) if pending.is_empty() => report.add("migrations", Finding::Ok("none pending".to_owned())),
         // In embedded mode they run at each start.
-        Ok(_) if services.embedded.is_some() => report.add("migrations", Finding::Ok("run at start".to_owned())),
+        Ok(_) if services.embedded.is_some() => {
+            report.add("migrations", Finding::Ok("run at start".to_owned()));
+            return report.add("tables", Finding::Skipped("they are made by the migrations at start".to_owned()));
+        }
         Ok(pending) => {
             let message = format!("pending: {}; run `migrate`", pending.join(", "));
             report.add("migrations", Finding::Failed { exit: Exit::Failed, message });
         }
         Err(error) => report.add("migrations", error.finding()),
-    }
-    if services.has_temporary_database() {
-        return report.add("tables", Finding::Skipped("the embedded database is made at each start".to_owned()));
     }
     report.add("tables", check_tables(consumers, &database));
 }

@@ -367,7 +367,7 @@ struct Start<'s> {
 }
 
 /// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.
-fn consumer_config(
+pub(super) fn consumer_config(
     resolved: &ResolvedConsumer,
     is_retry: bool,
     has_patterns: bool,

@@ -30,14 +30,14 @@ pub(crate) struct Services {
     pub(crate) settings: Arc<Settings>,
     pub(crate) embedded: Option<Arc<EmbeddedBroker>>,
     /// Holds the embedded mode's own database file.
-    temporary: Option<tempfile::TempDir>,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Services {
     /// Starts the embedded parts, where the settings ask for them, and makes the settings point there.
     pub(crate) fn start(mut settings: Settings) -> Result<Self, StartError> {
         if !settings.embedded.enabled {
-            return Ok(Self { settings: Arc::new(settings), embedded: None, temporary: None });
+            return Ok(Self { settings: Arc::new(settings), embedded: None, _temporary: None });
         }
         let partitions = i32::try_from(settings.embedded.partitions).unwrap_or(i32::MAX);
         let broker = EmbeddedBroker::start(partitions).map_err(|e| StartError::Broker(e.to_string()))?;
@@ -59,12 +59,7 @@ impl Services {
             temporary = Some(folder);
         }
         settings.database.synchronous.get_or_insert(crate::settings::Synchronous::Normal);
-        Ok(Self { settings: Arc::new(settings), embedded: Some(Arc::new(broker)), temporary })
-    }
-
-    /// Whether the database is the embedded mode's own, which ends with the program.
-    pub(crate) fn has_temporary_database(&self) -> bool {
-        self.temporary.is_some()
+        Ok(Self { settings: Arc::new(settings), embedded: Some(Arc::new(broker)), _temporary: temporary })
     }
 
     /// The database; `None` where the settings name none.

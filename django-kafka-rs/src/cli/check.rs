@@ -82,7 +82,8 @@ impl CheckReport {
     }
 }
 
-fn counted(n: usize, what: &str) -> String {
+/// `1 warning`, `2 warnings`.
+pub(crate) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

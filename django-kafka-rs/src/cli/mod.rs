@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 pub(crate) use self::args::{Command, CommandLine, ConsumeArgs, GlobalArgs};
-pub(crate) use self::check::{CheckReport, Finding};
+pub(crate) use self::check::{CheckReport, Finding, counted};
 pub(crate) use self::exit::{Exit, Failure};
 pub(crate) use self::listing::{Existence, RegisteredConsumer, TopicKind, TopicRow, registered};
 
