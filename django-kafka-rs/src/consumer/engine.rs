@@ -100,6 +100,8 @@ struct LaneState {
     topic: Arc<TopicRuntime>,
     generation: u64,
     cancel: CancellationToken,
+    /// When its last batch started, as a number that grows.
+    turn: u64,
     /// Being revoked: no new batch.
     is_leaving: bool,
 }
@@ -152,6 +154,7 @@ pub(crate) struct Engine {
     revocations: Vec<Revocation>,
     generation: u64,
     busy: usize,
+    turn: u64,
     is_assigned: bool,
     drain_until: Option<Instant>,
     hold_until: Option<Instant>,
@@ -171,6 +174,7 @@ impl Engine {
             revocations: Vec::new(),
             generation: 0,
             busy: 0,
+            turn: 0,
             is_assigned: false,
             drain_until: None,
             hold_until: None,
@@ -308,6 +312,7 @@ impl Engine {
                 topic,
                 generation: self.generation,
                 cancel: CancellationToken::new(),
+                turn: 0,
                 is_leaving: false,
             };
             tracing::debug!(consumer = &*self.config.name, topic = &*id.0, partition = id.1, "assigned");
@@ -325,18 +330,22 @@ impl Engine {
             return;
         }
         self.hold_until = None;
-        for (id, state) in &mut self.lanes {
-            if self.busy >= self.config.workers {
-                return;
-            }
-            if state.is_leaving {
-                continue;
-            }
+        if self.busy >= self.config.workers {
+            return;
+        }
+        // Whose last turn is longest ago goes first: with more partitions than workers none has to wait for ever.
+        let ready = self.lanes.iter().filter(|(_, state)| !state.is_leaving && state.lane.is_ready(now));
+        let mut turns: Vec<(u64, PartitionId)> = ready.map(|(id, state)| (state.turn, id.clone())).collect();
+        turns.sort_unstable_by_key(|(turn, _)| *turn);
+        for (_, id) in turns.into_iter().take(self.config.workers - self.busy) {
+            let Some(state) = self.lanes.get_mut(&id) else { continue };
             let Some(batch) = state.lane.take_batch(now) else { continue };
             self.busy += 1;
+            self.turn += 1;
+            state.turn = self.turn;
             let permit = self.config.fence.permit(state.cancel.clone());
             let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
-            spawn(id.clone(), state.generation, state.topic.clone(), batch, environment, self.wiring.sender.clone());
+            spawn(id, state.generation, state.topic.clone(), batch, environment, self.wiring.sender.clone());
         }
     }
 

@@ -172,19 +172,23 @@ impl Lane {
         self.position
     }
 
+    /// Whether the next batch's time has come.
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        let is_due = self.buffer.front().is_some_and(|head| head.is_due(now));
+        is_due
+            && match self.state {
+                State::Busy => false,
+                State::Waiting { until } => until <= now,
+                State::Idle => self.linger_until().is_none_or(|until| until <= now),
+            }
+    }
+
     /// Takes the next batch, if its time has come.
     pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Batch> {
-        let head = self.buffer.front().filter(|head| head.is_due(now))?.record.offset;
-        match self.state {
-            State::Busy => return None,
-            State::Waiting { until } if until > now => return None,
-            State::Waiting { .. } => {}
-            State::Idle => {
-                if self.linger_until().is_some_and(|until| until > now) {
-                    return None;
-                }
-            }
+        if !self.is_ready(now) {
+            return None;
         }
+        let head = self.buffer.front()?.record.offset;
         let mut bytes = 0;
         let records: Vec<_> = self
             .buffer
