@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::section::{Findings, Section};
 use super::values::{DURATION_MAX, duration, flag, integer, positive_duration};
-use crate::topic::RetrySettings;
+use crate::topic::{RetryMode, RetrySettings};
 
 /// Reads the table; `None` where it is wrong.
 pub(super) fn retry_settings(mut section: Section, findings: &mut Findings) -> Option<RetrySettings> {
@@ -37,6 +37,14 @@ pub(super) fn retry_settings(mut section: Section, findings: &mut Findings) -> O
     if let Some(n) = section.read("log_every", findings, |node| integer(node, 1..=u32::MAX)) {
         settings = settings.log_every(n);
     }
+    settings = settings.blocking(section.read("blocking", findings, flag).unwrap_or(true));
+    if settings.mode == RetryMode::NonBlocking && settings.max_retries < 0 {
+        findings.mistake_at(
+            "retry_settings.blocking",
+            "endless retries (`max_retries = -1`) cannot be non-blocking, since each retry has a topic of its own: \
+             give a number of retries, or leave `blocking = false` out",
+        );
+    }
     refuse_unbuilt(&mut section, findings);
     refuse_types(&mut section, findings);
     check_growth(&settings, findings);
@@ -44,11 +52,8 @@ pub(super) fn retry_settings(mut section: Section, findings: &mut Findings) -> O
     (findings.mistakes.len() == mistakes_before).then_some(settings)
 }
 
-/// Non-blocking retries and the tracker: the keys are known, what they ask for is not there yet.
+/// The tracker: the key is known, what it asks for is not there yet.
 fn refuse_unbuilt(section: &mut Section, findings: &mut Findings) {
-    if section.read("blocking", findings, flag) == Some(false) {
-        findings.mistake_at("retry_settings.blocking", "retry topics: not built yet; write `true`, or take it out");
-    }
     if section.read("use_offset_tracker", findings, flag) == Some(true) {
         findings.mistake_at(
             "retry_settings.use_offset_tracker",

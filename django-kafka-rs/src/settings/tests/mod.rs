@@ -301,11 +301,11 @@ fn retry_settings_have_their_rules() {
               django-kafka.toml:5: `retry_settings.max_retry`: unknown setting; did you mean `max_retries`?"]],
     );
     check(
-        "max_retries = 3\nblocking = false\nuse_offset_tracker = true",
-        &expect![[r"
-        2 mistakes in the settings:
-          django-kafka.toml:3: `retry_settings.blocking`: retry topics: not built yet; write `true`, or take it out
-          django-kafka.toml:4: `retry_settings.use_offset_tracker`: the key offset tracker: not built yet; write `false`, or take it out"]],
+        "max_retries = -1\nblocking = false\nuse_offset_tracker = true",
+        &expect![[r#"
+            2 mistakes in the settings:
+              django-kafka.toml:3: `retry_settings.blocking`: endless retries (`max_retries = -1`) cannot be non-blocking, since each retry has a topic of its own: give a number of retries, or leave `blocking = false` out
+              django-kafka.toml:4: `retry_settings.use_offset_tracker`: the key offset tracker: not built yet; write `false`, or take it out"#]],
     );
     check(
         "max_retries = -1\ndelay = 10\nbackoff = true",
