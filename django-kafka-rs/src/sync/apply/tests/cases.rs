@@ -348,7 +348,7 @@ fn a_hook_that_meets_the_same_unknown_error_for_every_key_is_an_outage() {
 }
 
 #[test]
-fn nothing_is_committed_for_a_partition_that_may_be_anothers() {
+fn nothing_is_committed_for_a_partition_that_another_may_own() {
     let bench = Bench::new(&ITEMS, PLAIN);
     let report =
         bench.sync.apply_while(&bench.database, &records(&[(1, full(1))]), &mut |_, _| Verdict::Settle, &|| {
