@@ -245,7 +245,7 @@ impl TestApp {
     }
 
     /// Moves the clock by which retries wait.
-    #[expect(clippy::unused_async, reason = "the form that users write; retry topics will need it")]
+    #[expect(clippy::unused_async, reason = "awaited as every other step of a test is")]
     pub async fn advance(&self, by: Duration) {
         self.handle.clock().advance(by);
     }
