@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
 use super::session::Session;
-use super::{App, StartError};
+use super::{App, StartError, schemas};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
@@ -33,6 +33,7 @@ use crate::db::{Database, migrations};
 use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
+use crate::schema_registry::SchemaRegistry;
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
 use crate::topic::names::{self, own_topics_pattern};
@@ -143,9 +144,10 @@ impl Parts {
         // Consumers of retry topics find them sooner when they are there.
         tokio::runtime::Handle::current().block_on(admin.ensure(topics));
         let kafka = services.kafka(self.error_handler.as_ref())?;
+        self.check_schemas(&services, kafka.schema_registry())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(consumers, database.as_ref())?;
+        let tables = self.topic_tables(consumers, database.as_ref(), kafka.schema_registry())?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();
@@ -162,6 +164,20 @@ impl Parts {
             }
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
+    }
+
+    /// Avro needs a registry, which takes what is declared where the settings ask for that.
+    fn check_schemas(&self, services: &Services, registry: Option<&SchemaRegistry>) -> Result<(), StartError> {
+        let Some(registry) = registry else {
+            let mistakes = schemas::without_registry(&self.registry);
+            return if mistakes.is_empty() { Ok(()) } else { Err(StartError::Declarations(mistakes)) };
+        };
+        if services.settings.schema_registry.check_compatibility {
+            let runtime = tokio::runtime::Handle::current();
+            let refused = runtime.block_on(schemas::refused(&self.registry, registry, &services.settings));
+            refused.map_err(StartError::SchemaRegistry)?;
+        }
+        Ok(())
     }
 
     /// The topics that are to be there before the consumers start: those of retries, and in embedded mode also the
@@ -189,6 +205,7 @@ impl Parts {
         &mut self,
         consumers: &[ResolvedConsumer],
         database: Option<&Database>,
+        schemas: Option<&SchemaRegistry>,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
         let mut made = Vec::new();
@@ -196,7 +213,8 @@ impl Parts {
             let mut topics = Vec::new();
             for topic in &consumer.topics {
                 let declared = topic.entry.declaration;
-                match self.handler(topic.entry.handler, (topic.entry.type_id)(), database, &mut tables) {
+                let handler = self.handler(topic.entry.handler, (topic.entry.type_id)(), database, &mut tables);
+                match handler.map(|handler| handler.map(|handler| handler.with_schemas(schemas))) {
                     Ok(Some(handler)) => topics.push(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),

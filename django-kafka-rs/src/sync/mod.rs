@@ -27,7 +27,7 @@ pub use self::lookup::{ColumnOf, Lookup};
 pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
-    ModelTopic, ModelTopicConsumer, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field,
+    ModelTopic, ModelTopicConsumer, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field, check_schema_fields,
     table_name, to_json,
 };
 

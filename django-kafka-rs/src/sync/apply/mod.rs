@@ -21,6 +21,7 @@ use super::table::{self, Table};
 use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
+use crate::topic::{NoSchemas, SchemaSource};
 
 /// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
 /// counts only where the message's outcome is in the [`Report`].
@@ -118,6 +119,8 @@ pub(crate) struct ModelSync {
     target_of_model: Vec<usize>,
     tables: OnceLock<Vec<Table>>,
     memory: Memory,
+    /// Where the schemas of Avro messages come from.
+    schemas: Box<dyn SchemaSource>,
 }
 
 /// One of the topic's models.
@@ -163,7 +166,12 @@ impl ModelSync {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default() })
+        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default(), schemas: Box::new(NoSchemas) })
+    }
+
+    /// The same with somebody who knows the schemas of Avro messages.
+    pub(crate) fn with_schemas(self, schemas: impl SchemaSource + 'static) -> Self {
+        Self { schemas: Box::new(schemas), ..self }
     }
 
     /// Looks at the models' tables: once before the first batch, and again after the database's tables changed.

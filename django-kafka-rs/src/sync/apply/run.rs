@@ -11,9 +11,9 @@ use super::item::{Item, RowKey, caught};
 use super::judge::{self, Judged, Nature, Outage, Refusal};
 use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
-use crate::error::{AfterError, ConsumeError};
+use crate::error::{AfterError, ConsumeError, RegistryAway};
 use crate::record::RawRecord;
-use crate::sync::decode::{self, JsonMessage};
+use crate::sync::decode;
 use crate::sync::model::Row;
 use crate::sync::plan::{self, Op, Traits};
 use crate::sync::table::Table;
@@ -93,6 +93,10 @@ impl<'a> Run<'a> {
                     None
                 }
                 Ok(None) => Some(Outcome::Ignored),
+                Err(error) if error.error().is::<RegistryAway>() => {
+                    run.stop_at(index, Stop::Outage(error.to_string()));
+                    break;
+                }
                 Err(error) => match run.caller.decide(index, &error) {
                     Verdict::Settle | Verdict::Leave => Some(Outcome::Failed(error)),
                     Verdict::Hold => {
@@ -429,7 +433,7 @@ impl<'a> Run<'a> {
         let Some(after) = target.after else { return Ok(()) };
         let depth = transaction::depth(conn).map_err(|error| judge::of_hook(error.into()))?;
         let called = caught("it", || {
-            let message = JsonMessage::new(&self.records[item.index], self.sync.topic)?;
+            let message = self.sync.message(&self.records[item.index])?;
             decode::with_context(&target.plan, &message, |cx| after(cx, judge::applied(item.kind), conn))?
         });
         called.map_err(|error| judge::of_hook(AfterError::wrap(error)))?;

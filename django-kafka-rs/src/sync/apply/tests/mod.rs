@@ -22,9 +22,9 @@ use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict}
 use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
-use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::decode::{Decoded, Message, ReadPlan};
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
+    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName, Targets, to_json,
 };
 use crate::topic::{Json, Location};
 
@@ -130,11 +130,11 @@ fn cell(value: &Value) -> Cell {
 }
 
 /// Reads `{"column": value}`; the lookup's columns come from the key.
-fn decode(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, ConsumeError> {
-    let read = |bytes: &Option<std::borrow::Cow<'_, [u8]>>| -> Value {
-        bytes.as_deref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
+fn decode(plan: &ReadPlan, message: &Message<'_>) -> Result<Decoded, ConsumeError> {
+    let read = |bytes: Option<&[u8]>| -> Value {
+        bytes.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
     };
-    let (key, value) = (read(&message.key), read(&message.value));
+    let (key, value) = (read(message.raw().key.as_deref()), read(message.raw().value.as_deref()));
     if value.get("poison").is_some() {
         return Err(DecodeError::new("poison").into());
     }
@@ -184,8 +184,8 @@ const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
         dialect: Dialect::Debezium,
         targets,
         options: SyncOptions { reduce: Some(reduce), ..SyncOptions::NONE },
-        key_to_json: to_json::<Json>,
-        value_to_json: to_json::<Json>,
+        key_format: PartFormat::Json(to_json::<Json>),
+        value_format: PartFormat::Json(to_json::<Json>),
     }
 }
 

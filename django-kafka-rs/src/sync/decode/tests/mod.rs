@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use crate::error::ConsumeError;
 use crate::record::{Headers, RawRecord};
-use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::decode::{Decoded, Message, ReadPlan};
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
+    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName, Targets, to_json,
 };
-use crate::topic::{Json, Location};
+use crate::topic::{Json, Location, NoSchemas};
 
 /// A row that only its own columns make; binders and hashes are not asked here.
 macro_rules! patch {
@@ -159,8 +159,8 @@ const fn topic(dialect: Dialect, targets: Targets) -> ModelTopic {
         dialect,
         targets,
         options: SyncOptions::NONE,
-        key_to_json: to_json::<Json>,
-        value_to_json: to_json::<Json>,
+        key_format: PartFormat::Json(to_json::<Json>),
+        value_format: PartFormat::Json(to_json::<Json>),
     }
 }
 
@@ -190,8 +190,8 @@ fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> RawRecord {
 /// Decodes a message as the runtime does: select, plan, decode.
 fn decode(topic: &ModelTopic, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Decoded, ConsumeError> {
     let raw = record(key, value);
-    let message = JsonMessage::new(&raw, topic)?;
-    let (_, model) = super::select(topic, message.key.as_deref())?;
+    let message = Message::new(&raw, topic, &NoSchemas)?;
+    let (_, model) = super::select(topic, message.key())?;
     let plan = ReadPlan::new(topic, model).map_err(ConsumeError::from)?;
     (model.decode)(&plan, &message)
 }

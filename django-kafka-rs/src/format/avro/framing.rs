@@ -1,0 +1,44 @@
+//! The Confluent wire format: a zero byte, the schema's id in four bytes, the value in Avro.
+
+use crate::error::DecodeError;
+
+/// The first byte where the schema's id follows.
+const MAGIC_ID: u8 = 0;
+/// The first byte where a header of the message holds the schema's GUID.
+const MAGIC_GUID: u8 = 1;
+/// The bytes before the value.
+const HEADER_BYTES: usize = 5;
+
+/// Splits a key or value into the id of its schema and the Avro bytes.
+///
+/// # Errors
+/// The bytes are framed otherwise, with what they look like.
+pub(crate) fn split(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
+    match bytes {
+        [MAGIC_ID, a, b, c, d, avro @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), avro)),
+        [] => Err(wrong("it is empty")),
+        [MAGIC_ID, ..] => Err(wrong(&format!("it ends after {} of {HEADER_BYTES} bytes", bytes.len()))),
+        [MAGIC_GUID, ..] => Err(DecodeError::new(
+            "its first byte is 1: the schema is named by a GUID in the message's headers, Confluent's newer framing, \
+             which is not read; let the producer write ids into the value: Confluent's serializers take \
+             `value.schema.id.serializer` = `…PrefixSchemaIdSerializer`",
+        )),
+        [b'{' | b'[' | b'"', ..] => Err(wrong("it looks like JSON, which `format = json` reads")),
+        [other, ..] => Err(wrong(&format!("its first byte is {other}"))),
+    }
+}
+
+fn wrong(found: &str) -> DecodeError {
+    DecodeError::new(format!(
+        "expected Avro as a schema registry's clients write it (a zero byte and the schema's id in four), but {found}"
+    ))
+}
+
+/// The bytes of a key or value that begin with the id of its schema.
+pub(crate) fn join(id: u32, avro: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + avro.len());
+    bytes.push(MAGIC_ID);
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(avro);
+    bytes
+}
