@@ -13,8 +13,19 @@ use crate::{check_avro, diag, librdkafka};
 
 /// A topic of these options on this struct; `None` where something was reported.
 pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) -> Option<Topic> {
-    let TopicOptions { dk, name, key, value, format, key_format, value_format, key_schema, value_schema, retry, register } =
-        options;
+    let TopicOptions {
+        dk,
+        name,
+        key,
+        value,
+        format,
+        key_format,
+        value_format,
+        key_schema,
+        value_schema,
+        retry,
+        register,
+    } = options;
     let role = match item::role(item) {
         // Types or formats that were written leave nothing to be asked.
         Role::Unclear if key.is_some() || value.is_some() || format.is_some() => Role::Stateful,

@@ -25,9 +25,8 @@ static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
 ];
 
 /// Values of an option, with what to do instead.
-static VALUES: &[(&str, &str, &str)] = &[
-    (OFFSETS, DATABASE, "leave it out; offsets are kept in Kafka, and handlers see a message at least once"),
-];
+static VALUES: &[(&str, &str, &str)] =
+    &[(OFFSETS, DATABASE, "leave it out; offsets are kept in Kafka, and handlers see a message at least once")];
 
 /// The message for an option that is not built.
 pub(crate) fn option(vocabulary: &Vocabulary, name: &str) -> Option<String> {

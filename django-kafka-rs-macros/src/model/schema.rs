@@ -65,9 +65,8 @@ fn fields(record: &Value) -> Option<Vec<AvroField<'_>>> {
 
 /// The word of a type, alone or beside null.
 fn word(ty: &Value) -> Option<&str> {
-    const WORDS: [&str; 12] = [
-        "boolean", "int", "long", "float", "double", "bytes", "string", "record", "enum", "array", "map", "fixed",
-    ];
+    const WORDS: [&str; 12] =
+        ["boolean", "int", "long", "float", "double", "bytes", "string", "record", "enum", "array", "map", "fixed"];
     match ty {
         Value::String(word) => WORDS.iter().find(|known| *known == word).copied(),
         Value::Object(object) => word(object.get("type")?),

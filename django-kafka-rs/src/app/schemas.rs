@@ -23,11 +23,7 @@ pub(super) fn without_registry(registry: &Registry) -> Vec<String> {
 ///
 /// # Errors
 /// All that it would not take, or that it does not answer.
-pub(super) async fn refused(
-    registry: &Registry,
-    schemas: &SchemaRegistry,
-    settings: &Settings,
-) -> Result<(), String> {
+pub(super) async fn refused(registry: &Registry, schemas: &SchemaRegistry, settings: &Settings) -> Result<(), String> {
     let mut refused = Vec::new();
     for topic in registry.topics.iter().filter(|topic| topic.needs_schema_registry() && !topic.is_regex()) {
         let Ok(name) = names::substitute(topic.name, &settings.topic_variables, false) else { continue };

@@ -38,7 +38,8 @@ impl Kafka {
     /// The settings are not right for a producer. A broker that is away is no error: librdkafka goes on looking.
     pub fn connect(settings: &Settings) -> Result<Self, StartError> {
         let producer = Producer::of_settings(settings, ClientEvents::new("producer", None))?;
-        let schema_registry = SchemaRegistry::of_settings(&settings.schema_registry).map_err(StartError::SchemaRegistry)?;
+        let schema_registry =
+            SchemaRegistry::of_settings(&settings.schema_registry).map_err(StartError::SchemaRegistry)?;
         Ok(Self::new(producer, Arc::new(settings.topic_variables.clone()), schema_registry))
     }
 

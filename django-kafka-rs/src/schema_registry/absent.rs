@@ -17,7 +17,8 @@ impl SchemaRegistry {
         if settings.urls.is_empty() {
             return Ok(None);
         }
-        Err("`schema_registry` needs the feature `avro` of `django-kafka-rs`, which this build does not have".to_owned())
+        Err("`schema_registry` needs the feature `avro` of `django-kafka-rs`, which this build does not have"
+            .to_owned())
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -106,7 +106,11 @@ impl Client {
         match post_schema(&self.settings, subject.to_owned(), supplied).await {
             Ok(registered) => Ok(registered.id),
             Err(error) => Err(self.error(&error, || {
-                format!("the schema registry at {} does not take the schema for `{subject}`: {}", self.address, cause(&error))
+                format!(
+                    "the schema registry at {} does not take the schema for `{subject}`: {}",
+                    self.address,
+                    cause(&error)
+                )
             })),
         }
     }
@@ -155,7 +159,9 @@ impl Client {
                         return Err(SchemaError::Wrong(format!("{what} refers to more than {REFERENCES_MAX} others")));
                     }
                     let fetched = get_referenced_schema(&self.settings, &reference).await.map_err(|error| {
-                        self.error(&error, || format!("{what} refers to version {} of `{}`, which is gone", name.1, name.0))
+                        self.error(&error, || {
+                            format!("{what} refers to version {} of `{}`, which is gone", name.1, name.0)
+                        })
                     })?;
                     seen.push(name);
                     open.push(Step::Done(fetched.schema));
@@ -176,7 +182,9 @@ impl Client {
         match status(error) {
             Some(401 | 403) => away(format!("refuses the credentials: {}", cause(error))),
             // Not the registry's own answer: another service, or a wrong path.
-            Some(404) if code == 0 => away("answers 404, but not as a registry does; is the path in the address right?".to_owned()),
+            Some(404) if code == 0 => {
+                away("answers 404, but not as a registry does; is the path in the address right?".to_owned())
+            }
             Some(400..=428 | 430..=499) => SchemaError::Wrong(wrong()),
             Some(status) => away(format!("answers {status}: {}", cause(error))),
             None => away(format!("gives no answer that can be read: {}", cause(error))),
@@ -194,7 +202,10 @@ fn check_url(url: &str) -> Result<(), String> {
         return Ok(());
     }
     if url.starts_with("https://") {
-        return Err("`https` needs TLS, which this build does not have: enable the feature `https` of `django-kafka-rs`".to_owned());
+        return Err(
+            "`https` needs TLS, which this build does not have: enable the feature `https` of `django-kafka-rs`"
+                .to_owned(),
+        );
     }
     Err(format!("expected an address like http://registry:8081, found {:?}", mask("url", url)))
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Part, SchemaError};
 use super::client::{Client, Registered};
+use super::{Part, SchemaError};
 use crate::error::{ConsumeError, RegistryAway};
 use crate::format::avro::{Plain, Schema, join, split};
 use crate::record::RawRecord;
@@ -164,7 +164,11 @@ impl SchemaRegistry {
         let subject = part.subject(topic);
         let writable = self.writable(subject, declared).await?;
         let avro = writable.schema.write(value).map_err(|why| {
-            SchemaError::Wrong(format!("it does not fit the schema {} of `{}`: {why}", writable.id, part.subject(topic)))
+            SchemaError::Wrong(format!(
+                "it does not fit the schema {} of `{}`: {why}",
+                writable.id,
+                part.subject(topic)
+            ))
         })?;
         Ok(join(writable.id, &avro))
     }
@@ -192,8 +196,8 @@ impl SchemaRegistry {
             }
         };
         let schema = Schema::parse(&text, &references);
-        let schema =
-            schema.map_err(|why| SchemaError::Wrong(format!("the schema {id} of `{subject}` cannot be read: {why}")))?;
+        let schema = schema
+            .map_err(|why| SchemaError::Wrong(format!("the schema {id} of `{subject}` cannot be read: {why}")))?;
         Ok(self.0.writable.insert(key, Arc::new(Writable { id, schema })))
     }
 

@@ -23,7 +23,8 @@ pub(super) fn configure(
         let pem = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
         let identity = reqwest::Identity::from_pem(&pem);
         // The error could show what is in the key's file.
-        let identity = identity.map_err(|_| format!("{certificate} and {key} are no PEM files of a certificate and its key"))?;
+        let identity =
+            identity.map_err(|_| format!("{certificate} and {key} are no PEM files of a certificate and its key"))?;
         http = http.identity(identity);
     }
     Ok(http)

@@ -4,8 +4,19 @@
 const MASK: &str = "***";
 
 /// Words in a key whose value nobody may see.
-const SECRET_WORDS: &[&str] =
-    &["password", "passwd", "secret", "token", "credential", "user_info", "key.pem", "ssl_key", "api_key", "api.key", "jaas"];
+const SECRET_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "credential",
+    "user_info",
+    "key.pem",
+    "ssl_key",
+    "api_key",
+    "api.key",
+    "jaas",
+];
 
 /// Properties under `sasl.` that are no secret; all others there are taken for one.
 const OPEN_SASL: &[&str] = &["sasl.mechanism", "sasl.mechanisms"];

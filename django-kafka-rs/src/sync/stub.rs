@@ -8,7 +8,9 @@ use serde::de::{Deserializer, Error as _};
 
 use super::context::SyncContext;
 use super::decode::decode_message;
-use super::model::{ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, Targets, table_name, to_json};
+use super::model::{
+    ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, Targets, table_name, to_json,
+};
 use crate::error::{ConsumeError, TransformError};
 use crate::format::FieldSchema;
 use crate::topic::{Json, Location};

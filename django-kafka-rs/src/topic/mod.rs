@@ -9,11 +9,11 @@ mod wire;
 pub use self::declaration::{ErrorType, Location, NameableError, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 pub use self::payload::Payload;
+#[cfg(feature = "client")]
+pub(crate) use self::wire::Content;
 #[doc(hidden)]
 pub use self::wire::{Encoded, PartSchema, Schemas, Wire};
 pub(crate) use self::wire::{NoSchemas, SchemaSource};
-#[cfg(feature = "client")]
-pub(crate) use self::wire::Content;
 
 use std::future::Future;
 

@@ -45,11 +45,7 @@ pub(crate) trait SchemaSource: Send + Sync {
     /// # Errors
     /// There is no such schema, or nobody who knows it can be asked.
     #[cfg(feature = "avro")]
-    fn reading(
-        &self,
-        id: u32,
-        declared: Option<&'static str>,
-    ) -> Result<Arc<Schema>, crate::error::ConsumeError>;
+    fn reading(&self, id: u32, declared: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError>;
 }
 
 /// Nobody.
@@ -80,7 +76,10 @@ pub(crate) enum Content {
     Bytes(Vec<u8>),
     /// Written when it is sent: the registry may have to be asked.
     #[cfg(feature = "avro")]
-    Avro { plain: Plain, declared: Option<&'static str> },
+    Avro {
+        plain: Plain,
+        declared: Option<&'static str>,
+    },
 }
 
 impl Encoded {

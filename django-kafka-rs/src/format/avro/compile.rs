@@ -39,9 +39,7 @@ impl Compiler {
         match serde_json::from_str(text) {
             Ok(json) => self.node(&json, ""),
             // A registry gives primitive schemas as JSON; files may have the bare word.
-            Err(_) if text.trim().chars().all(|c| c.is_ascii_lowercase()) => {
-                self.node(&Value::from(text.trim()), "")
-            }
+            Err(_) if text.trim().chars().all(|c| c.is_ascii_lowercase()) => self.node(&Value::from(text.trim()), ""),
             Err(error) => Err(format!("not JSON: {error}")),
         }
     }

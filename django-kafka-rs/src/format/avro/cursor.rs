@@ -137,9 +137,10 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn index(&mut self, count: usize, of: &str) -> Result<usize, AvroError> {
         let index = self.long()?;
-        usize::try_from(index).ok().filter(|index| *index < count).ok_or_else(|| {
-            AvroError::new(format_args!("there is no {of} {index}: the schema has {count}, from 0"))
-        })
+        usize::try_from(index)
+            .ok()
+            .filter(|index| *index < count)
+            .ok_or_else(|| AvroError::new(format_args!("there is no {of} {index}: the schema has {count}, from 0")))
     }
 
     /// The head of a block of an array or a map: how many items follow, 0 at the end, and how many bytes they take
@@ -147,9 +148,8 @@ impl<'de> Cursor<'de> {
     pub(super) fn block(&mut self) -> Result<(usize, Option<usize>), AvroError> {
         let count = self.long()?;
         let bytes = if count < 0 { Some(self.long()?) } else { None };
-        let bytes = bytes.map(|bytes| {
-            usize::try_from(bytes).map_err(|_| AvroError::new(format_args!("a block of {bytes} bytes")))
-        });
+        let bytes = bytes
+            .map(|bytes| usize::try_from(bytes).map_err(|_| AvroError::new(format_args!("a block of {bytes} bytes"))));
         let items = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         self.items_left = self.items_left.checked_sub(items).ok_or_else(|| {
             AvroError::new(format_args!("an array or map of {items} items is more than the message can hold"))
@@ -167,9 +167,7 @@ impl<'de> Cursor<'de> {
             }
             Kind::Float | Kind::Promoted(Primitive::Float, _) => self.take(4).map(drop),
             Kind::Double => self.take(8).map(drop),
-            Kind::Bytes | Kind::Text | Kind::Promoted(Primitive::Bytes | Primitive::Text, _) => {
-                self.bytes().map(drop)
-            }
+            Kind::Bytes | Kind::Text | Kind::Promoted(Primitive::Bytes | Primitive::Text, _) => self.bytes().map(drop),
             Kind::Fixed(size) => self.take(*size).map(drop),
             Kind::Array(items) => self.skip_blocks(schema, *items, deeper(depth)?, false),
             Kind::Map(values) => self.skip_blocks(schema, *values, deeper(depth)?, true),

@@ -245,7 +245,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         let mut value = self.branch()?;
         match value.kind() {
             // `Vec<u8>` asks for a sequence.
-            Kind::Bytes | Kind::Fixed(_) => {
+            Kind::Bytes | Kind::Fixed(_) | Kind::Promoted(_, Promotion::Bytes) => {
                 let bytes = value.raw()?.unwrap_or_default();
                 visitor.visit_seq(SeqDeserializer::<_, AvroError>::new(bytes.iter().copied()))
             }

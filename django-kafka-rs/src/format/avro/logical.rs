@@ -78,9 +78,11 @@ pub(super) fn number_of(logical: Logical, text: &str) -> Option<Result<i64, Stri
         Logical::Date => {
             text.parse::<NaiveDate>().ok().map(|date| i64::from(date.to_epoch_days())).ok_or("a date (2024-02-29)")
         }
-        Logical::Time(unit) => text.parse().ok().and_then(|time| since_midnight(time, unit)).ok_or(
-            "a time of day (10:34:56.789) without more digits than the schema's unit has",
-        ),
+        Logical::Time(unit) => text
+            .parse()
+            .ok()
+            .and_then(|time| since_midnight(time, unit))
+            .ok_or("a time of day (10:34:56.789) without more digits than the schema's unit has"),
         Logical::Timestamp(unit, zone) => {
             let instant = match zone {
                 Zone::Utc => DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc()),

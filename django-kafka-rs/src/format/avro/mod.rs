@@ -79,7 +79,8 @@ impl<T: Serialize + ?Sized, S: DeclaredSchema> Encode<T> for Avro<S> {
     }
 
     fn encode_later(value: &T) -> Result<Encoded, EncodeError> {
-        let plain = Plain::of(value).map_err(|e| EncodeError::caused_by(format!("cannot be written as Avro: {e}"), e))?;
+        let plain =
+            Plain::of(value).map_err(|e| EncodeError::caused_by(format!("cannot be written as Avro: {e}"), e))?;
         Ok(Encoded::avro(plain, S::TEXT))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::schema::{DefaultField, Enumeration, Field, Kind, Node, NodeId, Primitive, Promotion, Record, Schema, Symbol};
+use super::schema::{
+    DefaultField, Enumeration, Field, Kind, Node, NodeId, Primitive, Promotion, Record, Schema, Symbol,
+};
 use crate::format::FieldSchema;
 
 impl Schema {
@@ -11,7 +13,8 @@ impl Schema {
     /// # Errors
     /// The reader has a field that the writer does not have and that has no default, or another type altogether.
     pub(crate) fn resolve(writer: &Self, reader: &Self) -> Result<Self, String> {
-        let mut resolver = Resolver { writer, reader, nodes: Vec::new(), pairs: HashMap::new(), copied: HashMap::new() };
+        let mut resolver =
+            Resolver { writer, reader, nodes: Vec::new(), pairs: HashMap::new(), copied: HashMap::new() };
         let root = resolver.pair(writer.root(), reader.root())?;
         Ok(Self::new(resolver.nodes, root))
     }
@@ -163,9 +166,10 @@ impl Resolver<'_> {
                 Kind::Union(branches.collect::<Result<_, _>>()?)
             }
             Kind::Record(record) => {
-                let fields = record.fields.iter().map(|field| {
-                    Ok(Field { node: self.copy(of_writer, field.node)?, ..field.clone() })
-                });
+                let fields = record
+                    .fields
+                    .iter()
+                    .map(|field| Ok(Field { node: self.copy(of_writer, field.node)?, ..field.clone() }));
                 let fields = fields.collect::<Result<_, String>>()?;
                 Kind::Record(Box::new(Record { fields, defaults: Vec::new() }))
             }

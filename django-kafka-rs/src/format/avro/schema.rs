@@ -110,7 +110,9 @@ pub(super) struct DefaultField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Logical {
     /// Unscaled bytes, and the digits behind the point.
-    Decimal { scale: i32 },
+    Decimal {
+        scale: i32,
+    },
     /// Days since 1970.
     Date,
     /// Since midnight.
@@ -146,7 +148,6 @@ impl Schema {
     pub(super) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
     }
-
 }
 
 impl Node {

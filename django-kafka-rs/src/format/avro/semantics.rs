@@ -35,7 +35,9 @@ fn by_connect_name(name: &str, kind: &Kind, scale: Option<i32>) -> Option<Logica
     let local = |unit| Some(Logical::Timestamp(unit, Zone::Local));
     match (kind, name) {
         (Kind::Int, "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date") => Some(Logical::Date),
-        (Kind::Int, "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time") => Some(Logical::Time(Unit::Millis)),
+        (Kind::Int, "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time") => {
+            Some(Logical::Time(Unit::Millis))
+        }
         (Kind::Long, "io.debezium.time.MicroTime") => Some(Logical::Time(Unit::Micros)),
         (Kind::Long, "io.debezium.time.NanoTime") => Some(Logical::Time(Unit::Nanos)),
         (Kind::Long, "io.debezium.time.Timestamp") => local(Unit::Millis),

@@ -57,13 +57,7 @@ async fn answer(request: Request<Incoming>, store: Arc<Mutex<Store>>) -> Result<
     })
 }
 
-fn route(
-    store: &mut Store,
-    method: &Method,
-    path: &[&str],
-    body: &Value,
-    permanent: bool,
-) -> Result<Value, Refusal> {
+fn route(store: &mut Store, method: &Method, path: &[&str], body: &Value, permanent: bool) -> Result<Value, Refusal> {
     match (method, path) {
         (&Method::GET, []) => Ok(Value::Object(serde_json::Map::new())),
         (&Method::GET, ["subjects"]) => Ok(store.subjects()),

@@ -251,7 +251,8 @@ impl Store {
             return Err(Refusal::new(42201, "Invalid schema: only Avro is kept here"));
         };
         let references = body.get("references").cloned().unwrap_or_else(|| json!([]));
-        let schema = self.parse(text, &references).map_err(|why| Refusal::new(42201, format!("Invalid schema: {why}")))?;
+        let schema =
+            self.parse(text, &references).map_err(|why| Refusal::new(42201, format!("Invalid schema: {why}")))?;
         let json = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
         Ok((text.to_owned(), json, schema))
     }

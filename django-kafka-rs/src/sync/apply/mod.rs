@@ -166,7 +166,14 @@ impl ModelSync {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default(), schemas: Box::new(NoSchemas) })
+        Ok(Self {
+            topic,
+            targets,
+            target_of_model,
+            tables: OnceLock::new(),
+            memory: Memory::default(),
+            schemas: Box::new(NoSchemas),
+        })
     }
 
     /// The same with somebody who knows the schemas of Avro messages.

@@ -24,7 +24,8 @@ use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
 use crate::sync::decode::{Decoded, Message, ReadPlan};
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName, Targets, to_json,
+    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName,
+    Targets, to_json,
 };
 use crate::topic::{Json, Location};
 
@@ -131,9 +132,8 @@ fn cell(value: &Value) -> Cell {
 
 /// Reads `{"column": value}`; the lookup's columns come from the key.
 fn decode(plan: &ReadPlan, message: &Message<'_>) -> Result<Decoded, ConsumeError> {
-    let read = |bytes: Option<&[u8]>| -> Value {
-        bytes.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
-    };
+    let read =
+        |bytes: Option<&[u8]>| -> Value { bytes.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap()) };
     let (key, value) = (read(message.raw().key.as_deref()), read(message.raw().value.as_deref()));
     if value.get("poison").is_some() {
         return Err(DecodeError::new("poison").into());

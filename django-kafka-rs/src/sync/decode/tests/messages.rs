@@ -367,7 +367,7 @@ fn plans_refuse_what_cannot_be() {
 fn rerouted_keys() {
     const MAP: &[(&str, &ModelDescriptor)] = &[("public.orders", &ORDER)];
     let mapped = topic(Dialect::Debezium, Targets::Reroute(MAP));
-    let identify = |topic: &ModelTopic, key: &str| match select(topic, Some(key.as_bytes())) {
+    let identify = |topic: &ModelTopic, key: &str| match select(topic, Some(super::super::Body::Json(key.as_bytes()))) {
         Ok((index, model)) => format!("{index} {}", model.type_name),
         Err(error) => format!("error: {error}"),
     };
