@@ -23,6 +23,7 @@ use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
 use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::guard::Superseded;
 use crate::sync::model::{
     ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
 };
@@ -300,6 +301,8 @@ fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied => "applied".to_owned(),
         Outcome::Reduced => "reduced".to_owned(),
+        Outcome::Superseded(Superseded::By(newer)) => format!("superseded by {newer}"),
+        Outcome::Superseded(Superseded::Repeat) => "repeated".to_owned(),
         Outcome::Ignored => "ignored".to_owned(),
         Outcome::Failed(error) => format!("failed: {error}"),
     }
