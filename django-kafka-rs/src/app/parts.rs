@@ -35,6 +35,7 @@ use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
+use crate::sync::guard::Guard;
 use crate::topic::names::{self, own_topics_pattern};
 use crate::topic::{CustomTopic, HandlerSource};
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
@@ -145,7 +146,7 @@ impl Parts {
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(consumers, database.as_ref())?;
+        let tables = self.topic_tables(consumers, database.as_ref(), &clock)?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();
@@ -189,6 +190,7 @@ impl Parts {
         &mut self,
         consumers: &[ResolvedConsumer],
         database: Option<&Database>,
+        clock: &Clock,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
         let mut made = Vec::new();
@@ -196,7 +198,9 @@ impl Parts {
             let mut topics = Vec::new();
             for topic in &consumer.topics {
                 let declared = topic.entry.declaration;
-                match self.handler(topic.entry.handler, (topic.entry.type_id)(), database, &mut tables) {
+                let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
+                let guard = Guard::new(consumer.group.as_str().into(), horizon, clock.clone());
+                match self.handler(topic.entry.handler, (topic.entry.type_id)(), guard, database, &mut tables) {
                     Ok(Some(handler)) => topics.push(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
@@ -224,6 +228,7 @@ impl Parts {
         &mut self,
         source: fn() -> HandlerSource,
         type_id: TypeId,
+        guard: Guard,
         database: Option<&Database>,
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
@@ -240,7 +245,8 @@ impl Parts {
                 }
             }
             HandlerSource::Models(model_topic) => {
-                let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let mut sync = sync.guarded(guard);
                 let Some(database) = database else {
                     return Err("its messages become rows, but no database is named: set `database_url` in the \
                                 settings, or DJANGO_KAFKA__DATABASE_URL"

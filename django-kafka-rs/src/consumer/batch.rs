@@ -211,6 +211,10 @@ impl Caller for LaneCaller<'_> {
         }
     }
 
+    fn comes_back(&self, index: usize) -> bool {
+        matches!(self.decision_of(index), Some(Decision::Hop { .. }))
+    }
+
     fn before_commit(&mut self, _conn: &mut DbConn, _covered: &Covered<'_>) -> Result<(), Refused> {
         if self.cx.may_commit() { Ok(()) } else { Err(Refused::NotOurs("the partition is no longer ours".to_owned())) }
     }

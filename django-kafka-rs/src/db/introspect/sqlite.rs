@@ -250,7 +250,7 @@ mod tests {
     fn defaults_stand_for_themselves() {
         let sql = r#"CREATE TABLE t (id INTEGER PRIMARY KEY, a, b DEFAULT 5, c DEFAULT -1.5, d DEFAULT 'it''s', e DEFAULT word,
             f DEFAULT "w""o'rd", g DEFAULT (1 + 2), h DEFAULT current_date, i DEFAULT NULL, j DEFAULT TRUE,
-            k DEFAULT (upper('x') || "y"), l DEFAULT x'00ff', "m n" DEFAULT ''); INSERT INTO t (id) VALUES (1);"#;
+            k DEFAULT (upper('x') || 'y'), l DEFAULT x'00ff', "m n" DEFAULT ''); INSERT INTO t (id) VALUES (1);"#;
         let mut conn = database(sql);
         let t = table(&mut conn, "main", "t").unwrap().unwrap();
         for column in t.columns.iter().filter(|column| column.default.is_some()) {

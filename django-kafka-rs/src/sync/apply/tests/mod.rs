@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sqlite")]
 mod cases;
+mod guard;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod property;
@@ -136,7 +137,7 @@ fn decode(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, Consume
         bytes.as_deref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
     };
     let (key, value) = (read(&message.key), read(&message.value));
-    if value.get("poison").is_some() {
+    if value.get("poison").is_some() || message.raw.headers.get("fail").is_some() {
         return Err(DecodeError::new("poison").into());
     }
     assert!(value.get("panic").is_none(), "told to panic");
