@@ -223,7 +223,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.topic_variables.insert("prefix".into(), "shop".into());
         let registry =
-            Registry { topics: vec![], consumers: vec![ConsumerDeclaration::new("Crm", group, topics, at(9))] };
+            Registry { consumers: vec![ConsumerDeclaration::new("Crm", group, topics, at(9))], ..Registry::default() };
         let text = match resolve(&registry, &settings) {
             Ok(consumers) => consumers
                 .iter()
