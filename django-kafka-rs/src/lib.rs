@@ -85,6 +85,7 @@ pub mod error;
 pub mod format;
 #[cfg(feature = "client")]
 mod kafka;
+pub mod key_offset_tracker;
 #[cfg(feature = "client")]
 mod nearest;
 #[cfg(feature = "client")]
@@ -120,6 +121,7 @@ pub mod prelude {
         TransformError,
     };
     pub use crate::format::debezium::dbz;
+    pub use crate::key_offset_tracker::KeyOffsetTracker;
     pub use crate::record::{Headers, Record};
     pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
