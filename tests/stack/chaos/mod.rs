@@ -8,6 +8,7 @@
 mod dice;
 mod fault;
 mod load;
+mod recreated;
 mod report;
 mod verify;
 mod world;
