@@ -13,6 +13,7 @@ use super::lane::{Batch, Stop};
 use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::db::DbConn;
 use crate::dead_letter;
 use crate::error::{ConsumeError, ConsumeResult, ProduceError};
 use crate::producer::{Outgoing, Producer};
@@ -20,7 +21,7 @@ use crate::record::RawRecord;
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
-use crate::sync::{Outcome, Stop as SyncStop, Verdict};
+use crate::sync::{Caller, Covered, Outcome, Refused, Stop as SyncStop, Verdict};
 use crate::topic::names::DerivedNames;
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
@@ -152,25 +153,18 @@ async fn run_models(
     let work = move || {
         let Handler::Models(sync) = &topic.handler else { return Handled::default() };
         let judge = Judge::new(&topic, failures);
-        let mut decisions = Vec::new();
-        let mut decide = |index: usize, error: &ConsumeError| {
-            let decision = judge.decide(index, &records[index], error);
-            decisions.push((index, decision));
-            if matches!(decision, Decision::Hold(_)) { Verdict::Hold } else { Verdict::Settle }
-        };
-        let still_ours = || if cx.may_commit() { Ok(()) } else { Err("the partition is no longer ours".to_owned()) };
-        let report = sync.apply_while(&database, &records, &mut decide, &still_ours);
-        let decision_of = |index| decisions.iter().rev().find(|(i, _)| *i == index).map(|(_, decision)| *decision);
+        let mut caller = LaneCaller { judge, records: &records, cx: &cx, decisions: Vec::new() };
+        let report = sync.apply(&database, &records, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
             if let Outcome::Failed(error) = outcome {
-                let decision = decision_of(index).unwrap_or(Decision::DeadLetter);
-                let attempts = judge.attempts(index, &records[index]);
+                let decision = caller.decision_of(index).unwrap_or(Decision::DeadLetter);
+                let attempts = caller.judge.attempts(index, &records[index]);
                 handled.settled.push(Settled { index, error, attempts, decision });
             }
         }
         handled.stop = report.stop.map(|stop| match stop {
-            SyncStop::Held(_) => match decision_of(handled.count) {
+            SyncStop::Held(_) => match caller.decision_of(handled.count) {
                 Some(Decision::Hold(delay)) => Stop::Retry(delay),
                 _ => Stop::Outage,
             },
@@ -188,6 +182,37 @@ async fn run_models(
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             Handled { stop: Some(Stop::Outage), ..Handled::default() }
         }
+    }
+}
+
+/// A lane's part in a model topic's transactions.
+struct LaneCaller<'a> {
+    judge: Judge<'a>,
+    records: &'a [Arc<RawRecord>],
+    cx: &'a Context,
+    /// In the order in which they were asked for; the last one of a message counts.
+    decisions: Vec<(usize, Decision)>,
+}
+
+impl LaneCaller<'_> {
+    fn decision_of(&self, index: usize) -> Option<Decision> {
+        self.decisions.iter().rev().find(|(i, _)| *i == index).map(|(_, decision)| *decision)
+    }
+}
+
+impl Caller for LaneCaller<'_> {
+    fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict {
+        let decision = self.judge.decide(index, &self.records[index], error);
+        self.decisions.push((index, decision));
+        match decision {
+            Decision::Hold(_) => Verdict::Hold,
+            Decision::Hop { .. } | Decision::DeadLetter => Verdict::Leave,
+            Decision::Skip => Verdict::Settle,
+        }
+    }
+
+    fn before_commit(&mut self, _conn: &mut DbConn, _covered: &Covered<'_>) -> Result<(), Refused> {
+        if self.cx.may_commit() { Ok(()) } else { Err(Refused::NotOurs("the partition is no longer ours".to_owned())) }
     }
 }
 

@@ -32,4 +32,4 @@ pub use self::model::{
 };
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
-pub(crate) use self::apply::{ModelSync, Outcome, Stop, Verdict};
+pub(crate) use self::apply::{Caller, Covered, ModelSync, Outcome, Refused, Stop, Verdict};

@@ -61,6 +61,11 @@ pub(super) fn outage(error: &Error) -> Option<Outage> {
     failure.outage(error).map(|reason| Outage { reason, at_once })
 }
 
+/// The failure of a statement of ours: it belongs to no message, so nothing can be done but to wait for the database.
+pub(super) fn of_ours(error: &Error) -> Outage {
+    outage(error).unwrap_or_else(|| format!("a statement of the runtime's own failed: {error}").into())
+}
+
 /// Judges a failed statement.
 pub(super) fn of_write(error: WriteError, table: &Table, item: &Item) -> Judged {
     let nature = match &error {

@@ -18,7 +18,7 @@ use super::context::Applied;
 use super::decode::ReadPlan;
 use super::model::{After, ModelDescriptor, ModelTopic, Targets};
 use super::table::{self, Table};
-use crate::db::{Database, DatabaseError, failure};
+use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
 
@@ -26,8 +26,10 @@ use crate::record::RawRecord;
 /// counts only where the message's outcome is in the [`Report`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The caller takes care of it (a dead letter, or nothing): go on with the next.
+    /// It is done with: go on with the next.
     Settle,
+    /// It leaves for a retry topic or the dead letter topic, and may come back from there: go on with the next.
+    Leave,
     /// It waits: what is before it is committed, itself and what is behind it is not touched.
     Hold,
 }
@@ -63,11 +65,50 @@ pub(crate) struct Report {
     pub stop: Option<Stop>,
 }
 
-/// A failed message's verdict: by its index in the batch and its error.
-pub(crate) type Decide<'a> = &'a mut dyn FnMut(usize, &ConsumeError) -> Verdict;
+/// Who has a batch applied: says what becomes of failures, and adds what is to commit with the rows.
+pub(crate) trait Caller {
+    /// What becomes of the message of this index.
+    fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict;
 
-/// Asked before each commit: `Err` with the reason where the partition may have another owner by now.
-pub(crate) type MayCommit<'a> = &'a dyn Fn() -> Result<(), String>;
+    /// Whether each message is to be in a transaction, also those that write nothing: the caller has something to
+    /// commit with each.
+    fn commits_all(&self) -> bool {
+        false
+    }
+
+    /// The last thing in each of the batch's transactions: mostly one, several in order where one was lost.
+    ///
+    /// # Errors
+    /// The transaction is not to be committed. No message is at fault.
+    fn before_commit(&mut self, conn: &mut DbConn, covered: &Covered<'_>) -> Result<(), Refused>;
+
+    /// The transaction of the last `before_commit` is committed.
+    fn committed(&mut self, _upto: usize) {}
+}
+
+/// What a transaction covers: the messages behind those of the transaction before it.
+#[derive(Debug)]
+pub(crate) struct Covered<'a> {
+    /// The index behind the last message that it covers.
+    pub upto: usize,
+    /// The messages among them that failed, and were not held back: ascending.
+    pub failed: Vec<(usize, &'a ConsumeError)>,
+}
+
+/// Why a transaction is not to be committed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The partition may have another owner by now, and why.
+    NotOurs(String),
+    /// The caller's own statements failed.
+    Database(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Refused {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error)
+    }
+}
 
 /// A model topic, ready to run.
 pub(crate) struct ModelSync {
@@ -136,21 +177,9 @@ impl ModelSync {
     }
 
     /// Applies a batch of one partition's messages, in order.
-    #[cfg(test)]
-    pub(crate) fn apply(&self, database: &Database, records: &[Arc<RawRecord>], decide: Decide<'_>) -> Report {
-        self.apply_while(database, records, decide, &|| Ok(()))
-    }
-
-    /// As [`apply`](Self::apply), and commits only while `may_commit` says so; what it says else is an outage's reason.
-    pub(crate) fn apply_while(
-        &self,
-        database: &Database,
-        records: &[Arc<RawRecord>],
-        decide: Decide<'_>,
-        may_commit: MayCommit<'_>,
-    ) -> Report {
+    pub(crate) fn apply(&self, database: &Database, records: &[Arc<RawRecord>], caller: &mut dyn Caller) -> Report {
         match self.tables(database) {
-            Ok(tables) => Run::new(self, tables, database, records, decide, may_commit).finish(),
+            Ok(tables) => Run::new(self, tables, database, records, caller).finish(),
             Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)) },
         }
     }

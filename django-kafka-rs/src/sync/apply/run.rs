@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::item::{Item, RowKey, caught};
 use super::judge::{self, Judged, Nature, Outage, Refusal};
-use super::{Decide, MayCommit, ModelSync, Outcome, Report, Stop, Verdict};
+use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
 use crate::record::RawRecord;
@@ -28,12 +28,13 @@ pub(super) struct Run<'a> {
     tables: &'a [Table],
     database: &'a Database,
     records: &'a [Arc<RawRecord>],
-    decide: Decide<'a>,
-    may_commit: MayCommit<'a>,
+    caller: &'a mut dyn Caller,
     /// The messages that ask for something, up to the first that is held back.
     items: Vec<Item>,
     traits: Vec<Traits>,
     outcomes: Vec<Option<Outcome>>,
+    /// The index behind the last message that a committed transaction covers.
+    covered: usize,
     /// The first message that has no outcome, and why.
     end: usize,
     stop: Option<Stop>,
@@ -69,19 +70,18 @@ impl<'a> Run<'a> {
         tables: &'a [Table],
         database: &'a Database,
         records: &'a [Arc<RawRecord>],
-        decide: Decide<'a>,
-        may_commit: MayCommit<'a>,
+        caller: &'a mut dyn Caller,
     ) -> Self {
         let mut run = Self {
             sync,
             tables,
             database,
             records,
-            decide,
-            may_commit,
+            caller,
             items: Vec::with_capacity(records.len()),
             traits: Vec::new(),
             outcomes: Vec::with_capacity(records.len()),
+            covered: 0,
             end: records.len(),
             stop: None,
             refused: 0,
@@ -93,8 +93,8 @@ impl<'a> Run<'a> {
                     None
                 }
                 Ok(None) => Some(Outcome::Ignored),
-                Err(error) => match (run.decide)(index, &error) {
-                    Verdict::Settle => Some(Outcome::Failed(error)),
+                Err(error) => match run.caller.decide(index, &error) {
+                    Verdict::Settle | Verdict::Leave => Some(Outcome::Failed(error)),
                     Verdict::Hold => {
                         run.stop_at(index, Stop::Held(error));
                         break;
@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
     pub(super) fn finish(mut self) -> Report {
         let all = 0..self.items.len();
         self.transact(all);
+        self.cover_the_rest();
         if !self.items.is_empty() && !matches!(self.stop, Some(Stop::Outage(_))) {
             self.sync.memory.learn(self.items.len(), self.refused);
         }
@@ -118,6 +119,27 @@ impl<'a> Run<'a> {
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().map_while(|outcome| outcome).collect();
         debug_assert_eq!(outcomes.len(), self.end, "every message before the end has an outcome");
         Report { outcomes, stop: self.stop }
+    }
+
+    /// Messages behind the last transaction, which write nothing, get one where the caller commits something with
+    /// each; without it they have no outcome.
+    fn cover_the_rest(&mut self) {
+        if self.covered >= self.end || !self.caller.commits_all() {
+            return;
+        }
+        let covered = self.database.begin().map_err(|error| error.to_string().into()).and_then(|mut conn| {
+            self.ask_caller(&mut conn, self.end, &[])?;
+            transaction::commit(&mut conn).map_err(|error| judge::of_ours(&error))
+        });
+        match covered {
+            Ok(()) => self.cover(self.end),
+            Err(outage) => self.stop_at(self.covered, Stop::Outage(outage.reason)),
+        }
+    }
+
+    fn cover(&mut self, upto: usize) {
+        self.covered = upto;
+        self.caller.committed(upto);
     }
 
     fn stop_at(&mut self, index: usize, stop: Stop) {
@@ -168,8 +190,8 @@ impl<'a> Run<'a> {
         }
         let index = self.items[at.start].index;
         self.refused += 1;
-        match (self.decide)(index, &error) {
-            Verdict::Settle => {
+        match self.caller.decide(index, &error) {
+            Verdict::Settle | Verdict::Leave => {
                 self.outcomes[index] = Some(Outcome::Failed(error));
                 true
             }
@@ -201,8 +223,9 @@ impl<'a> Run<'a> {
         let count = range.len().div_ceil(chunk);
         let end = parts(range.clone(), count).try_for_each(|part| self.settle(&mut conn, part, settled));
         match end {
-            Ok(()) | Err(End::Held(..)) => {
-                self.commit(&mut conn, range)?;
+            Ok(()) => self.commit(&mut conn, range.clone(), self.index_of(range.end), settled),
+            Err(End::Held(item, _)) => {
+                self.commit(&mut conn, range, self.items[item].index, settled)?;
                 end
             }
             Err(_) => {
@@ -213,11 +236,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn commit(&mut self, conn: &mut DbConn, range: Range<usize>) -> Result<(), End> {
-        if let Err(reason) = (self.may_commit)() {
-            let _ = transaction::rollback_to(conn, 0);
-            return Err(End::Outage(reason.into()));
-        }
+    /// The index of an item's message; behind the last item, the batch's end.
+    fn index_of(&self, item: usize) -> usize {
+        self.items.get(item).map_or(self.end, |item| item.index)
+    }
+
+    /// Commits the transaction of `range`, which covers all messages before `upto`.
+    fn commit(&mut self, conn: &mut DbConn, range: Range<usize>, upto: usize, settled: &Settled) -> Result<(), End> {
+        self.ask_caller(conn, upto, settled).map_err(End::Outage)?;
         transaction::commit(conn).map_err(|error| match judge::outage(&error) {
             Some(outage) => End::Outage(outage),
             None if range.len() == 1 => {
@@ -225,6 +251,30 @@ impl<'a> Run<'a> {
                 End::Lost(range, judge::of_commit(error, &self.tables[item.target], item))
             }
             None => End::Lost(range, judge::of_transaction(&error)),
+        })?;
+        self.cover(upto);
+        Ok(())
+    }
+
+    /// Lets the caller add what is its own. Where it refuses, the transaction is rolled back.
+    fn ask_caller(&mut self, conn: &mut DbConn, upto: usize, settled: &[(usize, Outcome)]) -> Result<(), Outage> {
+        let now = settled.iter().map(|(item, outcome)| (self.items[*item].index, outcome));
+        let before = (self.covered..upto).filter_map(|index| Some((index, self.outcomes[index].as_ref()?)));
+        let mut failed: Vec<(usize, &ConsumeError)> = now
+            .chain(before)
+            .filter_map(|(index, outcome)| match outcome {
+                Outcome::Failed(error) => Some((index, error)),
+                _ => None,
+            })
+            .collect();
+        failed.sort_unstable_by_key(|(index, _)| *index);
+        self.caller.before_commit(conn, &Covered { upto, failed }).map_err(|refused| {
+            // Where this fails too, the connection is given up with its transaction.
+            let _ = transaction::rollback_to(conn, 0);
+            match refused {
+                Refused::NotOurs(reason) => reason.into(),
+                Refused::Database(error) => judge::of_ours(&error),
+            }
         })
     }
 
@@ -264,8 +314,8 @@ impl<'a> Run<'a> {
                 None => return Ok(()),
             },
         };
-        match (self.decide)(self.items[item].index, &refusal.error) {
-            Verdict::Settle => {
+        match self.caller.decide(self.items[item].index, &refusal.error) {
+            Verdict::Settle | Verdict::Leave => {
                 settled.push((item, Outcome::Failed(refusal.error)));
                 Ok(())
             }

@@ -350,12 +350,63 @@ fn a_hook_that_meets_the_same_unknown_error_for_every_key_is_an_outage() {
 #[test]
 fn nothing_is_committed_for_a_partition_that_another_may_own() {
     let bench = Bench::new(&ITEMS, PLAIN);
-    let report =
-        bench.sync.apply_while(&bench.database, &records(&[(1, full(1))]), &mut |_, _| Verdict::Settle, &|| {
-            Err("not ours".to_owned())
-        });
-    assert_eq!(outage(report), "not ours");
+    let mut caller = Covering { refuses: true, ..Covering::default() };
+    assert_eq!(outage(bench.sync.apply(&bench.database, &records(&[(1, full(1))]), &mut caller)), "not ours");
     assert_eq!(bench.rows(ALL), [""; 0]);
+    assert_eq!(caller.committed, [0; 0]);
+}
+
+/// What a caller that commits something with each message is told.
+#[derive(Default)]
+struct Covering {
+    refuses: bool,
+    asked: Vec<String>,
+    committed: Vec<usize>,
+}
+
+impl Caller for Covering {
+    fn decide(&mut self, _index: usize, error: &ConsumeError) -> Verdict {
+        if error.to_string().contains("wait") { Verdict::Hold } else { Verdict::Leave }
+    }
+
+    fn commits_all(&self) -> bool {
+        true
+    }
+
+    fn before_commit(&mut self, _conn: &mut DbConn, covered: &Covered<'_>) -> Result<(), Refused> {
+        let failed: Vec<usize> = covered.failed.iter().map(|(index, _)| *index).collect();
+        self.asked.push(format!("upto {} failed {failed:?}", covered.upto));
+        if self.refuses { Err(Refused::NotOurs("not ours".to_owned())) } else { Ok(()) }
+    }
+
+    fn committed(&mut self, upto: usize) {
+        self.committed.push(upto);
+    }
+}
+
+/// What the caller was asked, for a batch of these messages.
+fn covered(bench: &Bench, batch: &[Arc<RawRecord>]) -> Vec<String> {
+    let mut caller = Covering::default();
+    let report = bench.sync.apply(&bench.database, batch, &mut caller);
+    assert_eq!(caller.committed.last().copied().unwrap_or(0), report.outcomes.len());
+    caller.asked
+}
+
+#[test]
+fn each_transaction_names_the_messages_it_covers_and_their_failures() {
+    let bench = Bench::new(&ITEMS, PLAIN);
+    let bad = json!({ "poison": true });
+    assert_eq!(covered(&bench, &records(&[(1, full(1)), (2, bad.clone()), (3, full(3))])), ["upto 3 failed [1]"]);
+    assert_eq!(covered(&bench, &records(&[(1, full(1)), (2, bad.clone())])), ["upto 2 failed [1]"]);
+    assert_eq!(covered(&bench, &records(&[(1, bad.clone()), (2, bad)])), ["upto 2 failed [0, 1]"]);
+    assert_eq!(covered(&bench, &[]), [""; 0]);
+
+    // Where transactions are lost, several in order; the last covers what the lost one alone leaves behind.
+    let bench = Bench::new(&FAMILY, DEFERRED);
+    let child = |offset, id, item: i64| family("children", offset, id, &json!({ "item": item, "name": "a" }));
+    let orphan_last = [family("items", 0, 1, &full(1)), child(1, 1, 1), child(2, 2, 9)];
+    let asked = covered(&bench, &orphan_last);
+    assert_eq!(asked.last().map(String::as_str), Some("upto 3 failed [2]"), "{asked:?}");
 }
 
 #[test]

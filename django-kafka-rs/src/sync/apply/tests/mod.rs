@@ -18,7 +18,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{Connection, QueryResult};
 use serde_json::{Value, json};
 
-use super::{ModelSync, Outcome, Report, Stop, Verdict};
+use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
@@ -272,7 +272,7 @@ impl Bench {
     }
 
     fn apply(&self, records: &[Arc<RawRecord>], verdict: Verdict) -> Report {
-        self.sync.apply(&self.database, records, &mut |_, _| verdict)
+        self.sync.apply(&self.database, records, &mut ByVerdict(|_, _: &ConsumeError| verdict))
     }
 
     /// The outcomes where every failure is settled, in short.
@@ -280,6 +280,19 @@ impl Bench {
         let report = self.apply(records, Verdict::Settle);
         assert!(report.stop.is_none(), "{:?}", report.stop);
         report.outcomes.iter().map(short).collect()
+    }
+}
+
+/// A caller that commits nothing of its own, and goes by a function of the message's index and error.
+struct ByVerdict<F>(F);
+
+impl<F: FnMut(usize, &ConsumeError) -> Verdict> Caller for ByVerdict<F> {
+    fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict {
+        (self.0)(index, error)
+    }
+
+    fn before_commit(&mut self, _conn: &mut DbConn, _covered: &Covered<'_>) -> Result<(), Refused> {
+        Ok(())
     }
 }
 

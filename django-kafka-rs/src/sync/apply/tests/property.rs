@@ -106,9 +106,13 @@ fn run(bench: &Bench, records: &[Arc<RawRecord>], sizes: &[usize], hold: bool) -
             break;
         }
         let batch = &rest[..(*size).min(rest.len())];
-        let report = bench.sync.apply(&bench.database, batch, &mut |index, _| {
-            if hold && !held.contains(&batch[index].offset) { Verdict::Hold } else { Verdict::Settle }
-        });
+        let mut caller =
+            ByVerdict(
+                |index: usize, _: &ConsumeError| {
+                    if hold && !held.contains(&batch[index].offset) { Verdict::Hold } else { Verdict::Settle }
+                },
+            );
+        let report = bench.sync.apply(&bench.database, batch, &mut caller);
         outcomes.extend(report.outcomes);
         match report.stop {
             None => {}
