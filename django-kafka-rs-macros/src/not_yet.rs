@@ -2,9 +2,7 @@
 //! The change that builds one deletes its line here.
 
 use crate::diag;
-use crate::symbol::{
-    self, DATABASE, GUARD, OFFSETS, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS, Vocabulary,
-};
+use crate::symbol::{self, DATABASE, OFFSETS, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS, Vocabulary};
 
 /// Options of an attribute, with what to do instead.
 static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
@@ -16,7 +14,6 @@ static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
         RELATIONS_WITH,
         "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`",
     ),
-    (&symbol::SYNC, GUARD, "leave it out; blocking retries keep the order of messages by themselves"),
     (
         &symbol::SYNC_FIELD,
         RELATION,

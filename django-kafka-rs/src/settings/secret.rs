@@ -7,14 +7,21 @@ const MASK: &str = "***";
 const SECRET_WORDS: &[&str] = &[
     "password",
     "passwd",
+    "passphrase",
+    "pwd",
     "secret",
     "token",
     "credential",
-    "user_info",
     "key.pem",
     "ssl_key",
     "api_key",
     "api.key",
+    "access.key",
+    "access_key",
+    "private.key",
+    "private_key",
+    "user.info",
+    "user_info",
     "jaas",
 ];
 
@@ -87,6 +94,9 @@ mod tests {
             "sasl.oauthbearer.client.secret",
             "DB_PASSWORD",
             "topic_variables.api_token",
+            "value.converter.basic.auth.user.info",
+            "aws.access.key.id",
+            "snowflake.private.key",
         ] {
             assert!(is_secret(key), "{key}");
         }

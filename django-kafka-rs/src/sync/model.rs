@@ -362,6 +362,8 @@ pub struct SyncOptions {
     pub envelope: Option<Envelope>,
     /// `reduce(off)` makes it `Some(false)`.
     pub reduce: Option<bool>,
+    /// `guard(off)` makes it `Some(false)`.
+    pub guard: Option<bool>,
 }
 
 impl SyncOptions {
@@ -375,6 +377,7 @@ impl SyncOptions {
         after: None,
         envelope: None,
         reduce: None,
+        guard: None,
     };
 }
 

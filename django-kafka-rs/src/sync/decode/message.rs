@@ -14,7 +14,7 @@ use crate::format::debezium::quoted;
 use crate::record::RawRecord;
 use crate::sync::context::SyncContext;
 use crate::sync::model::{ModelTopic, PartFormat};
-use crate::topic::SchemaSource;
+use crate::topic::{NoSchemas, SchemaSource};
 
 /// A message whose key and value can be read.
 #[doc(hidden)]
@@ -39,6 +39,14 @@ impl<'a> Message<'a> {
         let key = raw.key.as_deref().map(|bytes| Part::key(bytes, topic.key_format, schemas)).transpose()?;
         let value = raw.value.as_deref().map(|bytes| Part::value(bytes, topic.value_format, schemas)).transpose()?;
         Ok(Self { raw, key, value })
+    }
+
+    /// The same of formats that need no schemas.
+    ///
+    /// # Errors
+    /// As with schemas, or the topic's format needs them.
+    pub fn without_schemas(raw: &'a RawRecord, topic: &ModelTopic) -> Result<Self, ConsumeError> {
+        Self::new(raw, topic, &NoSchemas)
     }
 
     /// As it came.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sqlite")]
 mod cases;
+mod guard;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod property;
@@ -23,6 +24,7 @@ use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
 use crate::sync::decode::{Decoded, Message, ReadPlan};
+use crate::sync::guard::Superseded;
 use crate::sync::model::{
     ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName,
     Targets, to_json,
@@ -134,8 +136,9 @@ fn cell(value: &Value) -> Cell {
 fn decode(plan: &ReadPlan, message: &Message<'_>) -> Result<Decoded, ConsumeError> {
     let read =
         |bytes: Option<&[u8]>| -> Value { bytes.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap()) };
-    let (key, value) = (read(message.raw().key.as_deref()), read(message.raw().value.as_deref()));
-    if value.get("poison").is_some() {
+    let raw = message.raw();
+    let (key, value) = (read(raw.key.as_deref()), read(raw.value.as_deref()));
+    if value.get("poison").is_some() || raw.headers.get("fail").is_some() {
         return Err(DecodeError::new("poison").into());
     }
     assert!(value.get("panic").is_none(), "told to panic");
@@ -300,6 +303,8 @@ fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied => "applied".to_owned(),
         Outcome::Reduced => "reduced".to_owned(),
+        Outcome::Superseded(Superseded::By(newer)) => format!("superseded by {newer}"),
+        Outcome::Superseded(Superseded::Repeat) => "repeated".to_owned(),
         Outcome::Ignored => "ignored".to_owned(),
         Outcome::Failed(error) => format!("failed: {error}"),
     }
