@@ -62,14 +62,18 @@ pub(crate) enum Part {
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Key => "key",
-            Self::Value => "value",
-        })
+        f.write_str(self.word())
     }
 }
 
 impl Part {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        }
+    }
+
     /// The subject by `TopicNameStrategy`.
     pub(crate) fn subject(self, topic: &str) -> String {
         match self {

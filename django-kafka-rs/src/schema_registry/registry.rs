@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::client::{Client, Registered};
 use super::{Part, SchemaError};
 use crate::error::{ConsumeError, RegistryAway};
-use crate::format::avro::{Plain, Schema, join, split};
+use crate::format::avro::{Plain, Schema, join, split_part};
 use crate::record::RawRecord;
 use crate::settings::SchemaRegistrySettings;
 use crate::topic::{PartSchema, SchemaSource, Schemas, TopicDeclaration, Wire};
@@ -136,16 +136,21 @@ impl SchemaRegistry {
         message: &RawRecord,
     ) -> Result<Schemas, ConsumeError> {
         Ok(Schemas {
-            key: self.of_part(topic.key_wire, message.key.as_deref()).await?,
-            value: self.of_part(topic.value_wire, message.value.as_deref()).await?,
+            key: self.of_part(topic.key_wire, Part::Key, message).await?,
+            value: self.of_part(topic.value_wire, Part::Value, message).await?,
         })
     }
 
-    async fn of_part(&self, wire: Wire, bytes: Option<&[u8]>) -> Result<PartSchema, ConsumeError> {
+    async fn of_part(&self, wire: Wire, part: Part, message: &RawRecord) -> Result<PartSchema, ConsumeError> {
+        let bytes = match part {
+            Part::Key => message.key.as_deref(),
+            Part::Value => message.value.as_deref(),
+        };
         let (Wire::Avro(declared), Some(bytes)) = (wire, bytes) else { return Ok(PartSchema::default()) };
-        // Bytes that are framed otherwise are an error when they are read.
-        let Ok((id, _)) = split(bytes) else { return Ok(PartSchema::default()) };
-        let schema = self.reading(id, declared).await;
+        let schema = match split_part(part.word(), bytes, &message.headers) {
+            Ok((id, _)) => self.reading(id, declared).await,
+            Err(error) => Err(SchemaError::Wrong(error.to_string())),
+        };
         Ok(PartSchema(Some(match schema {
             Ok(schema) => Ok(schema),
             Err(SchemaError::Wrong(why)) => Err(why.into()),

@@ -61,7 +61,7 @@ pub(super) fn end(cursor: &Cursor<'_>) -> Result<(), AvroError> {
     match cursor.rest().len() {
         0 => Ok(()),
         n => Err(AvroError::new(format_args!(
-            "{n} bytes follow the value: the message was not written with the schema that it names"
+            "the message goes on after the value (bytes left: {n}): it was not written with the schema that it names"
         ))),
     }
 }

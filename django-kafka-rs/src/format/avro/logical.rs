@@ -33,7 +33,7 @@ fn date(days: i64) -> Result<NaiveDate, String> {
 
 fn time(count: i64, unit: Unit) -> Result<NaiveTime, String> {
     let (seconds, part) = (count.div_euclid(unit.per_second()), count.rem_euclid(unit.per_second()));
-    let nanos = part * (Unit::Nanos.per_second() / unit.per_second());
+    let nanos = part * unit.nanos();
     let seconds = u32::try_from(seconds).ok();
     let time = seconds.and_then(|seconds| NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos as u32));
     time.ok_or_else(|| format!("{count} ({unit:?} since midnight) are out of the range of a time of day"))
@@ -78,11 +78,9 @@ pub(super) fn number_of(logical: Logical, text: &str) -> Option<Result<i64, Stri
         Logical::Date => {
             text.parse::<NaiveDate>().ok().map(|date| i64::from(date.to_epoch_days())).ok_or("a date (2024-02-29)")
         }
-        Logical::Time(unit) => text
-            .parse()
-            .ok()
-            .and_then(|time| since_midnight(time, unit))
-            .ok_or("a time of day (10:34:56.789) without more digits than the schema's unit has"),
+        Logical::Time(unit) => {
+            text.parse().ok().map(|time| since_midnight(time, unit)).ok_or("a time of day (10:34:56.789)")
+        }
         Logical::Timestamp(unit, zone) => {
             let instant = match zone {
                 Zone::Utc => DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc()),
@@ -95,27 +93,24 @@ pub(super) fn number_of(logical: Logical, text: &str) -> Option<Result<i64, Stri
             });
             instant
                 .and_then(|instant| since_1970(instant, unit))
-                .ok_or("a timestamp (2024-02-29T10:34:56.789Z) without more digits than the schema's unit has")
+                .ok_or("a timestamp (2024-02-29T10:34:56.789Z) in the range of the schema's unit")
         }
         Logical::Decimal { .. } | Logical::Uuid => return None,
     };
     Some(parsed.map_err(|expected| format!("expected {expected}, found the text {text:?}")))
 }
 
-/// `None`: it has finer parts than the unit, or is out of its range.
+/// What is finer than the unit is cut off, as every writer of Avro does: a clock gives nanoseconds. `None`: it is out
+/// of range.
 fn since_1970(instant: DateTime<Utc>, unit: Unit) -> Option<i64> {
-    let step = Unit::Nanos.per_second() / unit.per_second();
-    let nanos = i64::from(instant.timestamp_subsec_nanos());
-    if nanos % step != 0 {
-        return None;
-    }
-    instant.timestamp().checked_mul(unit.per_second())?.checked_add(nanos / step)
+    let part = i64::from(instant.timestamp_subsec_nanos()) / unit.nanos();
+    // Through 128 bits: the earliest nanosecond is in range, the second before it is not.
+    let count = i128::from(instant.timestamp()) * i128::from(unit.per_second()) + i128::from(part);
+    i64::try_from(count).ok()
 }
 
-fn since_midnight(time: NaiveTime, unit: Unit) -> Option<i64> {
-    let step = Unit::Nanos.per_second() / unit.per_second();
-    let nanos = i64::from(time.num_seconds_from_midnight()) * Unit::Nanos.per_second() + i64::from(time.nanosecond());
-    (nanos % step == 0).then_some(nanos / step)
+fn since_midnight(time: NaiveTime, unit: Unit) -> i64 {
+    i64::from(time.num_seconds_from_midnight()) * unit.per_second() + i64::from(time.nanosecond()) / unit.nanos()
 }
 
 /// A UUID in 16 bytes as text.

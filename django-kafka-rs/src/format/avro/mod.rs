@@ -29,7 +29,9 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::cursor::AvroError;
 pub(crate) use self::de::Datum;
-pub(crate) use self::framing::{join, split};
+#[cfg(any(feature = "client", test))]
+pub(crate) use self::framing::join;
+pub(crate) use self::framing::{split, split_part};
 pub(crate) use self::plain::Plain;
 pub(crate) use self::row::{FieldOf, Shape};
 pub(crate) use self::schema::Schema;
@@ -66,8 +68,8 @@ impl<T: DeserializeOwned, S: DeclaredSchema> Decode<T> for Avro<S> {
     }
 
     fn decode_with(bytes: &[u8], schema: &PartSchema) -> Result<T, DecodeError> {
-        let (_, avro) = split(bytes)?;
         let schema = schema.get()?;
+        let (_, avro) = split(bytes)?;
         Datum::new(schema, avro).read().map_err(|error| DecodeError::caused_by(error.to_string(), error))
     }
 }

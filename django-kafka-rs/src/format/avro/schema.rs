@@ -222,6 +222,10 @@ impl Kind {
 }
 
 impl Unit {
+    pub(super) const fn nanos(self) -> i64 {
+        Self::Nanos.per_second() / self.per_second()
+    }
+
     pub(super) const fn per_second(self) -> i64 {
         match self {
             Self::Millis => 1_000,

@@ -11,7 +11,7 @@ use crate::error::{ConsumeError, DecodeError};
 #[cfg(feature = "avro")]
 use crate::format::avro::{self, Datum, Schema};
 use crate::format::debezium::quoted;
-use crate::record::RawRecord;
+use crate::record::{Headers, RawRecord};
 use crate::sync::context::SyncContext;
 use crate::sync::model::{ModelTopic, PartFormat};
 use crate::topic::{NoSchemas, SchemaSource};
@@ -36,8 +36,9 @@ impl<'a> Message<'a> {
         topic: &ModelTopic,
         schemas: &dyn SchemaSource,
     ) -> Result<Self, ConsumeError> {
-        let key = raw.key.as_deref().map(|bytes| Part::key(bytes, topic.key_format, schemas)).transpose()?;
-        let value = raw.value.as_deref().map(|bytes| Part::value(bytes, topic.value_format, schemas)).transpose()?;
+        let key = raw.key.as_deref().map(|bytes| Part::key(bytes, raw, topic.key_format, schemas)).transpose()?;
+        let value =
+            raw.value.as_deref().map(|bytes| Part::value(bytes, raw, topic.value_format, schemas)).transpose()?;
         Ok(Self { raw, key, value })
     }
 
@@ -69,20 +70,30 @@ enum Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn key(bytes: &'a [u8], format: PartFormat, schemas: &dyn SchemaSource) -> Result<Self, ConsumeError> {
+    fn key(
+        bytes: &'a [u8],
+        raw: &RawRecord,
+        format: PartFormat,
+        schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
         match format {
             PartFormat::Json(to_json) => json::key_json(bytes, to_json).map(Self::Json).map_err(Into::into),
-            PartFormat::Avro(declared) => Self::avro("key", bytes, declared, schemas),
+            PartFormat::Avro(declared) => Self::avro("key", bytes, &raw.headers, declared, schemas),
         }
     }
 
-    fn value(bytes: &'a [u8], format: PartFormat, schemas: &dyn SchemaSource) -> Result<Self, ConsumeError> {
+    fn value(
+        bytes: &'a [u8],
+        raw: &RawRecord,
+        format: PartFormat,
+        schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
         match format {
             PartFormat::Json(to_json) => {
                 let json = to_json(bytes).map_err(|e| DecodeError::caused_by(format!("value: {e}"), e))?;
                 Ok(Self::Json(json))
             }
-            PartFormat::Avro(declared) => Self::avro("value", bytes, declared, schemas),
+            PartFormat::Avro(declared) => Self::avro("value", bytes, &raw.headers, declared, schemas),
         }
     }
 
@@ -90,10 +101,12 @@ impl<'a> Part<'a> {
     fn avro(
         part: &str,
         bytes: &'a [u8],
+        headers: &Headers,
         declared: Option<&'static str>,
         schemas: &dyn SchemaSource,
     ) -> Result<Self, ConsumeError> {
-        let (id, bytes) = avro::split(bytes).map_err(|e| DecodeError::caused_by(format!("{part}: {e}"), e))?;
+        let (id, bytes) =
+            avro::split_part(part, bytes, headers).map_err(|e| DecodeError::caused_by(format!("{part}: {e}"), e))?;
         Ok(Self::Avro(schemas.reading(id, declared)?, bytes))
     }
 
@@ -101,6 +114,7 @@ impl<'a> Part<'a> {
     fn avro(
         _part: &str,
         _bytes: &'a [u8],
+        _headers: &Headers,
         _declared: Option<&'static str>,
         _schemas: &dyn SchemaSource,
     ) -> Result<Self, ConsumeError> {

@@ -73,7 +73,7 @@ fn framing_says_what_it_found() {
     expect_test::expect![[r#"
         expected Avro as a schema registry's clients write it (a zero byte and the schema's id in four), but it is empty
         expected Avro as a schema registry's clients write it (a zero byte and the schema's id in four), but it ends after 2 of 5 bytes
-        its first byte is 1: the schema is named by a GUID in the message's headers, Confluent's newer framing, which is not read; let the producer write ids into the value: Confluent's serializers take `value.schema.id.serializer` = `…PrefixSchemaIdSerializer`
+        its first byte says that the schema is named by a GUID, which is Confluent's newer framing and is not read here; let the producer write the schema's id before the bytes: in Confluent's clients `key.schema.id.serializer` and `value.schema.id.serializer` are `io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer`
         expected Avro as a schema registry's clients write it (a zero byte and the schema's id in four), but it looks like JSON, which `format = json` reads
         expected Avro as a schema registry's clients write it (a zero byte and the schema's id in four), but its first byte is 97"#]].assert_eq(&said.join("\n"));
     assert_eq!(split(&join(0x0102_0304, b"x")).unwrap(), (0x0102_0304, &b"x"[..]));

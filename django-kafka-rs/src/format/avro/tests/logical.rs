@@ -105,20 +105,31 @@ fn what_a_unit_cannot_hold_is_refused() {
     let long = |logical: &str| record(&json!([{ "name": "v", "type": { "type": "long", "logicalType": logical } }]));
     let decimal = record(&json!([{ "name": "v", "type": { "type": "bytes", "logicalType": "decimal", "scale": 2 } }]));
     let said = [
-        write(&long("timestamp-millis"), &json!({ "v": "2024-02-29T10:34:56.7891Z" })).unwrap_err(),
         write(&long("timestamp-nanos"), &json!({ "v": "3024-02-29T10:34:56Z" })).unwrap_err(),
-        write(&long("time-micros"), &json!({ "v": "10:34:56.0000001" })).unwrap_err(),
+        write(&long("time-micros"), &json!({ "v": "noon" })).unwrap_err(),
         write(&decimal, &json!({ "v": "1.234" })).unwrap_err(),
         write(&decimal, &json!({ "v": "1e999999999" })).unwrap_err(),
         write(&decimal, &json!({ "v": "abc" })).unwrap_err(),
     ];
     expect![[r#"
-        field `v`: expected a timestamp (2024-02-29T10:34:56.789Z) without more digits than the schema's unit has, found the text "2024-02-29T10:34:56.7891Z"
-        field `v`: expected a timestamp (2024-02-29T10:34:56.789Z) without more digits than the schema's unit has, found the text "3024-02-29T10:34:56Z"
-        field `v`: expected a time of day (10:34:56.789) without more digits than the schema's unit has, found the text "10:34:56.0000001"
+        field `v`: expected a timestamp (2024-02-29T10:34:56.789Z) in the range of the schema's unit, found the text "3024-02-29T10:34:56Z"
+        field `v`: expected a time of day (10:34:56.789), found the text "noon"
         field `v`: 1.234 has more digits behind the point than the schema's scale, 2
         field `v`: a decimal's scale is out of range (-131072 to 131072)
         field `v`: expected a decimal, found the text "abc""#]].assert_eq(&said.join("\n"));
+}
+
+#[test]
+fn what_is_finer_than_the_unit_is_cut_off() {
+    let long = |logical: &str| record(&json!([{ "name": "v", "type": { "type": "long", "logicalType": logical } }]));
+    let number = |logical: &str, text: &str| -> Value {
+        let bytes = write(&long(logical), &json!({ "v": text })).unwrap();
+        read::<Value>(&long(logical), &bytes).unwrap()["v"].clone()
+    };
+    assert_eq!(number("timestamp-millis", "1970-01-01T00:00:00.001999Z"), json!(1));
+    assert_eq!(number("timestamp-millis", "1969-12-31T23:59:59.999999Z"), json!(-1));
+    assert_eq!(number("time-micros", "00:00:00.000001999"), json!(1));
+    assert_eq!(number("timestamp-nanos", "1677-09-21T00:12:43.145224192Z"), json!(i64::MIN));
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn what_cannot_be_read_says_where_and_why() {
         field `n`: invalid type: string "x", expected i32
         field `n`: invalid value: integer `34359738367`, expected i32
         field `n`: invalid type: unit value, expected i32
-        1 bytes follow the value: the message was not written with the schema that it names
+        the message goes on after the value (bytes left: 1): it was not written with the schema that it names
         field `n`: the message ends within a number
         field `n`: there is no branch 2: the schema has 2, from 0
         a string is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0
