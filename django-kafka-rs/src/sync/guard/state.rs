@@ -314,6 +314,9 @@ mod tests {
         ] {
             assert_eq!(after(newer).rule(&ask(5, kind)), ruling, "{newer:?} {kind:?}");
         }
+        // What it wrote itself is not newer than it.
+        let itself = Ask { copy: false, ..ask(5, A) };
+        assert_eq!(after(&[(5, A), (7, B)]).rule(&itself), part(ID_A, ID_A));
     }
 
     #[test]
