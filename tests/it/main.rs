@@ -5,6 +5,7 @@
 mod bad_input;
 mod custom;
 mod derive;
+mod dlq;
 mod engine;
 mod handlers;
 mod models;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::dlq::DlqCommand;
 use crate::telemetry::{LogFormat, Verbosity};
 
 /// What stands for the program's name in the texts below.
@@ -116,6 +117,14 @@ pub(crate) enum Command {
         json: bool,
     },
 
+    /// Dead letters: list them, show them, handle them again
+    #[command(
+        subcommand,
+        long_about = "Dead letters: messages that could not be handled, in the topics {group}.{topic}.dlt of this \
+                      program's consumers. Each is named by its place there, TOPIC/PARTITION/OFFSET."
+    )]
+    Dlq(DlqCommand),
+
     /// Create or update the database's tables
     #[command(
         long_about = "Create or update the database's tables: this library's own, and the program's, where it gives \
@@ -164,6 +173,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "topics",
         "Examples:\n  {program} topics\n  {program} topics --create\n  {program} topics --json | jq -r '.[] | select(.exists | not).name'",
+    ),
+    (
+        "dlq",
+        "Examples:\n  {program} dlq list --since 1day\n  {program} dlq show crm.orders.dlt/0/17\n  \
+         {program} dlq replay --match \"foreign key\" --dry-run\n  {program} dlq replay --consumer Crm --topic shop.orders",
     ),
     ("migrate", "Example:\n  {program} migrate --settings production.toml"),
     ("check", "Example:\n  {program} check && {program} consume"),

@@ -64,30 +64,40 @@ pub(crate) struct BatchResult {
 }
 
 /// A message that failed, and leaves the partition: for a retry topic, for the dead letter topic, or for nowhere.
-struct Settled {
-    index: usize,
-    error: ConsumeError,
+pub(super) struct Settled {
+    pub(super) index: usize,
+    pub(super) error: ConsumeError,
     attempts: u32,
-    decision: Decision,
+    pub(super) decision: Decision,
 }
 
 /// What the handlers made of a batch, before its dead letters are sent.
 #[derive(Default)]
-struct Handled {
-    count: usize,
-    settled: Vec<Settled>,
-    stop: Option<Stop>,
+pub(super) struct Handled {
+    pub(super) count: usize,
+    pub(super) settled: Vec<Settled>,
+    pub(super) stop: Option<Stop>,
 }
 
 /// Handles a batch.
 pub(crate) async fn run(topic: Arc<TopicRuntime>, batch: Batch, env: BatchEnvironment) -> BatchResult {
     let records: Arc<[Arc<RawRecord>]> = batch.records.into();
-    let handled = match &topic.handler {
-        Handler::Custom(_) => run_custom(&topic, records.clone(), batch.failures, &env).await,
-        Handler::Models(_) => run_models(topic.clone(), records.clone(), batch.failures, &env).await,
-        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), &env).await,
-    };
+    let handled = handle(&topic, &records, batch.failures, &env).await;
     settle(&topic, &records, handled, &env).await
+}
+
+/// Has messages handled, and decides about those that fail: nothing leaves. `failures`: of the first one, before.
+pub(super) async fn handle(
+    topic: &Arc<TopicRuntime>,
+    records: &Arc<[Arc<RawRecord>]>,
+    failures: u32,
+    env: &BatchEnvironment,
+) -> Handled {
+    match &topic.handler {
+        Handler::Custom(_) => run_custom(topic, records.clone(), failures, env).await,
+        Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env).await,
+        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
+    }
 }
 
 async fn run_custom(
