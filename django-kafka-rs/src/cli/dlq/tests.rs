@@ -59,11 +59,14 @@ fn letters_are_listed_in_lines() {
 fn nothing_in_a_letter_reaches_the_terminal_but_text() {
     let letters =
         Letters { rows: vec![letter(1, b"a\x1b[31mred\r\nb\tc"), letter(2, &[0xff; 60])], ..Letters::default() };
-    check(&list(&letters), &expect![[r#"
+    check(
+        &list(&letters),
+        &expect![[r#"
         LETTER              FAILED                FIRST READ   ATTEMPTS  KEY                                                     WHY
         crm.orders.dlt/0/1  2023-11-14T22:13:20Z  orders/2/71  3         a\u{1b}[31mred b c                                      no customer 7
         crm.orders.dlt/0/2  2023-11-14T22:13:20Z  orders/2/72  3         0xffffffffffffffffffffffffffffffffffffffff… (60 bytes)  no customer 7
-    "#]]);
+    "#]],
+    );
     check(
         &show(&Letters { rows: vec![full(1, Some(b"\x1b]0;title\x07 and\ntext"))], ..Letters::default() }),
         &expect![[r#"
@@ -88,7 +91,9 @@ fn nothing_in_a_letter_reaches_the_terminal_but_text() {
 #[test]
 fn letters_are_shown_in_full() {
     let rows = vec![full(1, Some(br#"{"id": 1}"#)), full(9, None), full(2, Some(&[0xfe; 3]))];
-    check(&show(&Letters { rows, ..Letters::default() }), &expect![[r#"
+    check(
+        &show(&Letters { rows, ..Letters::default() }),
+        &expect![[r#"
         crm.orders.dlt/0/1
           consumer    Crm (group crm)
           failed      2023-11-14T22:13:20Z, after 3 attempts
@@ -128,13 +133,16 @@ fn letters_are_shown_in_full() {
           value
             0xfefefe
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn letters_for_programs() {
     let letters = Letters { rows: vec![full(1, Some(b"\xff\x01"))], beyond: 1, replayed: 0 };
-    check(&letters_json(&letters), &expect![[r#"
+    check(
+        &letters_json(&letters),
+        &expect![[r#"
         {
           "beyond_limit": 1,
           "letters": [
@@ -172,7 +180,8 @@ fn letters_for_programs() {
             }
           ],
           "replayed": 0
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
@@ -195,14 +204,19 @@ fn a_replay_is_reported() {
     report = ReplayReport { replayed: 2, superseded: 3, skipped: 4, failed: 1_001, ..report };
     report.tell(id(5), "no customer\n7");
     report.interrupted = Some("the database is away".to_owned());
-    check(&replayed(&report), &expect![[r#"
+    check(
+        &replayed(&report),
+        &expect![[r#"
         crm.orders.dlt/0/5 failed again: no customer 7
         … and 1000 more
         replayed 2 dead letters; 3 were superseded by newer messages and passed over (`--force` handles them too); 4 were skipped by their handler; 1001 failed again and stay
         ended before the last one: the database is away
-    "#]]);
+    "#]],
+    );
     assert_eq!(report.exit(), Exit::Failed);
-    check(&replayed_json(&report), &expect![[r#"
+    check(
+        &replayed_json(&report),
+        &expect![[r#"
         {
           "failed": 1001,
           "failures": [
@@ -215,14 +229,18 @@ fn a_replay_is_reported() {
           "replayed": 2,
           "skipped": 4,
           "superseded": 3
-        }"#]]);
+        }"#]],
+    );
     let mut dry = ReplayReport { is_dry: true, replayed: 2, ..ReplayReport::default() };
     dry.tell(id(1), "no customer 7");
-    check(&replayed(&dry), &expect![[r#"
+    check(
+        &replayed(&dry),
+        &expect![[r#"
         crm.orders.dlt/0/1: no customer 7
         … and 1 more
         would replay 2 dead letters
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
