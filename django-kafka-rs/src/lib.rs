@@ -74,6 +74,7 @@ mod app;
 mod cli;
 #[cfg(feature = "client")]
 mod clock;
+pub mod connect;
 pub mod consumer;
 pub mod context;
 pub mod db;
@@ -110,10 +111,11 @@ mod topic_admin;
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
+    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, connector, consumer, topic};
 
     #[cfg(feature = "client")]
     pub use crate::app::App;
+    pub use crate::connect::Connector;
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;
     pub use crate::error::{

@@ -35,7 +35,7 @@ struct Child {
     register = false
 )]
 #[derive(DbzConsumer)]
-#[sync(model = Child)]
+#[sync(model = Child, guard(off))]
 struct LaterChildren;
 
 /// A handler that looks for a parent.

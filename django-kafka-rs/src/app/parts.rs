@@ -36,6 +36,7 @@ use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
+use crate::sync::guard::Guard;
 use crate::topic::names;
 use crate::topic::{CustomTopic, HandlerSource};
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
@@ -151,7 +152,7 @@ impl Parts {
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(consumers, &services, database.as_ref(), |topic| topic)?;
+        let tables = self.topic_tables(consumers, &services, database.as_ref(), &clock, |topic| topic)?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();
@@ -197,6 +198,7 @@ impl Parts {
         consumers: &[ResolvedConsumer],
         services: &Services,
         database: Option<&Database>,
+        clock: &Clock,
         adjust: fn(TopicRuntime) -> TopicRuntime,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
@@ -209,7 +211,11 @@ impl Parts {
                 let tracker = tracking.of_topic(consumer, topic)?;
                 let handler = match (topic.entry.handler)() {
                     HandlerSource::KeyOffsets => Ok(Some(Handler::KeyOffsets(tracking.watermarks(consumer)?))),
-                    source => self.handler(source, (topic.entry.type_id)(), database, &mut tables),
+                    source => {
+                        let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
+                        let guard = Guard::new(consumer.group.as_str().into(), horizon, clock.clone());
+                        self.handler(source, (topic.entry.type_id)(), guard, database, &mut tables)
+                    }
                 };
                 match handler {
                     Ok(Some(handler)) => topics.push(adjust(TopicRuntime {
@@ -240,6 +246,7 @@ impl Parts {
         &mut self,
         source: HandlerSource,
         type_id: TypeId,
+        guard: Guard,
         database: Option<&Database>,
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
@@ -258,7 +265,8 @@ impl Parts {
                 }
             }
             HandlerSource::Models(model_topic) => {
-                let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let mut sync = sync.guarded(guard);
                 let Some(database) = database else {
                     return Err("its messages become rows, but no database is named: set `database_url` in the \
                                 settings, or DJANGO_KAFKA__DATABASE_URL"
@@ -348,6 +356,7 @@ impl Parts {
                 clock: start.clock.clone(),
                 topics: start.admin.clone(),
                 cancel: CancellationToken::new(),
+                forces: false,
             },
             clock: start.clock.clone(),
             progress: progress.clone(),

@@ -226,6 +226,8 @@ impl Engine {
                 for partition in &partitions {
                     if let Some(state) = self.lanes.get_mut(partition) {
                         state.is_leaving = true;
+                        let (topic, partition) = (&*partition.0, partition.1);
+                        tracing::debug!(consumer = &*self.config.name, topic, partition, "revoked");
                     }
                 }
                 let deadline = self.config.clock.now() + poll::revoke_timeout();
@@ -290,8 +292,13 @@ impl Engine {
             }
             let offset = record.offset;
             let (record, due) = self.config.unpack(record);
-            if state.lane.deliver(Arc::new(record), due, now) == Delivered::Repeated {
-                tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
+            if state.lane.deliver(Arc::new(record), due, now) == Delivered::WentBack {
+                tracing::warn!(
+                    topic = &*id.0,
+                    partition = id.1,
+                    offset,
+                    "offsets begin again: the topic was created anew, or its log was cut; handled from here on"
+                );
             }
         }
     }

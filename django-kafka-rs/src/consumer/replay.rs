@@ -45,11 +45,13 @@ pub(crate) async fn replay(
         for index in &left[..handled.count] {
             outcomes[*index] = Some(Replayed::Done);
         }
+        for index in handled.superseded {
+            outcomes[left[index]] = Some(Replayed::Superseded);
+        }
         for settled in handled.settled {
             outcomes[left[settled.index]] = Some(match settled.decision {
                 Decision::Skip => Replayed::Skipped(settled.error),
-                Decision::Superseded => Replayed::Superseded,
-                Decision::DeadLetter | Decision::Hop { .. } | Decision::Hold(_) => Replayed::Failed(settled.error),
+                _ => Replayed::Failed(settled.error),
             });
         }
         left.drain(..handled.count);

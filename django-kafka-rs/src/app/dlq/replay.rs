@@ -27,6 +27,7 @@ pub(crate) fn replay(
 ) -> Result<ReplayReport, StartError> {
     let office = Office::open(parts, selection)?;
     let database = office.services.open_database()?;
+    let clock = Clock::new();
     let tables = if how.is_dry {
         Vec::new()
     } else {
@@ -36,7 +37,7 @@ pub(crate) fn replay(
         } else {
             |topic| TopicRuntime { retry: None, ..topic }
         };
-        parts.topic_tables(&office.consumers, &office.services, database.as_ref(), adjust)?
+        parts.topic_tables(&office.consumers, &office.services, database.as_ref(), &clock, adjust)?
     };
     let kafka = office.services.kafka(None)?;
     let context = Context::new(kafka, database, parts.take_states());
@@ -46,6 +47,7 @@ pub(crate) fn replay(
         how,
         tables,
         context,
+        clock,
         report: ReplayReport { is_dry: how.is_dry, ..ReplayReport::default() },
         tried: 0,
         view: (shows_progress && !how.is_dry).then(ProgressView::new),
@@ -83,6 +85,7 @@ struct Run<'a> {
     /// Each consumer's topics; none in a dry run.
     tables: Vec<TopicTable>,
     context: Context,
+    clock: Clock,
     report: ReplayReport,
     tried: usize,
     view: Option<ProgressView>,
@@ -231,9 +234,10 @@ impl Run<'_> {
             settings: services.settings.clone(),
             context: self.context.clone(),
             producer: self.context.producer().clone(),
-            clock: Clock::new(),
+            clock: self.clock.clone(),
             topics: TopicAdmin::new(asking, None, services.settings.topics.clone()),
             cancel: CancellationToken::new(),
+            forces: self.how.is_forced,
         }
     }
 }
