@@ -44,7 +44,7 @@ pub(crate) enum Outcome {
     /// A later message of the batch overwrote it, so it was not written.
     Reduced,
     /// Newer messages of its key did all that it would: it was not written.
-    Superseded(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: it is logged"))] Superseded),
+    Superseded(Superseded),
     /// It asks for nothing.
     Ignored,
     /// It failed, and the verdict was to go on.
@@ -83,6 +83,12 @@ pub(crate) trait Caller {
     /// Whether a message is written whatever newer messages of its key have written: a replay that somebody insists on.
     fn forces(&self, _index: usize) -> bool {
         false
+    }
+
+    /// The offset that the next message of a partition of a topic gets; `None` where that cannot be known now. Asked
+    /// within a transaction, rarely: for messages that were read before, or that look so.
+    fn end_of(&mut self, _topic: &str, _partition: i32) -> Option<i64> {
+        None
     }
 
     /// Whether each message is to be in a transaction, also those that write nothing: the caller has something to
