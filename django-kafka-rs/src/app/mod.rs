@@ -1,6 +1,7 @@
 //! The application: what is declared, what it is given, and how it is started.
 
 mod check;
+mod derived;
 mod dlq;
 mod error;
 mod handle;
