@@ -282,11 +282,23 @@ mod tests {
                 `crm.orders.x` drops its oldest messages beyond 1000 bytes a partition: set its `retention.bytes` to -1"#]],
         );
         check(dead(), &[("retention.ms", "-1"), unlimited], None, expect_test::expect![""]);
-        check(dead(), &[week, ("cleanup.policy", "compact")], None, expect_test::expect![[r#"
+        check(
+            dead(),
+            &[week, ("cleanup.policy", "compact")],
+            None,
+            expect_test::expect![[r#"
             `crm.orders.x` is compacted, so that a letter removes earlier ones of its key: set its `cleanup.policy` to `delete`
-            `crm.orders.x` keeps its letters for 7days only: set its `retention.ms` to -1, or say by `topics.retention` how long they are needed"#]]);
+            `crm.orders.x` keeps its letters for 7days only: set its `retention.ms` to -1, or say by `topics.retention` how long they are needed"#]],
+        );
         check(dead(), &[week], Some(7 * day), expect_test::expect![""]);
-        check(dead(), &[week], Some(30 * day), expect_test::expect!["`crm.orders.x` keeps its messages for 7days, and 30days are needed: set its `retention.ms` to 2592000000 or more"]);
+        check(
+            dead(),
+            &[week],
+            Some(30 * day),
+            expect_test::expect![
+                "`crm.orders.x` keeps its messages for 7days, and 30days are needed: set its `retention.ms` to 2592000000 or more"
+            ],
+        );
         check(Kind::Declared, &[("cleanup.policy", "compact")], None, expect_test::expect![""]);
     }
 

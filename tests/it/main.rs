@@ -10,6 +10,7 @@ mod engine;
 mod handlers;
 mod models;
 mod postgres;
+mod refusals;
 mod retry_topics;
 mod service;
 mod tidy;

@@ -27,7 +27,7 @@ mod topics {
 /// A broker, a folder with a database, and what a service needs to find both.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
-    broker: EmbeddedBroker,
+    pub(crate) broker: EmbeddedBroker,
 }
 
 struct Service {

@@ -8,7 +8,7 @@ use super::{App, ConsumeOptions, Handle, Parts, StartError, Summary, check};
 use crate::cli::progress::{ProgressView, summary_text};
 use crate::cli::{
     self, CheckReport, Commands, ConsumeArgs, DlqSelection, Exit, Failure, GlobalArgs, Letters, Look,
-    RegisteredConsumer, Replay, ReplayReport, TopicRow,
+    RegisteredConnector, RegisteredConsumer, Replay, ReplayReport, TopicRow,
 };
 use crate::telemetry;
 
@@ -84,6 +84,16 @@ impl Commands for AppCommands {
             .collect()
     }
 
+    fn registered_connectors(&self) -> Vec<RegisteredConnector> {
+        let connectors = self.app.registry.connectors.iter();
+        connectors
+            .map(|connector| RegisteredConnector {
+                name: connector.type_name.to_owned(),
+                declared_at: connector.location.to_string(),
+            })
+            .collect()
+    }
+
     async fn consume(self, arguments: ConsumeArgs) -> Result<String, Failure> {
         let parts = self.parts()?;
         for warning in parts.settings.warnings() {
@@ -111,6 +121,15 @@ impl Commands for AppCommands {
     async fn topics(self, create: bool) -> Result<Vec<TopicRow>, Failure> {
         let parts = self.parts()?;
         blocking(move || check::topics(parts, create).map_err(Into::into)).await?
+    }
+
+    #[cfg(feature = "connect")]
+    async fn connect(
+        self,
+        arguments: cli::ConnectArgs,
+        say: impl FnMut(crate::connect::step::Step),
+    ) -> Result<String, Failure> {
+        super::connect::connect(self.parts()?, &arguments, say).await
     }
 
     async fn migrate(self) -> Result<Vec<String>, Failure> {
