@@ -274,10 +274,11 @@ async fn settle(
             outgoing.push(message);
         }
     }
-    if !outgoing.is_empty() {
-        env.topics
-            .ensure(leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic)))
-            .await;
+    let topics = leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic));
+    if let Some(first) = leaving.first()
+        && !create(&topics.collect::<Vec<_>>(), env).await
+    {
+        return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
     }
     // All are queued at once and awaited together; the producer keeps their order.
     let mut sends = Vec::with_capacity(outgoing.len());
@@ -299,6 +300,26 @@ async fn settle(
         }
     }
     result
+}
+
+/// Creates the topics that messages leave for, before a message makes the broker create them in its own way, by which
+/// a dead letter would be gone after a week; `false`: the batch was told to end.
+async fn create(topics: &[Wanted], env: &BatchEnvironment) -> bool {
+    const WAIT_MAX: Duration = Duration::from_secs(30);
+    let mut wait = Duration::from_millis(200);
+    loop {
+        let created = tokio::select! {
+            created = env.topics.ensure(topics) => created,
+            () = env.cancel.cancelled() => return false,
+        };
+        let Err(reason) = created else { return !env.cancel.is_cancelled() };
+        tracing::error!("no topic for a retry or dead letter, its partition waits: {reason}; tried again in {wait:?}");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = env.cancel.cancelled() => return false,
+        }
+        wait = (wait * 2).min(WAIT_MAX);
+    }
 }
 
 /// The topic that a message leaves for.
