@@ -151,7 +151,7 @@ impl TopicAdmin {
             Ok(there) => there,
             Err(reason) => return all(reason),
         };
-        let missing: Vec<&Wanted> = wanted.iter().filter(|topic| !there.contains_key(&topic.name)).collect();
+        let missing = missing(wanted, &there);
         if missing.is_empty() {
             return Created::default();
         }
@@ -208,6 +208,13 @@ impl TopicAdmin {
     }
 }
 
+/// Pure: each topic that is not there, once. A batch wants a topic for each of its messages, and a broker refuses a
+/// request which names one twice.
+fn missing<'w>(wanted: &'w [Wanted], there: &BTreeMap<String, usize>) -> Vec<&'w Wanted> {
+    let mut seen = HashSet::new();
+    wanted.iter().filter(|topic| !there.contains_key(&topic.name) && seen.insert(&topic.name)).collect()
+}
+
 /// Whether a refusal passes by itself: brokers that start or stop, and clusters that elect.
 fn passes(code: RDKafkaErrorCode, replication: Option<u16>) -> bool {
     use RDKafkaErrorCode as Code;
@@ -236,6 +243,14 @@ impl std::fmt::Debug for TopicAdmin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_that_several_messages_want_is_asked_for_once() {
+        let topic = |name: &str| Wanted { name: name.into(), kind: Kind::DeadLetter { origin: "o".into() } };
+        let wanted = [topic("a"), topic("b"), topic("a"), topic("c")];
+        let names: Vec<&str> = missing(&wanted, &BTreeMap::from([("b".into(), 1)])).iter().map(|t| &*t.name).collect();
+        assert_eq!(names, ["a", "c"]);
+    }
 
     #[test]
     fn a_broker_that_starts_or_stops_is_asked_again() {
