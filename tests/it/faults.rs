@@ -378,3 +378,17 @@ async fn closing_gives_up_a_hop_whose_broker_is_away() {
     let why = closes(app).await.unwrap_err();
     assert!(why.contains("1 batch"), "it says what was left: {why}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zz_trial() {
+    for code in [45_i16, 47, 59, 31, 87, 3] {
+        let shared = Shared::closed();
+        let app = a_hop_is_near(&shared).await;
+        app.broker().refuse_next(Request::Produce, &[code]);
+        shared.unlock();
+        let started = Instant::now();
+        let settled = tokio::time::timeout(Duration::from_secs(15), app.settle()).await;
+        let retries = app.retries("hops").await.map(|r| r.len());
+        eprintln!("code {code}: {settled:?} after {:?}: retries {retries:?} {:?}", started.elapsed(), app.summary());
+    }
+}
