@@ -81,6 +81,9 @@ fn rows(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services, meta
             let dead_letters =
                 DerivedNames { group: &consumer.group, topic: &topic.name, suffixes }.dead_letter_topic();
             rows.push(row(topic.name.clone(), TopicKind::Consumed, existence(&topic.name, metadata), location));
+            if consumer.is_tracker() {
+                continue;
+            }
             for retry in retries {
                 let existence = existence(&retry.name, metadata);
                 rows.push(row(retry.name, TopicKind::Retry, existence, location));
@@ -149,6 +152,13 @@ pub(crate) fn check(mut parts: Parts, mut report: CheckReport) -> CheckReport {
             check_broker(&mut report, &parts, &services, &[]);
             // Which models there are is not known.
             report.add("database", Finding::Skipped("the declarations are not right".to_owned()));
+        }
+    }
+    #[cfg(feature = "connect")]
+    {
+        let asked = super::connect::check(&parts.registry.connectors, &services.settings);
+        for (what, finding) in tokio::runtime::Handle::current().block_on(asked) {
+            report.add(what, finding);
         }
     }
     report

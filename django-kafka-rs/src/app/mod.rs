@@ -1,12 +1,15 @@
 //! The application: what is declared, what it is given, and how it is started.
 
 mod check;
+#[cfg(feature = "connect")]
+mod connect;
 mod error;
 mod handle;
 mod parts;
 mod run;
 mod services;
 mod session;
+mod tracking;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -20,6 +23,7 @@ pub(crate) use self::parts::{ConsumeOptions, Parts};
 pub use self::run::run;
 pub(crate) use self::services::{Services, reach_broker};
 
+use crate::connect::Connector;
 use crate::consumer::Consumer;
 use crate::context::States;
 use crate::kafka::{ClientError, ErrorHandler};
@@ -58,7 +62,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Everything that `#[topic]` and `#[consumer]` declare in this program and the crates it names.
+    /// Everything that `#[topic]`, `#[consumer]` and `#[connector]` declare in this program and the crates it names.
     pub fn from_linked() -> Self {
         Self { registry: Registry::from_linked(), ..Self::default() }
     }
@@ -68,9 +72,19 @@ impl App {
         Self::default()
     }
 
-    /// Adds a consumer.
-    pub fn consumer<C: Consumer>(mut self, _consumer: C) -> Self {
-        self.registry.consumers.push(C::DECLARATION);
+    /// Adds a consumer, or enables the [key offset tracker](crate::key_offset_tracker).
+    #[expect(clippy::needless_pass_by_value, reason = "consumers are unit structs; a builder takes its parts")]
+    pub fn consumer<C: Consumer>(mut self, consumer: C) -> Self {
+        match consumer.__tracker_group() {
+            Some(group) => self.registry.tracker_group = Some(group.to_owned()),
+            None => self.registry.consumers.push(C::DECLARATION),
+        }
+        self
+    }
+
+    /// Adds a connector of Kafka Connect, for the command `connect`.
+    pub fn connector<C: Connector>(mut self, _connector: C) -> Self {
+        self.registry.connectors.push(C::DECLARATION);
         self
     }
 

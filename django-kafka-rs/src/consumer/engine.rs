@@ -371,6 +371,7 @@ impl Engine {
         let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
         let resumes = state.lane.resume();
         self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
+        self.config.progress.superseded(report.superseded);
         if let Some(position) = position {
             self.store(&report.partition, position);
         }
@@ -556,8 +557,8 @@ fn spawn(
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, retried, stop } = result;
-        let report = BatchReport { partition, generation, handled, dead_lettered, retried, stop };
+        let BatchResult { handled, dead_lettered, retried, superseded, stop } = result;
+        let report = BatchReport { partition, generation, handled, dead_lettered, retried, superseded, stop };
         let _ = events.send(Event::Finished(report)).await;
     });
 }
