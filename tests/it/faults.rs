@@ -20,6 +20,7 @@ const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 const MESSAGE_TOO_LARGE: i16 = 10;
 const NOT_ENOUGH_REPLICAS: i16 = 19;
 const UNKNOWN_MEMBER_ID: i16 = 25;
+const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 
 diesel::table! { pets (id) { id -> BigInt, name -> Text, } }
 
@@ -153,6 +154,18 @@ async fn a_hop_waits_for_a_broker_that_is_away_and_counts_as_handled_only_then()
     assert_eq!(app.summary().handled, 0, "nothing is passed before the hop is acknowledged");
     app.broker().come_up();
     it_hopped_once(&app, &shared).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_is_of_no_more_use_ends_the_process() {
+    let shared = Shared::closed();
+    let app = a_hop_is_near(&shared).await;
+    app.broker().refuse_next(Request::Produce, &[OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    shared.unlock();
+    let ended = tokio::time::timeout(DEADLINE, app.handle().wait()).await.expect("it ends");
+    let why = ended.unwrap_err().to_string();
+    assert!(why.contains("consumer `Hopping` ended") && why.contains("Fatal"), "{why}");
+    assert_eq!(app.summary().handled, 0, "the next process handles the message again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,18 +390,4 @@ async fn closing_gives_up_a_hop_whose_broker_is_away() {
     shared.unlock();
     let why = closes(app).await.unwrap_err();
     assert!(why.contains("1 batch"), "it says what was left: {why}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_trial() {
-    for code in [45_i16, 47, 59, 31, 87, 3] {
-        let shared = Shared::closed();
-        let app = a_hop_is_near(&shared).await;
-        app.broker().refuse_next(Request::Produce, &[code]);
-        shared.unlock();
-        let started = Instant::now();
-        let settled = tokio::time::timeout(Duration::from_secs(15), app.settle()).await;
-        let retries = app.retries("hops").await.map(|r| r.len());
-        eprintln!("code {code}: {settled:?} after {:?}: retries {retries:?} {:?}", started.elapsed(), app.summary());
-    }
 }

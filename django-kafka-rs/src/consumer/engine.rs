@@ -261,10 +261,7 @@ impl Engine {
                 );
                 self.hold_until = Some(self.config.clock.now() + self.config.lapse_hold);
             }
-            Event::Fatal(message) => {
-                self.fatal.get_or_insert(message);
-                self.drain();
-            }
+            Event::Fatal(message) => self.end_by(message),
             Event::Finished(report) => self.finish(&report),
             Event::Shutdown => self.drain(),
             Event::Snapshot(answer) => {
@@ -378,6 +375,15 @@ impl Engine {
         if resumes {
             self.set_paused(&report.partition, false);
         }
+        if let Some(Stop::Fatal(message)) = &report.stop {
+            self.end_by(message.clone());
+        }
+    }
+
+    /// A client is of no more use: what is under way is finished, and that is the end.
+    fn end_by(&mut self, message: String) {
+        self.fatal.get_or_insert(message);
+        self.drain();
     }
 
     /// Stores an offset for the next commit.

@@ -106,6 +106,8 @@ pub(crate) enum Stop {
     Outage,
     /// The batch was told to end early, or had taken long enough: the rest is a batch of its own, if the lane lives.
     Cancelled,
+    /// The client that produces is of no more use, in librdkafka's words: the rest is left to the next process.
+    Fatal(String),
 }
 
 impl Lane {
@@ -259,7 +261,7 @@ impl Lane {
         }
         self.lingering_since = (!self.buffer.is_empty()).then_some(now);
         self.state = match stop {
-            None | Some(Stop::Cancelled) => State::Idle,
+            None | Some(Stop::Cancelled | Stop::Fatal(_)) => State::Idle,
             Some(Stop::Retry(delay)) => {
                 let until = now + *delay;
                 self.count_failure(until);
