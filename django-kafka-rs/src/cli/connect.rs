@@ -145,7 +145,7 @@ pub(super) fn listing(steps: &[Step]) -> String {
 }
 
 /// One step for people: a line, and what belongs to it below.
-pub(super) fn step(step: &Step) -> String {
+pub(crate) fn step(step: &Step) -> String {
     let kind = match step.step {
         Kind::List => "list",
         Kind::Validate => "validate",

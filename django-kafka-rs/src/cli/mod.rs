@@ -21,6 +21,8 @@ pub(crate) use self::args::{Command, CommandLine, ConsumeArgs, GlobalArgs};
 pub(crate) use self::check::{CheckReport, Finding, counted};
 #[cfg(feature = "connect")]
 pub(crate) use self::connect::ConnectArgs;
+#[cfg(all(test, feature = "connect"))]
+pub(crate) use self::connect::step as connect_step;
 pub(crate) use self::exit::{Exit, Failure};
 pub(crate) use self::listing::{Existence, RegisteredConnector, RegisteredConsumer, TopicKind, TopicRow, registered};
 
