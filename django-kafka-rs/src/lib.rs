@@ -86,6 +86,7 @@ pub mod error;
 pub mod format;
 #[cfg(feature = "client")]
 mod kafka;
+pub mod key_offset_tracker;
 #[cfg(feature = "client")]
 mod nearest;
 #[cfg(feature = "client")]
@@ -122,6 +123,7 @@ pub mod prelude {
         TransformError,
     };
     pub use crate::format::debezium::dbz;
+    pub use crate::key_offset_tracker::KeyOffsetTracker;
     pub use crate::record::{Headers, Record};
     pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "client")]
 mod resolve;
+#[cfg(feature = "client")]
+mod tracker;
 
 #[cfg(feature = "client")]
 pub(crate) use self::resolve::{ResolvedConsumer, ResolvedTopic, resolve};
@@ -41,6 +43,8 @@ pub(crate) struct Registry {
     pub(crate) consumers: Vec<ConsumerDeclaration>,
     /// Connectors.
     pub(crate) connectors: Vec<ConnectorDeclaration>,
+    /// The key offset tracker's group, where the program enables it.
+    pub(crate) tracker_group: Option<String>,
 }
 
 impl Registry {
