@@ -1,7 +1,6 @@
 //! Kafka Connect's REST interface.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
