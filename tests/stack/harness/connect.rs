@@ -123,11 +123,14 @@ pub(crate) struct Published {
 impl Published {
     /// The configuration of a connector; `None`: there is none.
     pub(crate) fn config(&self, name: &str) -> Option<Value> {
-        match ask("GET", &format!("/connectors/{}.{name}/config", self.prefix), None) {
-            (200, config) => Some(config),
-            (404, _) => None,
-            (status, answer) => panic!("{status}: {answer}"),
-        }
+        wait_for("the workers answer", || {
+            match ask("GET", &format!("/connectors/{}.{name}/config", self.prefix), None) {
+                (200, config) => Ok(Some(config)),
+                (404, _) => Ok(None),
+                // A rebalance.
+                (status, answer) => Err(format!("{status}: {answer}")),
+            }
+        })
     }
 
     /// Creates a connector without the program.

@@ -8,6 +8,9 @@ use super::{client, settings};
 use crate::connect::client::Put;
 use crate::settings::ConnectAuth;
 
+/// Of a worker's web server while the worker starts.
+const STARTING: &str = r#"{ "message":"Not Found", "url":"http://connect/connectors/x/status", "status":"404" }"#;
+
 const SERVER: &str = r#"{"version": "4.3.1", "commit": "x", "kafka_cluster_id": "id"}"#;
 
 #[tokio::test]
@@ -70,13 +73,15 @@ async fn a_base_path_and_a_login_go_with_each_request() {
 async fn what_passes_is_asked_again() {
     let server = Server::start([
         refused(409, "Cannot complete request momentarily due to a rebalance"),
+        refused(500, "Request cannot be completed because a rebalance is expected"),
         json(503, "<html>not now</html>"),
+        json(404, STARTING),
         Reply::HangUp,
         json(502, ""),
         json(200, SERVER),
     ]);
     client(&settings(&server.address)).server().await.expect("answered at last");
-    assert_eq!(server.lines().len(), 5);
+    assert_eq!(server.lines().len(), 7);
 }
 
 #[tokio::test]
@@ -102,6 +107,7 @@ async fn check(replies: impl IntoIterator<Item = Reply>, expected: &Expect) {
     let is_silent = matches!(replies.as_slice(), [Reply::Silence]);
     let server = Server::start(replies);
     let mut settings = settings(&server.address);
+    settings.connect_retry.connect = 0;
     settings.connect_retry.status = 0;
     settings.connect_retry.read = 0;
     if is_silent {
@@ -125,6 +131,7 @@ async fn refusals_say_what_to_do() {
     .await;
     check([json(401, "<html>who are you?</html>")], &expect!["Kafka Connect at `http://connect` refuses to be asked without a login: set `connect_auth`, or correct it (it answered 401)"]).await;
     check([json(404, "<html> no such\n page</html>")], &expect![[r#"what answers at `http://connect` is not Kafka Connect (it answers 404 with "<html> no such page</html>"); is `connect_host` right, with its path?"#]]).await;
+    check([json(404, STARTING)], &expect!["Kafka Connect at `http://connect` cannot be reached: its worker is starting; is it running, and is `connect_host` right?"]).await;
     check([refused(404, "HTTP 404 Not Found")], &expect![[r#"what answers at `http://connect` is not Kafka Connect (it answers 404 with "{\"error_code\":404,\"message\":\"HTTP 404 Not Found\"}"); is `connect_host` right, with its path?"#]]).await;
     check([json(200, "<html>welcome</html>")], &expect!["what answers at `http://connect` is not Kafka Connect (its answer is not as expected: expected value at line 1 column 1); is `connect_host` right, with its path?"]).await;
     check([json(502, "<html>bad gateway</html>")], &expect!["Kafka Connect at `http://connect` cannot be reached: it answers 502 Bad Gateway; is it running, and is `connect_host` right?"]).await;
