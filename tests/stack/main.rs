@@ -7,6 +7,7 @@
 
 mod avro;
 mod chaos;
+mod connectors;
 mod debezium;
 mod groups;
 mod harness;
