@@ -51,7 +51,7 @@ impl TopicConsumer for Hops {
     group = "crm",
     topics(Letters, Hops),
     batch(max = 1),
-    config("auto.offset.reset" = "earliest", "session.timeout.ms" = 1300, "heartbeat.interval.ms" = 50)
+    config("auto.offset.reset" = "earliest", "session.timeout.ms" = 6000, "heartbeat.interval.ms" = 500)
 )]
 struct Crm;
 
