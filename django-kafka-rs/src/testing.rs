@@ -20,6 +20,7 @@ use rdkafka::ClientConfig;
 use self::broker::{Taken, Taker, TestMessage, ends, read_all, retry_group, topic_names};
 use crate::app::{App, ConsumeOptions, Handle, Parts, RunError, StartError, Summary};
 use crate::dead_letter;
+use crate::embedded::EmbeddedBroker;
 use crate::error::{ConsumeError, ProduceError};
 use crate::producer::{Delivery, Outgoing};
 use crate::record::Headers;
@@ -327,10 +328,25 @@ impl TestApp {
         Ok(tokio::task::spawn_blocking(transaction).await??)
     }
 
+    /// The broker, to let it go away, be slow, or refuse.
+    #[must_use]
+    pub fn broker(&self) -> &EmbeddedBroker {
+        self.handle.services().embedded.as_deref().expect("a test application starts the embedded broker")
+    }
+
     /// The handle of the application.
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// How many partitions the consumers have now.
+    pub async fn assigned(&self) -> usize {
+        let mut count = 0;
+        for consumer in self.handle.consumers() {
+            count += consumer.snapshot().await.map_or(0, |snapshot| snapshot.lanes.len());
+        }
+        count
     }
 
     /// What was done so far.

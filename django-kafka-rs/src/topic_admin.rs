@@ -132,10 +132,10 @@ struct Inner {
 pub(crate) struct Created {
     /// Topics that were not there before.
     pub(crate) made: Vec<String>,
-    /// Topics that are still not there, each with the reason.
+    /// Topics that cannot be created, each with the reason.
     pub(crate) failed: Vec<(String, String)>,
-    /// The broker did not answer: it is worth asking again.
-    pub(crate) is_away: bool,
+    /// Topics that are not there because the broker is away or not ready: it is worth asking again.
+    pub(crate) not_yet: Vec<(String, String)>,
 }
 
 impl TopicAdmin {
@@ -144,15 +144,20 @@ impl TopicAdmin {
         Self { inner: Arc::new(Inner { config, embedded, settings, known: Mutex::default() }) }
     }
 
-    /// Sees to it that these topics are there before the first message is sent to them. What cannot be created is
+    /// Sees to it that these topics are there before the first message is sent to them. What may not be created is
     /// said once, and left to the broker.
-    pub(crate) async fn ensure(&self, wanted: impl IntoIterator<Item = Wanted>) {
+    ///
+    /// # Errors
+    /// The broker is away, or not ready yet: it has to be asked again, before the first message makes it create the
+    /// topic by itself.
+    pub(crate) async fn ensure(&self, wanted: &[Wanted]) -> Result<(), String> {
         let mut known = self.inner.known.lock().await;
-        let unknown: Vec<Wanted> = wanted.into_iter().filter(|topic| !known.contains(&topic.name)).collect();
+        let unknown: Vec<Wanted> = wanted.iter().filter(|topic| !known.contains(&topic.name)).cloned().collect();
         if unknown.is_empty() {
-            return;
+            return Ok(());
         }
-        let result = self.create(&unknown).await;
+        let mut result = self.create(&unknown).await;
+        let not_yet = result.not_yet.pop();
         for name in &result.made {
             tracing::info!(topic = name, "created");
         }
@@ -163,9 +168,10 @@ impl TopicAdmin {
                  retention: {reason}; create it beforehand with `topics --create` under an account that may"
             );
         }
-        if !result.is_away {
-            known.extend(unknown.into_iter().map(|topic| topic.name));
-        }
+        let again: HashSet<String> =
+            result.not_yet.into_iter().chain(not_yet.clone()).map(|(topic, _)| topic).collect();
+        known.extend(unknown.into_iter().map(|topic| topic.name).filter(|topic| !again.contains(topic)));
+        not_yet.map_or(Ok(()), |(topic, reason)| Err(format!("topic `{topic}`: {reason}")))
     }
 
     /// Creates those of the topics that are not there.
@@ -181,14 +187,14 @@ impl TopicAdmin {
             return result;
         }
         let all = |reason: String| {
-            let failed = wanted.iter().map(|topic| (topic.name.clone(), reason.clone())).collect();
-            Created { failed, is_away: true, ..Created::default() }
+            let not_yet = wanted.iter().map(|topic| (topic.name.clone(), reason.clone())).collect();
+            Created { not_yet, ..Created::default() }
         };
         let there = match self.partitions().await {
             Ok(there) => there,
             Err(reason) => return all(reason),
         };
-        let missing: Vec<&Wanted> = wanted.iter().filter(|topic| !there.contains_key(&topic.name)).collect();
+        let missing = missing(wanted, &there);
         if missing.is_empty() {
             return Created::default();
         }
@@ -231,6 +237,9 @@ impl TopicAdmin {
             match answer {
                 Ok(name) => result.made.push(name),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) if passes(code, settings.replication) => {
+                    result.not_yet.push((name, code.to_string()));
+                }
                 Err((name, code)) => result.failed.push((name, code.to_string())),
             }
         }
@@ -246,6 +255,32 @@ impl TopicAdmin {
             Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
         };
         tokio::task::spawn_blocking(ask).await.map_err(|e| e.to_string())?
+    }
+}
+
+/// Pure: each topic that is not there, once. A batch wants a topic for each of its messages, and a broker refuses a
+/// request which names one twice.
+fn missing<'w>(wanted: &'w [Wanted], there: &BTreeMap<String, usize>) -> Vec<&'w Wanted> {
+    let mut seen = HashSet::new();
+    wanted.iter().filter(|topic| !there.contains_key(&topic.name) && seen.insert(&topic.name)).collect()
+}
+
+/// Whether a refusal passes by itself: brokers that start or stop, and clusters that elect.
+fn passes(code: RDKafkaErrorCode, replication: Option<u16>) -> bool {
+    use RDKafkaErrorCode as Code;
+    match code {
+        // The broker's own default is too much only while brokers are missing; ours may be a mistake.
+        Code::InvalidReplicationFactor => replication.is_none(),
+        Code::NotController
+        | Code::BrokerNotAvailable
+        | Code::LeaderNotAvailable
+        | Code::NetworkException
+        | Code::RequestTimedOut
+        | Code::OperationTimedOut
+        | Code::BrokerTransportFailure
+        | Code::ThrottlingQuotaExceeded
+        | Code::Unknown => true,
+        _ => false,
     }
 }
 
@@ -300,6 +335,24 @@ mod tests {
             ],
         );
         check(Kind::Declared, &[("cleanup.policy", "compact")], None, expect_test::expect![""]);
+    }
+
+    #[test]
+    fn a_topic_that_several_messages_want_is_asked_for_once() {
+        let topic = |name: &str| Wanted { name: name.into(), kind: Kind::DeadLetter { origin: "o".into() } };
+        let wanted = [topic("a"), topic("b"), topic("a"), topic("c")];
+        let names: Vec<&str> = missing(&wanted, &BTreeMap::from([("b".into(), 1)])).iter().map(|t| &*t.name).collect();
+        assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_broker_that_starts_or_stops_is_asked_again() {
+        use RDKafkaErrorCode as Code;
+        assert!(passes(Code::InvalidReplicationFactor, None), "no broker is left that could have a replica");
+        assert!(!passes(Code::InvalidReplicationFactor, Some(3)), "the setting asks for more brokers than there are");
+        assert!(passes(Code::NotController, Some(3)));
+        assert!(!passes(Code::TopicAuthorizationFailed, None));
+        assert!(!passes(Code::PolicyViolation, None));
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod custom;
 mod derive;
 mod dlq;
 mod engine;
+mod faults;
+mod guard;
 mod handlers;
 mod models;
 mod postgres;

@@ -48,7 +48,9 @@ fn create_topics(parts: &Parts, consumers: &[ResolvedConsumer], services: &Servi
     let mut failed = Vec::new();
     for topics in [declared, derived] {
         let result = tokio::runtime::Handle::current().block_on(admin.create(&topics));
-        failed.extend(result.failed.into_iter().map(|(topic, reason)| format!("`{topic}`: {reason}")));
+        failed.extend(
+            result.failed.into_iter().chain(result.not_yet).map(|(topic, reason)| format!("`{topic}`: {reason}")),
+        );
     }
     if failed.is_empty() {
         return Ok(());

@@ -154,9 +154,11 @@ impl Parts {
             self.migrate(database)?;
         }
         let admin = TopicAdmin::new(broker.asking.clone(), services.embedded.clone(), services.settings.topics.clone());
-        let topics = self.needed_topics(&services, consumers);
+        let topics: Vec<_> = self.needed_topics(&services, consumers).into_iter().collect();
         // Consumers of retry topics find them sooner when they are there.
-        tokio::runtime::Handle::current().block_on(admin.ensure(topics));
+        if let Err(reason) = tokio::runtime::Handle::current().block_on(admin.ensure(&topics)) {
+            tracing::warn!("retry topics are not created yet, but before their first message: {reason}");
+        }
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();

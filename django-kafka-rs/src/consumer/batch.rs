@@ -362,21 +362,22 @@ async fn settle(
             outgoing.push(message);
         }
     }
-    if !outgoing.is_empty() {
-        env.topics
-            .ensure(leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic)))
-            .await;
+    let topics = leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic));
+    if let Some(first) = leaving.first()
+        && !create(&topics.collect::<Vec<_>>(), env).await
+    {
+        return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
     }
     // All are queued at once and awaited together; the producer keeps their order.
     let mut sends = Vec::with_capacity(outgoing.len());
     for message in &outgoing {
-        sends.push(Box::pin(deliver(message, env)) as Pin<Box<dyn Future<Output = bool> + Send + '_>>);
+        sends.push(Box::pin(deliver(message, env)) as Pin<Box<dyn Future<Output = Result<(), Stop>> + Send + '_>>);
     }
     let delivered = join_all(sends).await;
     for (settled, delivered) in leaving.iter().zip(delivered) {
-        if !delivered {
+        if let Err(stop) = delivered {
             result.handled = settled.index;
-            result.stop = Some(Stop::Cancelled);
+            result.stop = Some(stop);
             result.superseded = superseded_before(settled.index);
             return result;
         }
@@ -388,6 +389,26 @@ async fn settle(
         }
     }
     result
+}
+
+/// Creates the topics that messages leave for, before a message makes the broker create them in its own way, by which
+/// a dead letter would be gone after a week; `false`: the batch was told to end.
+async fn create(topics: &[Wanted], env: &BatchEnvironment) -> bool {
+    const WAIT_MAX: Duration = Duration::from_secs(30);
+    let mut wait = Duration::from_millis(200);
+    loop {
+        let created = tokio::select! {
+            created = env.topics.ensure(topics) => created,
+            () = env.cancel.cancelled() => return false,
+        };
+        let Err(reason) = created else { return !env.cancel.is_cancelled() };
+        tracing::error!("no topic for a retry or dead letter, its partition waits: {reason}; tried again in {wait:?}");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = env.cancel.cancelled() => return false,
+        }
+        wait = (wait * 2).min(WAIT_MAX);
+    }
 }
 
 /// The topic that a message leaves for.
@@ -445,11 +466,14 @@ fn outgoing_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) ->
     })
 }
 
-/// Produces until the broker has it; `false`: the batch was told to end.
+/// Produces until the broker has it.
+///
+/// # Errors
+/// The batch was told to end, or the producer is of no more use.
 ///
 /// A broker that refuses the size gets the message without its detail. What it still refuses holds the partition
 /// here, loudly: the only alternative would be to lose it.
-async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
+async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> Result<(), Stop> {
     const WAIT_MAX: Duration = Duration::from_secs(30);
     let mut message = std::borrow::Cow::Borrowed(message);
     let mut wait = Duration::from_millis(200);
@@ -457,9 +481,12 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
         let sent = tokio::select! {
             biased;
             sent = env.producer.send(&message) => sent,
-            () = env.cancel.cancelled() => return false,
+            () = env.cancel.cancelled() => return Err(Stop::Cancelled),
         };
-        let Err(refused) = sent else { return true };
+        let Err(refused) = sent else { return Ok(()) };
+        if refused.is_fatal() {
+            return Err(Stop::Fatal(refused.to_string()));
+        }
         if refused.is_size() {
             let fewer = dead_letter::without_detail(&message.headers);
             if fewer.len() < message.headers.len() {
@@ -470,7 +497,7 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
         tracing::error!("a retry or dead letter is not taken, its partition waits: {refused}; tried again in {wait:?}");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = env.cancel.cancelled() => return false,
+            () = env.cancel.cancelled() => return Err(Stop::Cancelled),
         }
         wait = (wait * 2).min(WAIT_MAX);
     }
