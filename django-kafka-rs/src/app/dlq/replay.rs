@@ -192,6 +192,7 @@ impl Run<'_> {
         ended.map_err(|stop| {
             End::Interrupted(match stop {
                 Stop::Outage => "the database or the brokers are away (the log says more): try again later".to_owned(),
+                Stop::Fatal(why) => why,
                 Stop::Retry(_) | Stop::Cancelled => "a letter was not handled, by a fault of ours".to_owned(),
             })
         })
