@@ -146,7 +146,7 @@ pub(super) fn listing(steps: &[Step]) -> String {
 
 /// One step for people: a line, and what belongs to it below.
 pub(crate) fn step(step: &Step) -> String {
-    let kind = match step.step {
+    let kind = match step.kind {
         Kind::List => "list",
         Kind::Validate => "validate",
         Kind::Publish => "publish",
@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn steps() -> Vec<Step> {
-        let step = |step, outcome| Step { step, connector: "Crm".into(), name: "shop.Crm".into(), outcome };
+        let step = |kind, outcome| Step { kind, connector: "Crm".into(), name: "shop.Crm".into(), outcome };
         let declared = |class: Option<&str>, mark_for_removal| Outcome::Declared {
             class: class.map(str::to_owned),
             mark_for_removal,
