@@ -70,6 +70,49 @@ impl Kind {
     }
 }
 
+/// What is amiss with a retry or dead letter topic that somebody else has made. Pure; `value` is the topic's
+/// configuration, `retention` the setting's.
+pub(crate) fn complaints(
+    topic: &Wanted,
+    value: impl Fn(&str) -> Option<String>,
+    retention: Option<Duration>,
+) -> Vec<String> {
+    let name = &topic.name;
+    let (kept_min, removes) = match &topic.kind {
+        Kind::Declared => return Vec::new(),
+        Kind::Retry { horizon, .. } => (Some(horizon.saturating_mul(2)), "a retry removes earlier ones"),
+        Kind::DeadLetter { .. } => (retention, "a letter removes earlier ones"),
+    };
+    let mut found = Vec::new();
+    if value("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+        found
+            .push(format!("`{name}` is compacted, so that {removes} of its key: set its `cleanup.policy` to `delete`"));
+    }
+    // Negative: without limit.
+    let kept = value("retention.ms").and_then(|ms| ms.parse::<u64>().ok()).map(Duration::from_millis);
+    let shown = |duration: Duration| humantime::format_duration(Duration::from_secs(duration.as_secs()));
+    match (kept, kept_min) {
+        (Some(kept), Some(min)) if kept < min => found.push(format!(
+            "`{name}` keeps its messages for {}, and {} are needed: set its `retention.ms` to {} or more",
+            shown(kept),
+            shown(min),
+            min.as_millis()
+        )),
+        (Some(kept), None) => found.push(format!(
+            "`{name}` keeps its letters for {} only: set its `retention.ms` to -1, or say by `topics.retention` how long \
+             they are needed",
+            shown(kept)
+        )),
+        _ => {}
+    }
+    if let Some(bytes) = value("retention.bytes").and_then(|bytes| bytes.parse::<u64>().ok()) {
+        found.push(format!(
+            "`{name}` drops its oldest messages beyond {bytes} bytes a partition: set its `retention.bytes` to -1"
+        ));
+    }
+    found
+}
+
 /// Creates topics. Cheap to clone; all clones share what is known to be there.
 #[derive(Clone)]
 pub(crate) struct TopicAdmin {
@@ -250,6 +293,49 @@ impl std::fmt::Debug for TopicAdmin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_that_lose_what_they_are_for_are_complained_of() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let check = |kind: Kind, config: &[(&str, &str)], retention, expected: expect_test::Expect| {
+            let topic = Wanted { name: "crm.orders.x".into(), kind };
+            let value = |key: &str| config.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
+            expected.assert_eq(&complaints(&topic, value, retention).join("\n"));
+        };
+        let retry = || Kind::Retry { origin: "orders".into(), horizon: day };
+        let dead = || Kind::DeadLetter { origin: "orders".into() };
+        let week = ("retention.ms", "604800000");
+        let unlimited = ("retention.bytes", "-1");
+        check(retry(), &[week, unlimited, ("cleanup.policy", "delete")], None, expect_test::expect![""]);
+        check(
+            retry(),
+            &[("retention.ms", "86400000"), ("retention.bytes", "1000"), ("cleanup.policy", "compact,delete")],
+            None,
+            expect_test::expect![[r#"
+                `crm.orders.x` is compacted, so that a retry removes earlier ones of its key: set its `cleanup.policy` to `delete`
+                `crm.orders.x` keeps its messages for 1day, and 2days are needed: set its `retention.ms` to 172800000 or more
+                `crm.orders.x` drops its oldest messages beyond 1000 bytes a partition: set its `retention.bytes` to -1"#]],
+        );
+        check(dead(), &[("retention.ms", "-1"), unlimited], None, expect_test::expect![""]);
+        check(
+            dead(),
+            &[week, ("cleanup.policy", "compact")],
+            None,
+            expect_test::expect![[r#"
+            `crm.orders.x` is compacted, so that a letter removes earlier ones of its key: set its `cleanup.policy` to `delete`
+            `crm.orders.x` keeps its letters for 7days only: set its `retention.ms` to -1, or say by `topics.retention` how long they are needed"#]],
+        );
+        check(dead(), &[week], Some(7 * day), expect_test::expect![""]);
+        check(
+            dead(),
+            &[week],
+            Some(30 * day),
+            expect_test::expect![
+                "`crm.orders.x` keeps its messages for 7days, and 30days are needed: set its `retention.ms` to 2592000000 or more"
+            ],
+        );
+        check(Kind::Declared, &[("cleanup.policy", "compact")], None, expect_test::expect![""]);
+    }
 
     #[test]
     fn a_topic_that_several_messages_want_is_asked_for_once() {

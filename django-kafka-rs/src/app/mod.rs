@@ -3,6 +3,8 @@
 mod check;
 #[cfg(feature = "connect")]
 mod connect;
+mod derived;
+mod dlq;
 mod error;
 mod handle;
 mod parts;

@@ -72,7 +72,7 @@ impl EngineConfig {
         let suffixes = self.environment.settings.suffixes();
         let names = DerivedNames { group: &self.environment.group, topic: "", suffixes };
         let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
-        match retry::message::read(record, &names) {
+        match retry::message::read(record, &names, self.clock.now_ms()) {
             Ok(read) => {
                 for warning in &read.warnings {
                     tracing::warn!(topic = &*topic, partition, offset, "{warning}");
