@@ -99,6 +99,8 @@ mod registry;
 #[cfg(feature = "client")]
 mod retry;
 #[cfg(feature = "client")]
+mod schema_registry;
+#[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
 #[cfg(feature = "client")]
