@@ -145,6 +145,10 @@ fn bench(options: &Options) -> Result<(), Failure> {
     let name = format!("bench_{stamp:x}");
     let broker = Broker::new(&address("KAFKA_BOOTSTRAP")?, &name)?;
     let database = Database::create(&address("DATABASE_URL")?, &name)?;
+    let place = Place { servers: broker.servers(), url: database.url(), topic: &name, group: &name };
+    if !place.service().arg("migrate").stdout(std::process::Stdio::null()).status()?.success() {
+        return Err("the service's own tables cannot be made".into());
+    }
     if options.retries {
         return retries::bench(options, &name, &broker, &database);
     }

@@ -21,10 +21,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) fn bench(options: &Options, name: &str, broker: &Broker, database: &Database) -> Result<(), Failure> {
-    let place = Place { servers: broker.servers(), url: database.url(), topic: name, group: name };
-    if !place.service().arg("migrate").status()?.success() {
-        return Err("the service's tables cannot be made".into());
-    }
     for &count in &options.messages {
         report::say(&format!("{count} messages of {KEYS} keys on {PARTITIONS} partitions, with retry topics"))?;
         let mut cases = Vec::new();

@@ -288,8 +288,8 @@ fn the_configuration_for_debezium_serves_derived_consumers() {
     let mirror = ServiceConfig::new(scene.folder.path())
         .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
         .set("DATABASE_URL", replica.url())
-        .set("TOPIC_VARIABLES__PREFIX", name);
-    mirror.run(&["migrate"]);
+        .set("TOPIC_VARIABLES__PREFIX", name)
+        .migrated();
     let service = mirror.start("service", &["consume", "Notes"]);
     wait_for("both replicas are equal to their sources", || {
         compare(&source.rows("north.notes", "id, note"), &replica.rows("north_notes", &["id", "note"]))?;
