@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -125,6 +126,8 @@ struct Inner {
     settings: TopicSettings,
     /// Topics that are there, or were tried for.
     known: Mutex<HashSet<String>>,
+    /// How often in a row the cluster named no controller.
+    without_controller: AtomicU32,
 }
 
 /// What came of creating topics.
@@ -141,7 +144,15 @@ pub(crate) struct Created {
 impl TopicAdmin {
     /// `config`: of a client that only asks.
     pub(crate) fn new(config: ClientConfig, embedded: Option<Arc<EmbeddedBroker>>, settings: TopicSettings) -> Self {
-        Self { inner: Arc::new(Inner { config, embedded, settings, known: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                embedded,
+                settings,
+                known: Mutex::default(),
+                without_controller: AtomicU32::new(0),
+            }),
+        }
     }
 
     /// Sees to it that these topics are there before the first message is sent to them. What may not be created is
@@ -231,6 +242,20 @@ impl TopicAdmin {
             .collect();
         let admin: AdminClient<DefaultClientContext> = self.inner.config.create().map_err(|e| e.to_string())?;
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let asked = tokio::task::spawn_blocking(move || (has_controller(&admin), admin)).await;
+        let (has_controller, admin) = asked.map_err(|e| e.to_string())?;
+        if !has_controller {
+            let reason = "the cluster names no controller, which creates topics".to_owned();
+            let named = missing.iter().map(|topic| (topic.name.clone(), reason.clone())).collect();
+            // An election passes; a broker made for tests never has one, and makes topics at their first message.
+            let asked = self.inner.without_controller.fetch_add(1, Ordering::Relaxed) + 1;
+            return Ok(if asked < WITHOUT_CONTROLLER_MAX {
+                Created { not_yet: named, ..Created::default() }
+            } else {
+                Created { failed: named, ..Created::default() }
+            });
+        }
+        self.inner.without_controller.store(0, Ordering::Relaxed);
         let answers = admin.create_topics(&topics, &options).await.map_err(|e| e.to_string())?;
         let mut result = Created::default();
         for answer in answers {
@@ -263,6 +288,18 @@ impl TopicAdmin {
 fn missing<'w>(wanted: &'w [Wanted], there: &BTreeMap<String, usize>) -> Vec<&'w Wanted> {
     let mut seen = HashSet::new();
     wanted.iter().filter(|topic| !there.contains_key(&topic.name) && seen.insert(&topic.name)).collect()
+}
+
+/// How often a cluster may name no controller before it is taken to have none.
+const WITHOUT_CONTROLLER_MAX: u32 = 3;
+
+/// Whether the cluster names the broker that creates topics. Without one a request would wait until it times out.
+fn has_controller(admin: &AdminClient<DefaultClientContext>) -> bool {
+    const WAIT_MS: i32 = 1_000;
+    // SAFETY: the client lives through the call.
+    #[expect(unsafe_code, reason = "librdkafka's call has no safe wrapper")]
+    let controller = unsafe { rdkafka::bindings::rd_kafka_controllerid(admin.inner().native_ptr(), WAIT_MS) };
+    controller >= 0
 }
 
 /// Whether a refusal passes by itself: brokers that start or stop, and clusters that elect.
