@@ -3,8 +3,8 @@
 
 use crate::diag;
 use crate::symbol::{
-    self, AVRO, DATABASE, FORMAT, GUARD, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, RELATION, RELATIONS,
-    RELATIONS_WITH, SUPPRESS, VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
+    self, AVRO, FORMAT, GUARD, KEY_FORMAT, KEY_SCHEMA, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS,
+    VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
 };
 
 /// Options of an attribute, with what to do instead.
@@ -32,7 +32,6 @@ static VALUES: &[(&str, &str, &str)] = &[
     (FORMAT, AVRO, "write `format = json`, or name a type of your own that implements `Decode`"),
     (KEY_FORMAT, AVRO, "write `key_format = json`, or name a type of your own that implements `Decode`"),
     (VALUE_FORMAT, AVRO, "write `value_format = json`, or name a type of your own that implements `Decode`"),
-    (OFFSETS, DATABASE, "leave it out; offsets are kept in Kafka, and handlers see a message at least once"),
 ];
 
 /// The message for an option that is not built.

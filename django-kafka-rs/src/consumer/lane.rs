@@ -66,6 +66,8 @@ pub(crate) struct Lane {
     /// The client has said that there is no more for now.
     at_end: bool,
     outages: u32,
+    /// Its position is in the database, and has to be claimed there before anything is handled.
+    unclaimed: bool,
 }
 
 /// What came of a delivery.
@@ -80,7 +82,7 @@ pub(crate) enum Delivered {
 /// A batch to handle.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// At least one message, in order.
+    /// In order. None: the partition is to be claimed.
     pub(crate) records: Vec<Arc<RawRecord>>,
     /// How often the first of them has failed already.
     pub(crate) failures: u32,
@@ -93,6 +95,8 @@ pub(crate) enum Stop {
     Retry(Duration),
     /// The database is away: the rest is tried again; no attempt is counted.
     Outage,
+    /// Somebody else has claimed the partition: it is claimed again after a while, if it is still ours then.
+    Fenced,
     /// The batch was told to end early, or had taken long enough: the rest is a batch of its own, if the lane lives.
     Cancelled,
 }
@@ -112,7 +116,13 @@ impl Lane {
             position: None,
             at_end: false,
             outages: 0,
+            unclaimed: false,
         }
+    }
+
+    /// The same, to be claimed first: by a batch without messages.
+    pub(crate) fn unclaimed(self) -> Self {
+        Self { unclaimed: true, ..self }
     }
 
     /// The offset that would follow the last delivered one in a log without holes.
@@ -140,7 +150,7 @@ impl Lane {
 
     /// Whether everything up to the partition's end has been handled.
     pub(crate) fn is_finished(&self) -> bool {
-        self.at_end && self.buffer.is_empty() && self.state == State::Idle
+        self.at_end && self.buffer.is_empty() && self.state == State::Idle && !self.unclaimed
     }
 
     /// Whether a batch is being handled.
@@ -151,7 +161,7 @@ impl Lane {
     /// Whether nothing will happen before `wakes_at` or the next delivery.
     pub(crate) fn is_settled(&self, now: Instant) -> bool {
         match self.state {
-            State::Idle => self.buffer.front().is_none_or(|head| !head.is_due(now)),
+            State::Idle => !self.unclaimed && self.buffer.front().is_none_or(|head| !head.is_due(now)),
             State::Busy => false,
             State::Waiting { until } => until > now,
         }
@@ -175,11 +185,11 @@ impl Lane {
     /// Whether the next batch's time has come.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
         let is_due = self.buffer.front().is_some_and(|head| head.is_due(now));
-        is_due
+        (is_due || self.unclaimed)
             && match self.state {
                 State::Busy => false,
                 State::Waiting { until } => until <= now,
-                State::Idle => self.linger_until().is_none_or(|until| until <= now),
+                State::Idle => self.unclaimed || self.linger_until().is_none_or(|until| until <= now),
             }
     }
 
@@ -187,6 +197,10 @@ impl Lane {
     pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Batch> {
         if !self.is_ready(now) {
             return None;
+        }
+        if self.unclaimed {
+            self.state = State::Busy;
+            return Some(Batch { records: Vec::new(), failures: 0 });
         }
         let head = self.buffer.front()?.record.offset;
         let mut bytes = 0;
@@ -232,6 +246,12 @@ impl Lane {
             self.outages = 0;
         }
         self.lingering_since = (!self.buffer.is_empty()).then_some(now);
+        // Nothing but a claim is under way while one is needed.
+        self.unclaimed = match stop {
+            None | Some(Stop::Cancelled) => false,
+            Some(Stop::Fenced) => true,
+            Some(Stop::Retry(_) | Stop::Outage) => self.unclaimed,
+        };
         self.state = match stop {
             None | Some(Stop::Cancelled) => State::Idle,
             Some(Stop::Retry(delay)) => {
@@ -242,8 +262,23 @@ impl Lane {
                 self.outages = self.outages.saturating_add(1);
                 State::Waiting { until: now + outage_delay(self.outages) }
             }
+            Some(Stop::Fenced) => {
+                self.outages = self.outages.saturating_add(1);
+                State::Waiting { until: now + fenced_delay(self.outages) }
+            }
         };
         moved
+    }
+
+    /// The database says that all before `position` is handled, by whomever.
+    pub(crate) fn advance_to(&mut self, position: i64) {
+        while self.buffer.front().is_some_and(|head| head.record.offset < position) {
+            if let Some(Queued { record, .. }) = self.buffer.pop_front() {
+                self.buffer_bytes -= record.weight_bytes();
+            }
+        }
+        self.delivered = self.delivered.max(Some(position - 1));
+        self.position = self.position.max(Some(position));
     }
 
     /// How many outages in a row have held the head.
@@ -294,6 +329,12 @@ impl Lane {
 fn outage_delay(outages: u32) -> Duration {
     const MS_MAX: u64 = 30_000;
     Duration::from_millis((500_u64 << outages.saturating_sub(1).min(10)).min(MS_MAX))
+}
+
+/// Two seconds, doubling up to 30: a process that has lost its partitions learns it with its next heartbeat.
+fn fenced_delay(times: u32) -> Duration {
+    const SECONDS_MAX: u64 = 30;
+    Duration::from_secs((2_u64 << times.saturating_sub(1).min(10)).min(SECONDS_MAX))
 }
 
 #[cfg(test)]
@@ -445,6 +486,35 @@ mod tests {
         assert_eq!(lane.deliver(record(3), None, now), Delivered::Repeated);
         assert_eq!(lane.deliver(record(2), None, now), Delivered::Repeated);
         assert_eq!(lane.expected_offset(), Some(4));
+    }
+
+    #[test]
+    fn is_claimed_before_anything_is_handled_and_again_when_it_is_fenced() {
+        let now = Instant::now();
+        let mut lane = Lane::new(LIMITS, Some(3)).unclaimed();
+        lane.reached_end();
+        assert!(!lane.is_settled(now) && !lane.is_finished());
+        assert_eq!(lane.take_batch(now).unwrap().records.len(), 0);
+        for offset in 3..6 {
+            lane.deliver(record(offset), None, now);
+        }
+        assert!(lane.take_batch(now).is_none(), "one at a time");
+        lane.finish(0, Some(&Stop::Outage), now);
+        let later = lane.wakes_at().unwrap();
+        assert_eq!(lane.take_batch(later).unwrap().records.len(), 0, "still to be claimed");
+        assert_eq!(lane.finish(0, None, later), None);
+        lane.advance_to(5);
+        let batch = lane.take_batch(later).unwrap();
+        assert_eq!(batch.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [5], "the rest is handled already");
+        lane.finish(0, Some(&Stop::Fenced), later);
+        assert!(lane.is_settled(later) && lane.take_batch(later).is_none());
+        let later = lane.wakes_at().unwrap();
+        assert_eq!(lane.take_batch(later).unwrap().records.len(), 0);
+        lane.finish(0, None, later);
+        lane.advance_to(9);
+        assert_eq!((lane.len(), lane.position(), lane.expected_offset()), (0, Some(9), Some(9)));
+        assert_eq!(lane.deliver(record(8), None, later), Delivered::Repeated);
+        assert_eq!(lane.deliver(record(9), None, later), Delivered::Accepted);
     }
 
     #[test]
