@@ -6,6 +6,7 @@ mod bad_input;
 mod custom;
 mod derive;
 mod engine;
+mod exactly_once;
 mod handlers;
 mod models;
 mod postgres;

@@ -132,10 +132,6 @@ impl Entry {
         std::mem::take(&mut self.leaving)
     }
 
-    pub(crate) fn share(&self) -> &Arc<Share> {
-        &self.share
-    }
-
     /// Writes what is pending, as the last thing in a transaction.
     ///
     /// # Errors
