@@ -3,8 +3,8 @@
 
 use crate::diag;
 use crate::symbol::{
-    self, AVRO, FORMAT, GUARD, KEY_FORMAT, KEY_SCHEMA, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS,
-    VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
+    self, AVRO, FORMAT, KEY_FORMAT, KEY_SCHEMA, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS, VALUE_FORMAT,
+    VALUE_SCHEMA, Vocabulary,
 };
 
 /// Options of an attribute, with what to do instead.
@@ -19,7 +19,6 @@ static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
         RELATIONS_WITH,
         "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`",
     ),
-    (&symbol::SYNC, GUARD, "leave it out; blocking retries keep the order of messages by themselves"),
     (
         &symbol::SYNC_FIELD,
         RELATION,

@@ -240,6 +240,8 @@ impl Engine {
                 for partition in &partitions {
                     if let Some(state) = self.lanes.get_mut(partition) {
                         state.is_leaving = true;
+                        let (topic, partition) = (&*partition.0, partition.1);
+                        tracing::debug!(consumer = &*self.config.name, topic, partition, "revoked");
                     }
                 }
                 let deadline = self.config.clock.now() + poll::revoke_timeout();
@@ -304,8 +306,13 @@ impl Engine {
             }
             let offset = record.offset;
             let (record, due) = self.config.unpack(record);
-            if state.lane.deliver(Arc::new(record), due, now) == Delivered::Repeated {
-                tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
+            if state.lane.deliver(Arc::new(record), due, now) == Delivered::WentBack {
+                tracing::warn!(
+                    topic = &*id.0,
+                    partition = id.1,
+                    offset,
+                    "offsets begin again: the topic was created anew, or its log was cut; handled from here on"
+                );
             }
         }
     }
@@ -328,7 +335,7 @@ impl Engine {
                     // It is not read either: the consumer is about to end.
                     continue;
                 };
-                lane = lane.unclaimed();
+                lane = lane.in_database();
                 share = Some(ledger.share(id.clone(), start));
             }
             let state = LaneState {
@@ -395,6 +402,7 @@ impl Engine {
         }
         let resumes = state.lane.resume();
         self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
+        self.config.progress.superseded(report.superseded);
         if let Some(position) = position {
             self.store(&report.partition, position);
         }
@@ -570,8 +578,8 @@ fn report(partition: PartitionId, generation: u64, task: JoinHandle<BatchResult>
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, retried, reached, stop } = result;
-        let report = BatchReport { partition, generation, handled, dead_lettered, retried, reached, stop };
+        let BatchResult { handled, dead_lettered, retried, superseded, reached, stop } = result;
+        let report = BatchReport { partition, generation, handled, dead_lettered, retried, superseded, reached, stop };
         let _ = events.send(Event::Finished(report)).await;
     });
 }

@@ -61,6 +61,8 @@ pub(crate) struct BatchReport {
     pub(crate) dead_lettered: usize,
     /// How many of them were sent to retry topics.
     pub(crate) retried: usize,
+    /// How many of them were skipped because a newer message of their key was there.
+    pub(crate) superseded: usize,
     /// Where the partition stands, if the database says so.
     pub(crate) reached: Option<i64>,
     pub(crate) stop: Option<Stop>,

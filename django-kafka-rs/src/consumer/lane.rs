@@ -66,16 +66,20 @@ pub(crate) struct Lane {
     /// The client has said that there is no more for now.
     at_end: bool,
     outages: u32,
-    /// Its position is in the database, and has to be claimed there before anything is handled.
+    /// Its position is in the database. Then offsets do not begin again: the client gives an error instead.
+    in_database: bool,
+    /// That position has to be claimed before anything is handled.
     unclaimed: bool,
 }
 
 /// What came of a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
-    /// The message is in the lane.
-    Accepted,
-    /// The lane has had it already.
+    /// In the order of offsets.
+    InOrder,
+    /// Its offset is no higher than that of the one before: offsets have begun again.
+    WentBack,
+    /// The same, where the database has the position: it was handled, or is in the buffer, and is dropped.
     Repeated,
 }
 
@@ -116,13 +120,14 @@ impl Lane {
             position: None,
             at_end: false,
             outages: 0,
+            in_database: false,
             unclaimed: false,
         }
     }
 
-    /// The same, to be claimed first: by a batch without messages.
-    pub(crate) fn unclaimed(self) -> Self {
-        Self { unclaimed: true, ..self }
+    /// The same, of a position in the database: to be claimed first, by a batch without messages.
+    pub(crate) fn in_database(self) -> Self {
+        Self { in_database: true, unclaimed: true, ..self }
     }
 
     /// The offset that would follow the last delivered one in a log without holes.
@@ -131,8 +136,13 @@ impl Lane {
     }
 
     /// Takes a message in; it is not handled before `due`, and neither is what comes behind it.
+    ///
+    /// Offsets go back where a topic was deleted and created anew, or its log was cut, and the client begins again
+    /// before the group has noticed. What is behind that is as new as ever, so nothing is taken for a repetition by its
+    /// offset: handled twice is better than never.
     pub(crate) fn deliver(&mut self, record: Arc<RawRecord>, due: Option<Instant>, now: Instant) -> Delivered {
-        if self.delivered.is_some_and(|last| record.offset <= last) {
+        let went_back = self.delivered.is_some_and(|last| record.offset <= last);
+        if went_back && self.in_database {
             return Delivered::Repeated;
         }
         self.delivered = Some(record.offset);
@@ -140,7 +150,7 @@ impl Lane {
         self.buffer_bytes += record.weight_bytes();
         self.buffer.push_back(Queued { record, due });
         self.lingering_since.get_or_insert(now);
-        Delivered::Accepted
+        if went_back { Delivered::WentBack } else { Delivered::InOrder }
     }
 
     /// Notes that the client has reached the partition's end.
@@ -203,7 +213,7 @@ impl Lane {
             return Some(Batch { records: Vec::new(), failures: 0 });
         }
         let head = self.buffer.front()?.record.offset;
-        let mut bytes = 0;
+        let (mut bytes, mut last) = (0, None);
         let records: Vec<_> = self
             .buffer
             .iter()
@@ -211,7 +221,9 @@ impl Lane {
             .take_while(|queued| {
                 let first = bytes == 0;
                 bytes += queued.record.weight_bytes();
-                queued.is_due(now) && (first || bytes <= self.limits.batch_bytes_max)
+                // Offsets that begin again begin a batch: within one they tell the order.
+                let in_order = last.replace(queued.record.offset) < Some(queued.record.offset);
+                queued.is_due(now) && in_order && (first || bytes <= self.limits.batch_bytes_max)
             })
             .map(|queued| queued.record.clone())
             .collect();
@@ -240,10 +252,11 @@ impl Lane {
             self.buffer_bytes -= record.weight_bytes();
             moved = Some(record.offset + 1);
         }
-        if let Some(position) = moved {
-            debug_assert!(self.position.is_none_or(|before| before < position), "an offset goes back");
+        if moved.is_some() {
             self.position = moved;
             self.outages = 0;
+            // Of a message that is passed now; where offsets begin again, another one may have its offset.
+            self.failing = None;
         }
         self.lingering_since = (!self.buffer.is_empty()).then_some(now);
         // Nothing but a claim is under way while one is needed.
@@ -370,7 +383,7 @@ mod tests {
     fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
         let mut lane = Lane::new(LIMITS, None);
         for offset in offsets {
-            assert_eq!(lane.deliver(record(offset), None, now), Delivered::Accepted);
+            assert_eq!(lane.deliver(record(offset), None, now), Delivered::InOrder);
         }
         lane
     }
@@ -480,18 +493,29 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_delivery_is_dropped() {
+    fn offsets_that_begin_again_are_new_messages() {
         let now = Instant::now();
-        let mut lane = lane([3], now);
-        assert_eq!(lane.deliver(record(3), None, now), Delivered::Repeated);
-        assert_eq!(lane.deliver(record(2), None, now), Delivered::Repeated);
-        assert_eq!(lane.expected_offset(), Some(4));
+        let delay = Duration::from_secs(1);
+        let mut lane = lane(6..9, now);
+        lane.take_batch(now).unwrap();
+        lane.finish(2, Some(&Stop::Retry(delay)), now);
+        assert_eq!(lane.deliver(record(0), None, now), Delivered::WentBack);
+        assert_eq!(lane.deliver(record(8), None, now), Delivered::InOrder);
+        assert_eq!(lane.expected_offset(), Some(9));
+        let offsets = |batch: &Batch| batch.records.iter().map(|r| r.offset).collect::<Vec<_>>();
+        let old = lane.take_batch(now + delay).unwrap();
+        assert_eq!((offsets(&old), old.failures), (vec![8], 1), "what came before is a batch of its own");
+        assert_eq!(lane.finish(1, None, now), Some(9));
+        let new = lane.take_batch(now + delay).unwrap();
+        assert_eq!(offsets(&new), [0, 8]);
+        assert_eq!(lane.finish(1, None, now), Some(1), "the position follows");
+        assert_eq!(lane.take_batch(now).unwrap().failures, 0, "the failures of another message of this offset");
     }
 
     #[test]
     fn is_claimed_before_anything_is_handled_and_again_when_it_is_fenced() {
         let now = Instant::now();
-        let mut lane = Lane::new(LIMITS, Some(3)).unclaimed();
+        let mut lane = Lane::new(LIMITS, Some(3)).in_database();
         lane.reached_end();
         assert!(!lane.is_settled(now) && !lane.is_finished());
         assert_eq!(lane.take_batch(now).unwrap().records.len(), 0);
@@ -514,7 +538,7 @@ mod tests {
         lane.advance_to(9);
         assert_eq!((lane.len(), lane.position(), lane.expected_offset()), (0, Some(9), Some(9)));
         assert_eq!(lane.deliver(record(8), None, later), Delivered::Repeated);
-        assert_eq!(lane.deliver(record(9), None, later), Delivered::Accepted);
+        assert_eq!(lane.deliver(record(9), None, later), Delivered::InOrder);
     }
 
     #[test]
@@ -522,7 +546,7 @@ mod tests {
         assert_eq!(Lane::new(LIMITS, None).expected_offset(), None);
         let mut lane = Lane::new(LIMITS, Some(3));
         assert_eq!((lane.expected_offset(), lane.position()), (Some(3), None));
-        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::Accepted);
+        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::InOrder);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use super::super::batch::{
     join_all, not_its_own_fault, outgoing_of,
 };
 use super::super::lane::{Batch, Stop};
+use super::super::superseding::Superseding;
 use super::super::topic::{Handler, TopicRuntime};
 use super::{Entry, Found, Leaving, Share, Trouble};
 use crate::context::Context;
@@ -47,6 +48,8 @@ pub(crate) async fn run(
     let done = match &desk.topic.handler {
         Handler::Custom(handler) => desk.custom(handler, &work).await,
         Handler::Models(_) => desk.models(&work).await,
+        // Its own consumer keeps its offsets in Kafka.
+        Handler::KeyOffsets(_) => return BatchResult::from(Stop::Outage),
     };
     desk.conclude(&work, done).await
 }
@@ -163,6 +166,7 @@ impl Desk {
     async fn custom(&self, handler: &Arc<dyn CustomTopic>, work: &Work) -> Done {
         let env = &self.env;
         let judge = Judge::new(&self.topic, work.failures);
+        let mut superseding = Superseding::new(&self.topic, &work.records);
         let mut done = Done { entry: Entry::new(self.share.clone()), settled: Vec::new(), stop: None };
         let started = Instant::now();
         for (index, record) in work.records.iter().enumerate() {
@@ -201,7 +205,14 @@ impl Desk {
                 done.stop = Some(stop);
                 break;
             }
-            let decision = judge.decide(index, record, &error);
+            let decision = match superseding.ask(index, &error).await {
+                Ok(true) => Decision::Superseded,
+                Ok(false) => judge.decide(index, record, &error),
+                Err(outage) => {
+                    done.stop = Some(outage);
+                    break;
+                }
+            };
             if let Decision::Hold(delay) = decision {
                 done.stop = Some(Stop::Retry(delay));
                 break;
@@ -290,6 +301,7 @@ impl Desk {
         };
         for settled in &settled {
             let record = &work.records[settled.index];
+            result.superseded += usize::from(settled.decision == Decision::Superseded && record.offset < position);
             if !arrived.iter().any(|leaving| leaving.offset == record.offset) {
                 continue;
             }
@@ -438,7 +450,7 @@ fn note_failed(
     if let Some(message) = outgoing_of(record, error, attempts, decision, env) {
         entry.leave(Leaving { offset: record.offset, message });
     }
-    if record.retried.is_some() && matches!(decision, Decision::DeadLetter | Decision::Skip) {
+    if record.retried.is_some() && matches!(decision, Decision::DeadLetter | Decision::Skip | Decision::Superseded) {
         entry.settle(record.origin());
     }
 }
