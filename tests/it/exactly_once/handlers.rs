@@ -74,7 +74,7 @@ async fn handle(value: &str, attempt: u32, cx: &Context) -> ConsumeResult {
             effect(cx, &format!("{name} 3")).await?;
         }
         "orphan" => {
-            cx.db(|conn: &mut DbConn| run(conn, "INSERT INTO children VALUES (9)")).await?;
+            cx.db(|conn: &mut DbConn| run(conn, "INSERT INTO children VALUES (9, 9)")).await?;
         }
         "waits" => {
             let gates = cx.state::<Gates>();
@@ -134,10 +134,7 @@ async fn an_effect_and_its_position_are_one(stage: Stage) {
     let member = stage.join(app(&gates())).await;
     stage.until_effects(&["a", "c 1", "c 2", "d 1", "d 3", "f"]).await;
     stage
-        .until(
-            Stage::positions,
-            &["crm blocking 0", "crm steps 7", "crm.retry crm.steps.retry.1 1", "crm.retry crm.steps.retry.2 1"],
-        )
+        .until(Stage::positions, &["crm steps 7", "crm.retry crm.steps.retry.1 1", "crm.retry crm.steps.retry.2 1"])
         .await;
     stage.until(|stage| vec![stage.outgoing()], &["0"]).await;
     member.leave().await;
@@ -195,10 +192,7 @@ async fn a_copy_of_what_is_done_with_is_skipped(stage: Stage) {
     stage.produce("steps", "heals b").await;
     stage.until_effects(&["a", "b"]).await;
     stage
-        .until(
-            Stage::positions,
-            &["crm blocking 0", "crm steps 2", "crm.retry crm.steps.retry.1 3", "crm.retry crm.steps.retry.2 1"],
-        )
+        .until(Stage::positions, &["crm steps 2", "crm.retry crm.steps.retry.1 3", "crm.retry crm.steps.retry.2 1"])
         .await;
     assert_eq!(stage.effects(), ["a", "b"]);
     member.leave().await;
@@ -218,9 +212,7 @@ async fn what_a_predecessor_left_behind_is_delivered_first(stage: Stage) {
     stage.until_effects(&["a", "b"]).await;
     stage.until(|stage| vec![stage.outgoing()], &["0"]).await;
     assert_eq!(
-        stage.lines(
-            "SELECT CAST(epoch AS TEXT) AS line FROM django_kafka_offset WHERE topic = 'steps' AND partition = 0"
-        ),
+        stage.lines("SELECT CAST(epoch AS TEXT) AS line FROM django_kafka_offset WHERE topic = 'steps' "),
         ["8"]
     );
     member.leave().await;

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::db::joined::{Joined, Slot};
 use crate::db::{DbConn, WriterGuard, failure, transaction};
 use crate::error::ConsumeError;
-use crate::record::{Origin, RawRecord};
+use crate::record::RawRecord;
 use crate::retry::policy::Decision;
 use crate::sync::{Covered, Refused};
 use crate::topic::CustomTopic;
@@ -142,12 +142,16 @@ impl Desk {
         let (share, asked) = (self.share.clone(), all.clone());
         let repeated = blocking(move || share.repeated(&asked).map_err(Trouble::from)).await;
         let repeated = repeated.map_err(|trouble| BatchResult::from(self.stopped(&trouble)))?;
-        let is_repeated = |record: &Arc<RawRecord>| repeated.contains(&record.origin());
-        for record in all.iter().filter(|record| is_repeated(record)) {
-            let Origin { topic, partition, offset } = record.origin();
-            tracing::info!(topic = &*topic, partition, offset, "a copy of a message that is done with: skipped");
+        // Of two copies in one batch the first stands for both, whatever becomes of it.
+        let mut seen = repeated;
+        let records: Vec<Arc<RawRecord>> = all.iter().filter(|record| seen.insert(record.origin())).cloned().collect();
+        if records.len() < all.len() {
+            let (topic, partition) = (&*self.share.id.0, self.share.id.1);
+            let copies = all.len() - records.len();
+            tracing::info!(topic, partition, "{copies} copies of messages that are done with are skipped");
         }
-        let first = all.iter().take_while(|record| is_repeated(record)).count();
+        let first =
+            records.first().map_or(all.len(), |first| all.iter().take_while(|r| r.offset < first.offset).count());
         if first > 0 {
             // By themselves, so that what is at the head is what is counted.
             let mut entry = Entry::new(self.share.clone());
@@ -157,8 +161,7 @@ impl Desk {
             let handled = all.iter().filter(|record| record.offset < position).count();
             return Err(BatchResult { handled, reached: Some(position), stop, ..BatchResult::default() });
         }
-        let records = all.iter().filter(|record| !is_repeated(record)).cloned().collect();
-        Ok(Work { all, records, failures })
+        Ok(Work { all, records: records.into(), failures })
     }
 
     /// Each message's database work is one transaction, with its position. Of messages that do none the position goes
