@@ -238,13 +238,14 @@ impl Stage {
     /// Waits until the query's lines are these.
     pub(super) async fn until(&self, query: impl Fn(&Self) -> Vec<String>, wanted: &[&str]) {
         let deadline = Instant::now() + DEADLINE;
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
         loop {
+            looks.tick().await;
             let found = query(self);
             if found == wanted {
                 return;
             }
             assert!(Instant::now() < deadline, "wanted {wanted:?}, found {found:?}");
-            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 
