@@ -5,11 +5,15 @@
 mod bad_input;
 mod custom;
 mod derive;
+mod dlq;
 mod engine;
 mod exactly_once;
+mod faults;
+mod guard;
 mod handlers;
 mod models;
 mod postgres;
+mod refusals;
 mod retry_topics;
 mod service;
 mod tidy;

@@ -1,6 +1,7 @@
 //! One batch of a consumer whose offsets are in the database, from end to end: what is committed, and what is produced
 //! after it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -83,7 +84,15 @@ fn position_after(records: &[Arc<RawRecord>], count: usize, end: i64) -> i64 {
 struct Done {
     entry: Entry,
     settled: Vec<Settled>,
+    /// Messages that were skipped because newer ones of their keys were there.
+    superseded: Vec<usize>,
     stop: Option<Stop>,
+}
+
+impl Done {
+    fn new(entry: Entry) -> Self {
+        Self { entry, settled: Vec::new(), superseded: Vec::new(), stop: None }
+    }
 }
 
 /// Why a message's transaction was not committed.
@@ -123,11 +132,11 @@ impl Desk {
 
     /// Delivers what is under way; the lane goes on from where the database says.
     async fn go_on_from(&self, found: Found, records: &[Arc<RawRecord>]) -> BatchResult {
-        let delivered = self.send(&found.outgoing).await.len() == found.outgoing.len();
+        let (_, stop) = self.send(&found.outgoing).await;
         BatchResult {
             handled: records.iter().filter(|record| record.offset < found.position).count(),
             reached: Some(found.position),
-            stop: (!delivered).then_some(Stop::Cancelled),
+            stop,
             ..BatchResult::default()
         }
     }
@@ -170,7 +179,7 @@ impl Desk {
         let env = &self.env;
         let judge = Judge::new(&self.topic, work.failures);
         let mut superseding = Superseding::new(&self.topic, &work.records);
-        let mut done = Done { entry: Entry::new(self.share.clone()), settled: Vec::new(), stop: None };
+        let mut done = Done::new(Entry::new(self.share.clone()));
         let started = Instant::now();
         for (index, record) in work.records.iter().enumerate() {
             if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
@@ -222,7 +231,10 @@ impl Desk {
             }
             note_failed(&mut done.entry, record, &error, attempts, decision, env);
             done.entry.reach(work.position_after(index + 1));
-            done.settled.push(Settled { index, error, attempts, decision });
+            match decision {
+                Decision::Superseded => done.superseded.push(index),
+                decision => done.settled.push(Settled { index, error, attempts, decision }),
+            }
         }
         let (entry, stop) = self.write_rest(done.entry).await;
         Done { entry, stop: stop.or(done.stop), ..done }
@@ -273,28 +285,28 @@ impl Desk {
         };
         let (topic, records) = (self.topic.clone(), work.records.clone());
         let (handled, book) = batch::run_models(topic, records, work.failures, &self.env, Some(book)).await;
-        let Handled { settled, mut stop, .. } = handled;
+        let Handled { settled, superseded, mut stop, .. } = handled;
         let Some(book) = book else {
             // Its task died: what it has committed is looked up.
-            return Done { entry: Entry::new(self.share.clone()), settled: Vec::new(), stop: Some(Stop::Outage) };
+            return Done { stop: Some(Stop::Outage), ..Done::new(Entry::new(self.share.clone())) };
         };
         if let Some(trouble) = &book.trouble {
             stop = Some(self.stopped(trouble));
         }
-        Done { entry: book.entry, settled, stop }
+        Done { entry: book.entry, settled, superseded, stop }
     }
 
     /// Produces what has left, and says how far the partition is handled.
     async fn conclude(&self, work: &Work, done: Done) -> BatchResult {
-        let Done { mut entry, settled, mut stop } = done;
+        let Done { mut entry, settled, superseded, mut stop } = done;
         let position = entry.position();
         if stop != Some(Stop::Outage) {
             self.share.trust();
         }
         let leaving = entry.take_leaving();
-        let arrived = self.send(&leaving).await;
-        if arrived.len() < leaving.len() && stop != Some(Stop::Fenced) {
-            stop = Some(Stop::Cancelled);
+        let (arrived, not_sent) = self.send(&leaving).await;
+        if stop != Some(Stop::Fenced) {
+            stop = not_sent.or(stop);
         }
         let mut result = BatchResult {
             handled: work.all.iter().filter(|record| record.offset < position).count(),
@@ -302,9 +314,10 @@ impl Desk {
             stop,
             ..BatchResult::default()
         };
+        let is_done = |index: &&usize| work.records[**index].offset < position;
+        result.superseded = superseded.iter().filter(is_done).count();
         for settled in &settled {
             let record = &work.records[settled.index];
-            result.superseded += usize::from(settled.decision == Decision::Superseded && record.offset < position);
             if !arrived.iter().any(|leaving| leaving.offset == record.offset) {
                 continue;
             }
@@ -318,33 +331,32 @@ impl Desk {
         result
     }
 
-    /// Produces these messages and waits for them all; gives those that have arrived, up to the first that has not.
-    /// The rest is delivered by whoever has the partition next.
-    async fn send<'l>(&self, leaving: &'l [Leaving]) -> &'l [Leaving] {
+    /// Produces these messages and waits for them all; gives those that have arrived, up to the first that has not, and
+    /// what the lane is to do then. The rest is delivered by whoever has the partition next.
+    async fn send<'l>(&self, leaving: &'l [Leaving]) -> (&'l [Leaving], Option<Stop>) {
         if leaving.is_empty() {
-            return leaving;
+            return (leaving, None);
         }
         // Else the new owner delivers them. What came much later could be a copy of what nobody remembers any more.
-        if !self.env.context.may_commit() {
+        let topics: Vec<Wanted> = leaving.iter().map(|leaving| self.wanted(&leaving.message.topic)).collect();
+        if !self.env.context.may_commit() || !batch::create(&topics, &self.env).await {
             self.share.doubt();
-            return &[];
+            return (&[], Some(Stop::Cancelled));
         }
-        self.env.topics.ensure(leaving.iter().map(|leaving| self.wanted(&leaving.message.topic))).await;
-        let mut sends = Vec::with_capacity(leaving.len());
-        for leaving in leaving {
-            sends.push(Box::pin(deliver(&leaving.message, &self.env)) as _);
-        }
-        let delivered = join_all(sends).await;
-        let count = delivered.iter().take_while(|delivered| **delivered).count();
+        type Send<'m> = Pin<Box<dyn Future<Output = Result<(), Stop>> + std::marker::Send + 'm>>;
+        let sends = leaving.iter().map(|leaving| -> Send<'_> { Box::pin(deliver(&leaving.message, &self.env)) });
+        let delivered = join_all(sends.collect()).await;
+        let count = delivered.iter().take_while(|delivered| delivered.is_ok()).count();
         let arrived = &leaving[..count];
         if let Some(last) = arrived.last() {
             let (share, upto) = (self.share.clone(), last.offset);
             blocking(move || share.arrived(upto)).await;
         }
-        if count < leaving.len() {
+        let stop = delivered.into_iter().find_map(Result::err);
+        if stop.is_some() {
             self.share.doubt();
         }
-        arrived
+        (arrived, stop)
     }
 
     /// The topic that a message leaves for.
