@@ -2,15 +2,10 @@
 //! The change that builds one deletes its line here.
 
 use crate::diag;
-use crate::symbol::{
-    self, AVRO, FORMAT, KEY_FORMAT, KEY_SCHEMA, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS, VALUE_FORMAT,
-    VALUE_SCHEMA, Vocabulary,
-};
+use crate::symbol::{self, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS, Vocabulary};
 
 /// Options of an attribute, with what to do instead.
 static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
-    (&symbol::TOPIC, KEY_SCHEMA, "leave it out; `key_format = json` reads keys without a schema"),
-    (&symbol::TOPIC, VALUE_SCHEMA, "leave it out; `value_format = json` reads values without a schema"),
     (&symbol::CONSUMER, SUPPRESS, "leave it out, and do not produce in the handlers of this consumer"),
     (&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition"),
     (&symbol::SYNC, RELATIONS, "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`"),
@@ -26,21 +21,8 @@ static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
     ),
 ];
 
-/// Values of an option, with what to do instead.
-static VALUES: &[(&str, &str, &str)] = &[
-    (FORMAT, AVRO, "write `format = json`, or name a type of your own that implements `Decode`"),
-    (KEY_FORMAT, AVRO, "write `key_format = json`, or name a type of your own that implements `Decode`"),
-    (VALUE_FORMAT, AVRO, "write `value_format = json`, or name a type of your own that implements `Decode`"),
-];
-
 /// The message for an option that is not built.
 pub(crate) fn option(vocabulary: &Vocabulary, name: &str) -> Option<String> {
     let (.., instead) = OPTIONS.iter().find(|(place, word, _)| place.title == vocabulary.title && *word == name)?;
     Some(diag::help(format_args!("`{name}` of {} is not built yet", vocabulary.title), instead))
-}
-
-/// The message for a value that is not built; `written` is how users write it.
-pub(crate) fn value(option: &str, value: &str, written: &str) -> Option<String> {
-    let (.., instead) = VALUES.iter().find(|(name, word, _)| *name == option && *word == value)?;
-    Some(diag::help(format_args!("`{option} = {written}` is not built yet"), instead))
 }

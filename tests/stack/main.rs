@@ -5,7 +5,9 @@
 //! `cargo test` leaves this target out.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod avro;
 mod chaos;
+mod connectors;
 mod debezium;
 mod groups;
 mod harness;

@@ -20,7 +20,24 @@ pub(crate) fn of_model(dk: &Runtime, derive: Derive, model: &Model) -> TokenStre
     };
     // The model's options are in its descriptor.
     let options = quote_spanned!(Span::mixed_site()=> #dk::SyncOptions::NONE);
-    expand(dk, derive, ident, &targets, &options)
+    let consumer = expand(dk, derive, ident, &targets, &options);
+    let scales = model.columns.iter().filter_map(|column| {
+        let (name, span) = (column.scale_by_schema.as_ref()?, at(&column.ty));
+        // The user's own span, as for lookups.
+        let dk = dk.at(span);
+        Some(quote_spanned! {span=>
+            const _: () = {
+                #[allow(unused_imports)]
+                use #dk::probe::FormatsOfNone as _;
+                #dk::check_scale(<#dk::probe::FormatsOf<#ident>>::VALUE.reader(), #name)
+            };
+        })
+    });
+    let scales: TokenStream = scales.collect();
+    quote_spanned! {Span::mixed_site()=>
+        #scales
+        #consumer
+    }
 }
 
 /// A unit topic.
@@ -76,14 +93,14 @@ fn expand(dk: &Runtime, derive: Derive, ident: &Ident, targets: &TokenStream, op
         Derive::DbzConsumer => Ident::new("Debezium", Span::mixed_site()),
         Derive::ModelTopicConsumer | Derive::SyncModel => Ident::new("Plain", Span::mixed_site()),
     };
-    let to_json = |part: &str| {
+    let reader = |part: &str| {
         let (dk, part) = (dk.at(at(ident)), Ident::new(part, at(ident)));
         quote_spanned! {at(ident)=> {
             use #dk::probe::FormatsOfNone as _;
-            <#dk::probe::FormatsOf<#ident>>::#part.to_json()
+            <#dk::probe::FormatsOf<#ident>>::#part.reader()
         } }
     };
-    let (key_to_json, value_to_json) = (to_json("KEY"), to_json("VALUE"));
+    let (key_format, value_format) = (reader("KEY"), reader("VALUE"));
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::ModelTopicConsumer for #ident {
@@ -91,8 +108,8 @@ fn expand(dk: &Runtime, derive: Derive, ident: &Ident, targets: &TokenStream, op
                 dialect: #dk::Dialect::#dialect,
                 targets: #targets,
                 options: #options,
-                key_to_json: #key_to_json,
-                value_to_json: #value_to_json,
+                key_format: #key_format,
+                value_format: #value_format,
             };
         }
         #[automatically_derived]

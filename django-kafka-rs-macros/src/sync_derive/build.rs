@@ -77,7 +77,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
     let mut columns = Vec::new();
     let mut left_out = Vec::new();
     for field in &fields.named {
-        match column(ctx, &options, field) {
+        match column(ctx, derive, &options, field) {
             Some(column) => columns.push(column),
             None => left_out.extend(field.ident.clone()),
         }
@@ -101,7 +101,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
 }
 
 /// A field's column; `None` where a sync leaves the field out.
-fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column> {
+fn column(ctx: &Ctx, derive: Derive, options: &SyncOptions, field: &syn::Field) -> Option<Column> {
     let ident = field.ident.clone()?;
     let diesel = DieselField::read(ctx, &field.attrs);
     let sync = FieldOptions::read(ctx, &field.attrs);
@@ -114,6 +114,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
     let message_field = sync.from.as_ref().map_or_else(|| name.clone(), syn::LitStr::value);
     let excluded = options.exclude.iter().find(|excluded| excluded.name == message_field);
     let insert_default = sync.default.is_some();
+    let mut scale_by_schema = None;
     let source = match (sync.compute, excluded) {
         (Some((_, function)), _) => Source::Compute(function),
         (None, Some(excluded)) => {
@@ -124,7 +125,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
         }
         (None, None) => {
             if sync.with.is_none() && sync.encoding.is_none() && !sync.faulty {
-                check::decimal(ctx, &field.ty);
+                scale_by_schema = check::decimal(ctx, derive, &field.ty);
             }
             Source::Message {
                 field: message_field,
@@ -143,5 +144,6 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
         source,
         insert_default,
         in_lookup: false,
+        scale_by_schema,
     })
 }

@@ -43,6 +43,12 @@ impl ServiceConfig {
         self
     }
 
+    /// With the library's own tables in its database.
+    pub(crate) fn migrated(self) -> Self {
+        self.run(&["migrate"]);
+        self
+    }
+
     /// Starts it; `name` tells its log from those of others.
     pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Service {
         let log = self.folder.join(format!("{name}.log"));
@@ -58,6 +64,13 @@ impl ServiceConfig {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {}\n{stderr}", output.status);
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs it to its end; gives the exit code, what it printed, and what it said of a failure.
+    pub(crate) fn outcome(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
     /// Runs it to its end; gives the exit code and what it said of the failure.

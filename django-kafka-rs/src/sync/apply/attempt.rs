@@ -8,7 +8,7 @@ use super::judge::{self, Judged, Outage, Refusal};
 use super::run::{Run, Settled};
 use crate::db::{DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
-use crate::sync::decode::{self, JsonMessage};
+use crate::sync::decode;
 use crate::sync::guard::{Draft, Ruling};
 use crate::sync::model::Row;
 use crate::sync::plan::{self, Kind, Op};
@@ -90,10 +90,15 @@ impl Run<'_> {
         let record = &self.records[item.index];
         let as_asked = Ruling::Do(item.kind);
         let Some(keys) = &self.keys else { return as_asked };
-        if !target.guarded || self.caller.forces(item.index) {
+        if !target.guarded {
             return as_asked;
         }
-        keys.rule(draft, record, target.model.columns, item.lookup, item.kind).unwrap_or(as_asked)
+        match keys.rule(draft, record, target.model.columns, item.lookup, item.kind) {
+            // It is noted all the same.
+            Some(_) if self.caller.forces(item.index) => as_asked,
+            Some(ruling) => ruling,
+            None => as_asked,
+        }
     }
 
     fn call_after(&self, conn: &mut DbConn, item: &Item, kind: Kind) -> Result<(), Judged> {
@@ -101,7 +106,7 @@ impl Run<'_> {
         let (Some(after), Some(applied)) = (target.after, judge::applied(kind)) else { return Ok(()) };
         let depth = transaction::depth(conn).map_err(|error| judge::of_hook(error.into()))?;
         let called = caught("it", || {
-            let message = JsonMessage::new(&self.records[item.index], self.sync.topic)?;
+            let message = self.sync.message(&self.records[item.index])?;
             decode::with_context(&target.plan, &message, |cx| after(cx, applied, conn))?
         });
         called.map_err(|error| judge::of_hook(AfterError::wrap(error)))?;
