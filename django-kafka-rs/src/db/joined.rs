@@ -172,3 +172,132 @@ impl Slot {
         error
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use diesel::connection::SimpleConnection as _;
+    use diesel::{Connection as _, RunQueryDsl as _};
+
+    use super::*;
+    use crate::db::DatabaseSettings;
+
+    /// A database with an empty table `t`, and what it lives in.
+    type Bench = (Database, Box<dyn std::any::Any>);
+
+    fn benches() -> Vec<Bench> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.sqlite3");
+        let sqlite = Database::open(&DatabaseSettings::new(path.to_str().unwrap())).unwrap();
+        let mut benches: Vec<Bench> = vec![(sqlite, Box::new(folder))];
+        #[cfg(feature = "postgres")]
+        if let Some(schema) = crate::db::scratch::Scratch::new() {
+            benches.push((Database::open(&DatabaseSettings::new(schema.url())).unwrap(), Box::new(schema)));
+        }
+        for (database, _) in &benches {
+            let mut conn = database.writer().unwrap();
+            conn.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY)").unwrap();
+        }
+        benches
+    }
+
+    fn run(database: &Database, slot: &mut Slot, sql: &str) -> Result<(), DatabaseError> {
+        slot.run(database, |conn| Ok(conn.batch_execute(sql)?))
+    }
+
+    /// Ends the transaction as a batch does.
+    fn commit(slot: Slot) -> diesel::QueryResult<()> {
+        let Slot::Open(mut conn) = slot else { panic!("nothing to commit") };
+        transaction::check_open(&mut conn).and_then(|()| transaction::commit_checked(&mut conn))
+    }
+
+    fn count(database: &Database) -> i64 {
+        use diesel::dsl::sql;
+        use diesel::sql_types::BigInt;
+        let mut conn = database.writer().unwrap();
+        let query = diesel::select(sql::<BigInt>("(SELECT count(*) FROM t)"));
+        match &mut *conn {
+            #[cfg(feature = "postgres")]
+            DbConn::Pg(pg) => query.get_result(pg).unwrap(),
+            DbConn::Sqlite(sqlite) => query.get_result(sqlite).unwrap(),
+        }
+    }
+
+    #[test]
+    fn work_joins_and_a_failure_takes_back_its_own() {
+        for (database, _home) in benches() {
+            let mut slot = Slot::Unused;
+            assert!(run(&database, &mut slot, "no SQL").is_err());
+            assert!(matches!(slot, Slot::Unused), "nothing is held");
+            run(&database, &mut slot, "INSERT INTO t VALUES (1)").unwrap();
+            assert!(run(&database, &mut slot, "INSERT INTO t VALUES (2); INSERT INTO t VALUES (1)").is_err());
+            let nested: Result<(), DatabaseError> = slot.run(&database, |conn| {
+                conn.transaction(|conn| conn.batch_execute("INSERT INTO t VALUES (3)"))?;
+                Ok(())
+            });
+            nested.unwrap();
+            commit(slot).unwrap();
+            assert_eq!(count(&database), 2);
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_is_not_committed_is_taken_back() {
+        for (database, _home) in benches() {
+            let mut slot = Slot::Unused;
+            run(&database, &mut slot, "INSERT INTO t VALUES (1)").unwrap();
+            drop(slot);
+            assert_eq!(count(&database), 0);
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_its_work_has_ended_or_spoilt_is_not_committed() {
+        for (database, _home) in benches() {
+            let mut slot = Slot::Unused;
+            let ended = run(&database, &mut slot, "INSERT INTO t VALUES (1); ROLLBACK");
+            // Diesel notices it by itself on PostgreSQL.
+            assert!(ended.is_err() || commit(slot).is_err(), "its own SQL has ended it");
+
+            let mut slot = Slot::Unused;
+            let swallowed: Result<(), DatabaseError> = slot.run(&database, |conn| {
+                let _ = conn.batch_execute("no SQL");
+                Ok(())
+            });
+            swallowed.unwrap();
+            // SQLite undoes a failed statement alone.
+            assert_eq!(commit(slot).is_ok(), matches!(*database.writer().unwrap(), DbConn::Sqlite(_)));
+
+            let mut slot = Slot::Unused;
+            let open: Result<(), DatabaseError> = slot.run(&database, |conn| Ok(transaction::savepoint(conn)?));
+            assert!(open.unwrap_err().to_string().contains("without its end"));
+            assert!(matches!(&slot, Slot::Lost(lost) if !lost.is_outage));
+            let later = run(&database, &mut slot, "INSERT INTO t VALUES (1)").unwrap_err().to_string();
+            assert!(later.contains("is lost"), "{later}");
+            assert_eq!(count(&database), 0);
+        }
+    }
+
+    #[test]
+    fn work_that_panics_loses_the_transaction_and_leaves_the_database_usable() {
+        for (database, _home) in benches() {
+            let mut slot = Slot::Unused;
+            run(&database, &mut slot, "INSERT INTO t VALUES (1)").unwrap();
+            let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let _: Result<(), DatabaseError> = slot.run(&database, |_| panic!("in the middle"));
+            }));
+            assert!(panicked.is_err() && matches!(slot, Slot::Lost(_)));
+            assert_eq!(count(&database), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_end_is_refused() {
+        for (database, _home) in benches() {
+            let joined = Joined::default();
+            assert!(matches!(joined.end().await, Slot::Unused));
+            let text = run(&database, &mut *joined.lock().await, "SELECT 1").unwrap_err().to_string();
+            assert!(text.contains("is done with"), "{text}");
+        }
+    }
+}

@@ -278,3 +278,7 @@ impl Share {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tests;
