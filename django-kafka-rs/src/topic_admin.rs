@@ -26,6 +26,11 @@ const RETRY_RETENTION_MIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest message that a consumer takes by default, and the headers that we add (see `producer`).
 const MESSAGE_BYTES_MAX: &str = "100065536";
 
+/// How long the retry topics that we create keep their messages, which are tried again for as long as `horizon`.
+pub(crate) fn retry_retention(horizon: Duration) -> Duration {
+    horizon.saturating_mul(2).max(RETRY_RETENTION_MIN)
+}
+
 /// A topic that is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Wanted {
@@ -59,7 +64,7 @@ impl Kind {
             Self::Declared => retention.map(|retention| ("retention.ms", ms(retention))).into_iter().collect(),
             Self::Retry { horizon, .. } => vec![
                 ("cleanup.policy", "delete".to_owned()),
-                ("retention.ms", ms(horizon.saturating_mul(2).max(RETRY_RETENTION_MIN))),
+                ("retention.ms", ms(retry_retention(*horizon))),
                 ("max.message.bytes", MESSAGE_BYTES_MAX.to_owned()),
             ],
             Self::DeadLetter { .. } => vec![

@@ -8,6 +8,7 @@ mod custom;
 mod derive;
 mod dlq;
 mod engine;
+mod exactly_once;
 mod faults;
 mod guard;
 mod handlers;

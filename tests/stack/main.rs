@@ -9,6 +9,7 @@ mod avro;
 mod chaos;
 mod connectors;
 mod debezium;
+mod exactly_once;
 mod groups;
 mod harness;
 mod large;

@@ -10,12 +10,12 @@ use crate::attr::config::{self, Pair};
 use crate::attr::options::{Entry, OptionList};
 use crate::attr::{duration, item, name};
 use crate::ctx::Ctx;
+use crate::diag;
 use crate::model::consumer::{Batch, ConfigValue};
 use crate::paths::Runtime;
 use crate::symbol::{
     BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, TOPICS, WORKERS,
 };
-use crate::{diag, not_yet};
 
 const GROUP_ID: &str = "group.id";
 const PROPERTY_EXAMPLE: &str = "\"auto.offset.reset\" = \"earliest\"";
@@ -29,6 +29,7 @@ pub(crate) struct ConsumerOptions {
     pub(crate) config: Vec<Pair>,
     pub(crate) batch: Option<Batch>,
     pub(crate) workers: Option<u32>,
+    pub(crate) offsets_in_database: bool,
 }
 
 /// Reads the options.
@@ -41,9 +42,6 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
         let message = diag::missing(CONSUMER.title, TOPICS, "topics(Customer, Order)");
         ctx.error_at(item::attribute_span(), message);
     }
-    if let Some(entry) = list.take(OFFSETS) {
-        offsets(ctx, &entry);
-    }
     ConsumerOptions {
         dk,
         group: group(ctx, &mut list, &mut config),
@@ -51,6 +49,9 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
         config,
         batch: list.take(BATCH).and_then(|entry| batch(ctx, &entry)),
         workers: list.take(WORKERS).and_then(|entry| positive(ctx, &entry)),
+        offsets_in_database: list
+            .take(OFFSETS)
+            .is_some_and(|entry| entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)),
     }
 }
 
@@ -102,14 +103,6 @@ fn topic_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
         }
     }
     Some(types)
-}
-
-fn offsets(ctx: &Ctx, entry: &Entry) {
-    if entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)
-        && let Some(message) = not_yet::value(OFFSETS, DATABASE, "\"database\"")
-    {
-        entry.value_error(ctx, message);
-    }
 }
 
 fn batch(ctx: &Ctx, entry: &Entry) -> Option<Batch> {

@@ -23,6 +23,7 @@ pub(crate) fn expand(consumer: &Consumer) -> TokenStream {
         quote!(.batch(#batch))
     });
     let workers = consumer.workers.map(|workers| quote!(.workers(#workers)));
+    let offsets = consumer.offsets_in_database.then(|| quote!(.offsets(#dk::OffsetStore::Database)));
     let deprecations = consumer.config.iter().filter(|property| property.deprecated).map(deprecation);
     let declaration = quote!(#dk::Declaration::Consumer(&<#ident as #dk::Consumer>::DECLARATION));
     let registration = register::element(dk, "__DK_CONSUMER", &declaration);
@@ -38,7 +39,7 @@ pub(crate) fn expand(consumer: &Consumer) -> TokenStream {
                     &[#(#entries),*],
                     #location,
                 )
-                #config #batch #workers;
+                #config #batch #workers #offsets;
             }
             #registration
             // Nothing else makes one: without this the struct would be dead code.

@@ -14,6 +14,7 @@ pub(crate) struct Consumer {
     pub(crate) config: Vec<Property>,
     pub(crate) batch: Option<Batch>,
     pub(crate) workers: Option<u32>,
+    pub(crate) offsets_in_database: bool,
 }
 
 /// One entry of `config(…)`.

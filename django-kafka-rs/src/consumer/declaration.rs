@@ -76,6 +76,13 @@ impl ConsumerDeclaration {
         self
     }
 
+    /// Sets `offsets`.
+    #[must_use]
+    pub const fn offsets(mut self, offsets: OffsetStore) -> Self {
+        self.offsets = offsets;
+        self
+    }
+
     /// Sets `workers`.
     #[must_use]
     pub const fn workers(mut self, workers: u32) -> Self {
@@ -105,6 +112,8 @@ impl BatchSettings {
 pub enum OffsetStore {
     /// In Kafka: at least once.
     Kafka,
+    /// In the database, in the transaction of the batch's rows: effects there happen exactly once.
+    Database,
 }
 
 /// The value of one librdkafka property.

@@ -15,6 +15,8 @@ pub(crate) mod fence;
 #[cfg(feature = "client")]
 pub(crate) mod lane;
 #[cfg(feature = "client")]
+pub(crate) mod ledger;
+#[cfg(feature = "client")]
 mod outbox;
 #[cfg(feature = "client")]
 pub(crate) mod poll;

@@ -19,7 +19,7 @@ impl TopicConsumer for Customers {
 }
 
 
-use django_kafka_rs::__private::{BatchSettings, ConfigValue, DECLARATIONS, Declaration};
+use django_kafka_rs::__private::{BatchSettings, ConfigValue, DECLARATIONS, Declaration, OffsetStore};
 
 #[consumer(
     group = "${prefix}.crm",
@@ -41,7 +41,7 @@ use django_kafka_rs::__private::{BatchSettings, ConfigValue, DECLARATIONS, Decla
 )]
 struct Crm;
 
-#[consumer(topics(Orders), config("group.id" = "from-property"))]
+#[consumer(topics(Orders), config("group.id" = "from-property"), offsets = "database")]
 struct Property;
 
 fn main() {
@@ -52,5 +52,6 @@ fn main() {
     assert_eq!(crm.config[0], ("auto.offset.reset", ConfigValue::Str("earliest")));
     assert_eq!(crm.config[5], ("bootstrap.servers", ConfigValue::Env("KAFKA")));
     assert_eq!((Property::DECLARATION.group, Property::DECLARATION.config.len()), ("from-property", 0));
+    assert_eq!((crm.offsets, Property::DECLARATION.offsets), (OffsetStore::Kafka, OffsetStore::Database));
     assert_eq!(DECLARATIONS.iter().filter(|d| matches!(d, Declaration::Consumer(_))).count(), 2);
 }
