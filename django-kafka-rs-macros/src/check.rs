@@ -36,7 +36,7 @@ pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) ->
 
 /// A consumer of these options on this struct; `None` where something was reported.
 pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStruct) -> Option<Consumer> {
-    let ConsumerOptions { dk, group, topics, config, batch, workers } = options;
+    let ConsumerOptions { dk, group, topics, config, batch, workers, suppress } = options;
     let config = librdkafka::check_consumer(ctx, config);
     if !item.fields.is_empty() {
         let message = diag::note(
@@ -50,7 +50,7 @@ pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStru
     if ctx.has_errors() {
         return None;
     }
-    Some(Consumer { dk, ident: item.ident.clone(), group: group?, topics: topics?, config, batch, workers })
+    Some(Consumer { dk, ident: item.ident.clone(), group: group?, topics: topics?, config, batch, workers, suppress })
 }
 
 /// A key or value: the format decides the type where none is written, and the type the format.

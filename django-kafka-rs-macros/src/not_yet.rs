@@ -4,14 +4,13 @@
 use crate::diag;
 use crate::symbol::{
     self, AVRO, DATABASE, FORMAT, GUARD, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, RELATION, RELATIONS,
-    RELATIONS_WITH, SUPPRESS, VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
+    RELATIONS_WITH, VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
 };
 
 /// Options of an attribute, with what to do instead.
 static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
     (&symbol::TOPIC, KEY_SCHEMA, "leave it out; `key_format = json` reads keys without a schema"),
     (&symbol::TOPIC, VALUE_SCHEMA, "leave it out; `value_format = json` reads values without a schema"),
-    (&symbol::CONSUMER, SUPPRESS, "leave it out, and do not produce in the handlers of this consumer"),
     (&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition"),
     (&symbol::SYNC, RELATIONS, "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`"),
     (

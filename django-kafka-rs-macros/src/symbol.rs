@@ -173,7 +173,7 @@ pub(crate) static CONSUMER: Vocabulary = Vocabulary {
         word(BATCH, "batch(max = 2000, linger = \"5ms\")"),
         word(WORKERS, "workers = 4"),
         word(OFFSETS, "offsets = \"kafka\""),
-        word(SUPPRESS, "suppress"),
+        word(SUPPRESS, "suppress(\"orders\")"),
         word(ORDER_BY, "order_by = key"),
         word(CRATE, CRATE_EXAMPLE),
     ],

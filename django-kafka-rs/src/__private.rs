@@ -7,7 +7,8 @@ pub use serde;
 pub use serde_json;
 
 pub use crate::consumer::{
-    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry, check_consumer_topic,
+    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, SuppressedTopics, TopicEntry,
+    check_consumer_topic,
 };
 pub use crate::context::Context;
 pub use crate::db::DbConn;

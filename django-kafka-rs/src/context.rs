@@ -20,7 +20,7 @@ mod client {
     use crate::consumer::fence::Permit;
     use crate::db::{Database, DatabaseError, DbConn, failure};
     use crate::error::ConsumeError;
-    use crate::producer::Kafka;
+    use crate::producer::{Kafka, Suppression};
 
     /// The application's state, by type.
     #[derive(Default, Clone)]
@@ -81,7 +81,8 @@ mod client {
             self.inner.database.as_ref()
         }
 
-        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back.
+        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back. What is
+        /// [suppressed](crate::producer::suppress) here is suppressed there too.
         ///
         /// Where the database is away or locked, a handler that fails is called again later, and no attempt is
         /// counted, whatever error it makes of it.
@@ -110,7 +111,8 @@ mod client {
                     }
                 })
             };
-            match tokio::task::spawn_blocking(transaction).await {
+            let suppression = Suppression::current();
+            match tokio::task::spawn_blocking(move || suppression.sync_scope(transaction)).await {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(Fault { error, outage })) => {
                     if outage.is_some() {

@@ -87,7 +87,6 @@ pub mod format;
 mod kafka;
 #[cfg(feature = "client")]
 mod nearest;
-#[cfg(feature = "client")]
 pub mod producer;
 pub mod record;
 
@@ -120,6 +119,7 @@ pub mod prelude {
         TransformError,
     };
     pub use crate::format::debezium::dbz;
+    pub use crate::producer::{suppress, suppress_all, unsuppress};
     pub use crate::record::{Headers, Record};
     pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
@@ -129,3 +129,4 @@ pub mod prelude {
 pub use self::app::{App, Handle, RunError, StartError, Summary, run};
 #[cfg(feature = "client")]
 pub use self::kafka::ClientError;
+pub use self::producer::{suppress, suppress_all, unsuppress};

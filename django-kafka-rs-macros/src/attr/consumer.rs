@@ -10,10 +10,10 @@ use crate::attr::config::{self, Pair};
 use crate::attr::options::{Entry, OptionList};
 use crate::attr::{duration, item, name};
 use crate::ctx::Ctx;
-use crate::model::consumer::{Batch, ConfigValue};
+use crate::model::consumer::{Batch, ConfigValue, Suppress};
 use crate::paths::Runtime;
 use crate::symbol::{
-    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, TOPICS, WORKERS,
+    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, SUPPRESS, TOPICS, WORKERS,
 };
 use crate::{diag, not_yet};
 
@@ -28,6 +28,7 @@ pub(crate) struct ConsumerOptions {
     pub(crate) config: Vec<Pair>,
     pub(crate) batch: Option<Batch>,
     pub(crate) workers: Option<u32>,
+    pub(crate) suppress: Option<Suppress>,
 }
 
 /// Reads the options.
@@ -50,6 +51,7 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
         config,
         batch: list.take(BATCH).and_then(|entry| batch(ctx, &entry)),
         workers: list.take(WORKERS).and_then(|entry| positive(ctx, &entry)),
+        suppress: list.take(SUPPRESS).and_then(|entry| suppress(ctx, &entry)),
     }
 }
 
@@ -109,6 +111,22 @@ fn offsets(ctx: &Ctx, entry: &Entry) {
     {
         entry.value_error(ctx, message);
     }
+}
+
+/// `suppress` alone, or with the names of topics, each once.
+fn suppress(ctx: &Ctx, entry: &Entry) -> Option<Suppress> {
+    if entry.is_bare() {
+        return Some(Suppress::All);
+    }
+    let mut names: Vec<syn::LitStr> = Vec::new();
+    for literal in entry.list_of::<syn::LitStr>(ctx, "the name of a topic in quotes")? {
+        let Some(name) = name::one_topic(ctx, literal) else { continue };
+        match names.iter().find(|first| first.value() == name.value()) {
+            Some(first) => ctx.error(&name, diag::duplicate(name.value(), first.span())),
+            None => names.push(name),
+        }
+    }
+    Some(Suppress::Named(names))
 }
 
 fn batch(ctx: &Ctx, entry: &Entry) -> Option<Batch> {

@@ -190,6 +190,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is `name` alone.
+    pub(crate) fn is_bare(&self) -> bool {
+        matches!(self.form, Form::Flag)
+    }
+
     /// `name` alone.
     pub(crate) fn bare(&self, ctx: &Ctx) -> Option<()> {
         match &self.form {

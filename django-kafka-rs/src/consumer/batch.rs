@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::db::DbConn;
 use crate::dead_letter;
 use crate::error::{ConsumeError, ConsumeResult, ProduceError};
-use crate::producer::{Outgoing, Producer};
+use crate::producer::{Outgoing, Producer, Suppression};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
@@ -79,10 +79,13 @@ struct Handled {
 /// Handles a batch.
 pub(crate) async fn run(topic: Arc<TopicRuntime>, batch: Batch, env: BatchEnvironment) -> BatchResult {
     let records: Arc<[Arc<RawRecord>]> = batch.records.into();
-    let handled = match &topic.handler {
-        Handler::Custom(_) => run_custom(&topic, &records, batch.failures, &env).await,
-        Handler::Models(_) => run_models(topic.clone(), records.clone(), batch.failures, &env).await,
+    let handling = async {
+        match &topic.handler {
+            Handler::Custom(_) => run_custom(&topic, &records, batch.failures, &env).await,
+            Handler::Models(_) => run_models(topic.clone(), records.clone(), batch.failures, &env).await,
+        }
     };
+    let handled = topic.suppression.clone().scope(handling).await;
     settle(&topic, &records, handled, &env).await
 }
 
@@ -176,7 +179,8 @@ async fn run_models(
         });
         handled
     };
-    match tokio::task::spawn_blocking(work).await {
+    let suppression = Suppression::current();
+    match tokio::task::spawn_blocking(move || suppression.sync_scope(work)).await {
         Ok(handled) => handled,
         Err(error) => {
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
@@ -377,6 +381,10 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
                 message.to_mut().headers = fewer;
                 continue;
             }
+        }
+        if refused.is_fatal() {
+            // The application is about to end.
+            return false;
         }
         tracing::error!("a retry or dead letter is not taken, its partition waits: {refused}; tried again in {wait:?}");
         tokio::select! {

@@ -31,6 +31,8 @@ pub struct ConsumerDeclaration {
     pub workers: Option<u32>,
     /// `offsets`.
     pub offsets: OffsetStore,
+    /// `suppress`: what is not produced while its messages are handled.
+    pub suppress: SuppressedTopics,
     /// Where.
     pub location: Location,
 }
@@ -52,6 +54,7 @@ impl ConsumerDeclaration {
             batch: BatchSettings::NONE,
             workers: None,
             offsets: OffsetStore::Kafka,
+            suppress: SuppressedTopics::None,
             location,
         }
     }
@@ -74,6 +77,13 @@ impl ConsumerDeclaration {
     #[must_use]
     pub const fn workers(mut self, workers: u32) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Sets `suppress`.
+    #[must_use]
+    pub const fn suppress(mut self, suppress: SuppressedTopics) -> Self {
+        self.suppress = suppress;
         self
     }
 }
@@ -99,6 +109,17 @@ impl BatchSettings {
 pub enum OffsetStore {
     /// In Kafka: at least once.
     Kafka,
+}
+
+/// `suppress` or `suppress("topic", …)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SuppressedTopics {
+    /// Nothing is suppressed.
+    None,
+    /// All topics are.
+    All,
+    /// The topics of these names are, as written, with `${variables}`.
+    Named(&'static [&'static str]),
 }
 
 /// The value of one librdkafka property.

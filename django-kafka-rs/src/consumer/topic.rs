@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::producer::Suppression;
 use crate::sync::ModelSync;
 use crate::topic::names::retry_pattern;
 use crate::topic::{CustomTopic, RetryMode, RetrySettings};
@@ -15,6 +16,8 @@ pub(crate) struct TopicRuntime {
     pub(crate) name: String,
     /// Its own retry settings, or the setting's.
     pub(crate) retry: Option<RetrySettings>,
+    /// What its consumer does not produce while it is handled.
+    pub(crate) suppression: Suppression,
     pub(crate) handler: Handler,
 }
 
