@@ -15,6 +15,7 @@ mod librdkafka;
 mod model;
 mod not_yet;
 mod paths;
+mod skip_derive;
 mod symbol;
 mod sync_derive;
 #[cfg(test)]
@@ -54,4 +55,10 @@ pub fn model_topic_consumer(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(DbzConsumer, attributes(sync, reroute, diesel))]
 pub fn dbz_consumer(input: TokenStream) -> TokenStream {
     sync_derive::dbz_consumer(input.into()).into()
+}
+
+#[doc = include_str!("../docs/kafka_connect_skip.md")]
+#[proc_macro_derive(KafkaConnectSkip, attributes(kafka_skip, diesel))]
+pub fn kafka_connect_skip(input: TokenStream) -> TokenStream {
+    skip_derive::kafka_connect_skip(input.into()).into()
 }

@@ -40,12 +40,18 @@ const fn word(name: &'static str, example: &'static str) -> Word {
 pub(crate) const SYNC_ATTRIBUTE: &str = "sync";
 pub(crate) const REROUTE_ATTRIBUTE: &str = "reroute";
 pub(crate) const DIESEL_ATTRIBUTE: &str = "diesel";
+pub(crate) const KAFKA_SKIP_ATTRIBUTE: &str = "kafka_skip";
 pub(crate) const DERIVE_ATTRIBUTE: &str = "derive";
 
 // Derives that make a struct something else than a topic with a handler of its own.
 pub(crate) const SYNC_MODEL: &str = "SyncModel";
 pub(crate) const MODEL_TOPIC_CONSUMER: &str = "ModelTopicConsumer";
 pub(crate) const DBZ_CONSUMER: &str = "DbzConsumer";
+
+// Beside any of them.
+pub(crate) const KAFKA_CONNECT_SKIP: &str = "KafkaConnectSkip";
+/// The column that marks rows for source connectors.
+pub(crate) const KAFKA_SKIP: &str = "kafka_skip";
 
 // In every macro.
 pub(crate) const CRATE: &str = "crate";
@@ -221,6 +227,10 @@ pub(crate) static SYNC_FIELD: Vocabulary = Vocabulary {
         word(DEFAULT, "default"),
     ],
 };
+
+/// `#[kafka_skip(…)]`.
+pub(crate) static KAFKA_SKIP_OPTIONS: Vocabulary =
+    Vocabulary { title: "`#[kafka_skip(…)]`", first: CRATE, words: &[word(CRATE, CRATE_EXAMPLE)] };
 
 /// All of them, to find where a misplaced option belongs. Attributes of the same item first.
 static ALL: &[&Vocabulary] = &[&TOPIC, &RETRY_OPTIONS, &CONSUMER, &BATCH_OPTIONS, &SYNC, &SYNC_FIELD];

@@ -7,7 +7,8 @@
 //!
 //! - declaring: [`#[topic]`](macro@prelude::topic) and its `retry(…)`, [`#[consumer]`](macro@prelude::consumer),
 //!   [`DbzConsumer`](derive@prelude::DbzConsumer) with `#[sync(…)]` and `#[reroute(…)]`,
-//!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel)
+//!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel),
+//!   [`KafkaConnectSkip`](derive@prelude::KafkaConnectSkip)
 //! - handling messages yourself: [`TopicConsumer`](topic::TopicConsumer), [`Record`](record::Record),
 //!   [`Context`](context::Context), [`ConsumeError`](error::ConsumeError)
 //! - values: [`dbz`](format::debezium::dbz), and formats of your own by [`Decode`](topic::Decode) and
@@ -108,7 +109,9 @@ mod topic_admin;
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
+    pub use django_kafka_rs_macros::{
+        DbzConsumer, KafkaConnectSkip, ModelTopicConsumer, SyncModel, consumer, topic,
+    };
 
     #[cfg(feature = "client")]
     pub use crate::app::App;
@@ -121,7 +124,9 @@ pub mod prelude {
     pub use crate::format::debezium::dbz;
     pub use crate::producer::{suppress, suppress_all, unsuppress};
     pub use crate::record::{Headers, Record};
-    pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
+    pub use crate::sync::{
+        Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelTopicConsumer, SyncContext, SyncModel,
+    };
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
 }
 

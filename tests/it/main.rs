@@ -7,6 +7,7 @@ mod custom;
 mod derive;
 mod engine;
 mod handlers;
+mod kafka_skip;
 mod models;
 mod postgres;
 mod producers;

@@ -1,6 +1,7 @@
 //! Generated code. Nothing here can fail: what is wrong was found before.
 
 pub(crate) mod consumer;
+pub(crate) mod kafka_skip;
 pub(crate) mod model_consumer;
 pub(crate) mod patch;
 pub(crate) mod register;

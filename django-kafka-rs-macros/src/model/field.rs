@@ -34,7 +34,7 @@ impl Column {
     pub(crate) fn message_field(&self) -> Option<&str> {
         match &self.source {
             Source::Message { field, .. } => Some(field),
-            Source::Compute(_) | Source::DefaultOnly => None,
+            Source::Compute(_) | Source::DefaultOnly | Source::Mark => None,
         }
     }
 }
@@ -57,6 +57,8 @@ pub(crate) enum Source {
     Compute(Path),
     /// `default` on a field whose message field is excluded.
     DefaultOnly,
+    /// True: the column is `kafka_skip`.
+    Mark,
 }
 
 /// `as = dbz::X`.

@@ -3,6 +3,7 @@
 pub(crate) mod consumer;
 pub(crate) mod field;
 pub(crate) mod retry;
+pub(crate) mod skip_model;
 pub(crate) mod sync_model;
 pub(crate) mod sync_options;
 pub(crate) mod topic;

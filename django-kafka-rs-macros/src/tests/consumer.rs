@@ -49,7 +49,8 @@ fn consumer_with_every_option() {
            config("auto.offset.reset" = "earliest", "fetch.min.bytes" = 1, "enable.auto.offset.store" = false,
                   "sasl.password" = env("KAFKA_PASSWORD"), "client.rack" = setting("consumer.rack"),
                   "log_level" = 6, "offset.store.method" = "broker"),
-           batch(max = 2000, bytes = 4000000, linger = "5ms"), workers = 4, offsets = "kafka", crate = facade::dk"#,
+           batch(max = 2000, bytes = 4000000, linger = "5ms"), workers = 4, offsets = "kafka", suppress("orders", "${prefix}.audit"),
+           crate = facade::dk"#,
         &expect![[r#"
             struct Crm;
             const _: () = {

@@ -1,13 +1,14 @@
 //! Model sync: from a message to a row.
 //!
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
-//! statements, `write` runs them.
+//! statements, `write` runs them. `kafka_skip` marks rows for source connectors.
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 mod apply;
 mod context;
 #[doc(hidden)]
 pub mod decode;
+pub(crate) mod kafka_skip;
 mod lookup;
 mod model;
 #[cfg(feature = "client")]
@@ -22,6 +23,9 @@ pub(crate) mod table;
 pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
+pub use self::kafka_skip::{
+    DeleteRows, KafkaConnectSkip, KafkaSkip, Marked, Renders, SaveConnection, SavedColumn, SavedRow, SetMark, WithMark,
+};
 pub use self::lookup::{ColumnOf, Lookup};
 #[cfg(feature = "postgres")]
 pub use self::model::PostgresArray;
