@@ -49,7 +49,8 @@ fn runtime(ctx: &Ctx, attributes: &[Attribute]) -> Option<Path> {
 
 fn named_fields<'i>(ctx: &Ctx, input: &'i DeriveInput) -> Option<&'i FieldsNamed> {
     if !input.generics.params.is_empty() {
-        let message = format!("`{KAFKA_CONNECT_SKIP}` cannot be derived on a struct with generic or lifetime parameters");
+        let message =
+            format!("`{KAFKA_CONNECT_SKIP}` cannot be derived on a struct with generic or lifetime parameters");
         ctx.error(&input.generics, diag::note(message, "what is saved is a row that was loaded, and owns its values"));
         return None;
     }
@@ -103,7 +104,8 @@ fn column(ctx: &Ctx, field: &syn::Field) -> Option<SkipColumn> {
         ctx.error(word, diag::help(message, "write its fields into this struct"));
     }
     if let Some(ty) = &diesel.serialize_as {
-        let message = format!("`{ident}` is converted by `serialize_as`, which consumes it, and `save` borrows the row");
+        let message =
+            format!("`{ident}` is converted by `serialize_as`, which consumes it, and `save` borrows the row");
         ctx.error(ty, diag::help(message, "give the field a type that implements `ToSql` itself"));
     }
     if diesel.select_expression.is_some() {

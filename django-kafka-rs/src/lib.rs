@@ -109,9 +109,7 @@ mod topic_admin;
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{
-        DbzConsumer, KafkaConnectSkip, ModelTopicConsumer, SyncModel, consumer, topic,
-    };
+    pub use django_kafka_rs_macros::{DbzConsumer, KafkaConnectSkip, ModelTopicConsumer, SyncModel, consumer, topic};
 
     #[cfg(feature = "client")]
     pub use crate::app::App;
@@ -124,9 +122,7 @@ pub mod prelude {
     pub use crate::format::debezium::dbz;
     pub use crate::producer::{suppress, suppress_all, unsuppress};
     pub use crate::record::{Headers, Record};
-    pub use crate::sync::{
-        Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelTopicConsumer, SyncContext, SyncModel,
-    };
+    pub use crate::sync::{Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
 }
 

@@ -13,7 +13,8 @@ use crate::ctx::Ctx;
 use crate::model::consumer::{Batch, ConfigValue, Suppress};
 use crate::paths::Runtime;
 use crate::symbol::{
-    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, SUPPRESS, TOPICS, WORKERS,
+    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, SUPPRESS,
+    TOPICS, WORKERS,
 };
 use crate::{diag, not_yet};
 

@@ -152,7 +152,8 @@ pub(super) fn mark(ctx: &Ctx, column: &Ident, sync: &FieldOptions) {
         sync.compute.as_ref().map(|(name, _)| (COMPUTE, name.to_token_stream())),
     ];
     if let Some((option, tokens)) = said.into_iter().flatten().next() {
-        let message = format!("a sync sets `{KAFKA_SKIP}` to true in every row it writes, so `{option}` has nothing to do");
+        let message =
+            format!("a sync sets `{KAFKA_SKIP}` to true in every row it writes, so `{option}` has nothing to do");
         let note = "so a source connector on this table can tell the sync's changes from the application's";
         let help = format!("leave `{option}` out; for a column that no sync touches: `#[sync(skip)]`");
         ctx.error(tokens, diag::help(diag::note(message, note), help));

@@ -221,7 +221,11 @@ impl Producer {
         let code = rdkafka::bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
         // SAFETY: the client lives as long as `self`, and the text is copied.
         unsafe {
-            rdkafka::bindings::rd_kafka_test_fatal_error(self.inner.client().native_ptr(), code, c"as planned".as_ptr());
+            rdkafka::bindings::rd_kafka_test_fatal_error(
+                self.inner.client().native_ptr(),
+                code,
+                c"as planned".as_ptr(),
+            );
         }
     }
 

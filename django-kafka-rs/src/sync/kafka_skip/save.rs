@@ -36,19 +36,11 @@ pub trait SavedRow {
 
     /// Binds the column at this index.
     #[cfg(feature = "postgres")]
-    fn __bind_postgres<'b>(
-        &'b self,
-        column: usize,
-        out: AstPass<'_, 'b, diesel::pg::Pg>,
-    ) -> QueryResult<()>;
+    fn __bind_postgres<'b>(&'b self, column: usize, out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()>;
 
     /// Binds the column at this index.
     #[cfg(feature = "sqlite")]
-    fn __bind_sqlite<'b>(
-        &'b self,
-        column: usize,
-        out: AstPass<'_, 'b, diesel::sqlite::Sqlite>,
-    ) -> QueryResult<()>;
+    fn __bind_sqlite<'b>(&'b self, column: usize, out: AstPass<'_, 'b, diesel::sqlite::Sqlite>) -> QueryResult<()>;
 }
 
 /// A connection that [`save`](super::KafkaConnectSkip::save) takes: Diesel's, or a [`DbConn`].
