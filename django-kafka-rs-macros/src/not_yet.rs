@@ -3,8 +3,8 @@
 
 use crate::diag;
 use crate::symbol::{
-    self, AVRO, DATABASE, FORMAT, GUARD, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, RELATION, RELATIONS,
-    RELATIONS_WITH, VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
+    self, AVRO, DATABASE, FORMAT, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH,
+    VALUE_FORMAT, VALUE_SCHEMA, Vocabulary,
 };
 
 /// Options of an attribute, with what to do instead.
@@ -18,7 +18,6 @@ static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
         RELATIONS_WITH,
         "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`",
     ),
-    (&symbol::SYNC, GUARD, "leave it out; blocking retries keep the order of messages by themselves"),
     (
         &symbol::SYNC_FIELD,
         RELATION,

@@ -100,6 +100,9 @@ pub(crate) const ORDER_BY: &str = "order_by";
 pub(crate) const KAFKA: &str = "kafka";
 pub(crate) const DATABASE: &str = "database";
 
+// `#[connector(…)]`.
+pub(crate) const MARK_FOR_REMOVAL: &str = "mark_for_removal";
+
 // Values of `config(…)`.
 pub(crate) const ENV: &str = "env";
 pub(crate) const SETTING: &str = "setting";
@@ -192,6 +195,18 @@ pub(crate) static BATCH_OPTIONS: Vocabulary = Vocabulary {
     words: &[word(MAX, "max = 2000"), word(BYTES, "bytes = 4000000"), word(LINGER, "linger = \"5ms\"")],
 };
 
+/// `#[connector(…)]`.
+pub(crate) static CONNECTOR: Vocabulary = Vocabulary {
+    title: "`#[connector(…)]`",
+    first: CONFIG,
+    words: &[
+        word(CONFIG, "config(\"connector.class\" = \"io.debezium.connector.postgresql.PostgresConnector\")"),
+        word(NAME, "name = \"crm-source\""),
+        word(MARK_FOR_REMOVAL, "mark_for_removal"),
+        word(CRATE, CRATE_EXAMPLE),
+    ],
+};
+
 /// `#[sync(…)]` on a struct.
 pub(crate) static SYNC: Vocabulary = Vocabulary {
     title: "`#[sync(…)]` on a struct",
@@ -233,4 +248,4 @@ pub(crate) static KAFKA_SKIP_OPTIONS: Vocabulary =
     Vocabulary { title: "`#[kafka_skip(…)]`", first: CRATE, words: &[word(CRATE, CRATE_EXAMPLE)] };
 
 /// All of them, to find where a misplaced option belongs. Attributes of the same item first.
-static ALL: &[&Vocabulary] = &[&TOPIC, &RETRY_OPTIONS, &CONSUMER, &BATCH_OPTIONS, &SYNC, &SYNC_FIELD];
+static ALL: &[&Vocabulary] = &[&TOPIC, &RETRY_OPTIONS, &CONSUMER, &BATCH_OPTIONS, &CONNECTOR, &SYNC, &SYNC_FIELD];

@@ -14,3 +14,4 @@ mod producers;
 mod retry_topics;
 mod service;
 mod tidy;
+mod tracker;

@@ -305,6 +305,8 @@ pub struct SyncOptions {
     pub envelope: Option<Envelope>,
     /// `reduce(off)` makes it `Some(false)`.
     pub reduce: Option<bool>,
+    /// `guard(off)` makes it `Some(false)`.
+    pub guard: Option<bool>,
 }
 
 impl SyncOptions {
@@ -318,6 +320,7 @@ impl SyncOptions {
         after: None,
         envelope: None,
         reduce: None,
+        guard: None,
     };
 }
 

@@ -67,18 +67,18 @@ impl ModelSync {
     }
 
     fn item(&self, index: usize, target: usize, decoded: Decoded) -> Result<Option<Item>, ConsumeError> {
-        let (row, lookup, kind) = match decoded {
+        let (mut row, lookup, kind) = match decoded {
             Decoded::Ignore => return Ok(None),
             Decoded::Delete { row, lookup } => (row, lookup, Kind::Delete),
-            Decoded::Upsert { mut row, lookup } => {
+            Decoded::Upsert { row, lookup } => {
                 let present = row.present().union(lookup);
-                if self.targets[target].has_insert_defaults {
-                    // Only an insert writes them: an update sets what was present before.
-                    row.fill_insert_defaults();
-                }
                 (row, lookup, Kind::Upsert(present))
             }
         };
+        if self.targets[target].has_insert_defaults {
+            // Only an insert writes them (an update sets what was present before), and a deletion that comes too late.
+            row.fill_insert_defaults();
+        }
         if lookup.is_empty() {
             return Err("the lookup names no column, so the message is about no row".into());
         }

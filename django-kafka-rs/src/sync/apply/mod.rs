@@ -4,6 +4,7 @@
 //! fails, its original messages are replayed by halves and quarters until each failure has its owner.
 //! `judge` tells a message's own failure from the database's.
 
+mod attempt;
 mod item;
 mod judge;
 mod run;
@@ -16,6 +17,7 @@ use self::judge::Memory;
 use self::run::Run;
 use super::context::Applied;
 use super::decode::ReadPlan;
+use super::guard::{Guard, Superseded};
 use super::model::{After, ModelDescriptor, ModelTopic, Targets};
 use super::table::{self, Table};
 use crate::db::{Database, DatabaseError, DbConn, failure};
@@ -41,6 +43,8 @@ pub(crate) enum Outcome {
     Applied,
     /// A later message of the batch overwrote it, so it was not written.
     Reduced,
+    /// Newer messages of its key did all that it would: it was not written.
+    Superseded(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: it is logged"))] Superseded),
     /// It asks for nothing.
     Ignored,
     /// It failed, and the verdict was to go on.
@@ -69,6 +73,23 @@ pub(crate) struct Report {
 pub(crate) trait Caller {
     /// What becomes of the message of this index.
     fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict;
+
+    /// Whether a message that leaves comes back by itself, from a retry topic; else somebody has to replay it, whenever
+    /// that may be.
+    fn comes_back(&self, _index: usize) -> bool {
+        false
+    }
+
+    /// Whether a message is written whatever newer messages of its key have written: a replay that somebody insists on.
+    fn forces(&self, _index: usize) -> bool {
+        false
+    }
+
+    /// The offset that the next message of a partition of a topic gets; `None` where that cannot be known now. Asked
+    /// within a transaction, rarely: for messages that were read before, or that look so.
+    fn end_of(&mut self, _topic: &str, _partition: i32) -> Option<i64> {
+        None
+    }
 
     /// Whether each message is to be in a transaction, also those that write nothing: the caller has something to
     /// commit with each.
@@ -118,6 +139,7 @@ pub(crate) struct ModelSync {
     target_of_model: Vec<usize>,
     tables: OnceLock<Vec<Table>>,
     memory: Memory,
+    guard: Option<Arc<Guard>>,
 }
 
 /// One of the topic's models.
@@ -126,6 +148,7 @@ struct Target {
     plan: ReadPlan,
     after: Option<After>,
     reduce: bool,
+    guarded: bool,
     has_insert_defaults: bool,
 }
 
@@ -152,6 +175,7 @@ impl ModelSync {
                         plan,
                         after: topic.options.after.or(model.options.after),
                         reduce: topic.options.reduce.or(model.options.reduce).unwrap_or(true),
+                        guarded: topic.options.guard.or(model.options.guard).unwrap_or(true),
                         has_insert_defaults: model.columns.iter().any(|column| column.insert_default),
                     });
                 }
@@ -163,7 +187,13 @@ impl ModelSync {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default() })
+        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default(), guard: None })
+    }
+
+    /// Guards the order of each key's messages, unless the topic or its models say `guard(off)`.
+    pub(crate) fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = self.targets.iter().any(|target| target.guarded).then(|| Arc::new(guard));
+        self
     }
 
     /// Looks at the models' tables: once before the first batch, and again after the database's tables changed.
@@ -196,7 +226,12 @@ impl ModelSync {
         let models: Vec<_> = self.targets.iter().map(|target| target.model).collect();
         // The writer: a migration that is under way is waited for.
         let mut conn = database.writer()?;
-        table::resolve(&mut conn, &models).map_err(|error| match failure::classify(&error).outage(&error) {
+        let guard = if self.guard.is_some() { Guard::mistake(&mut conn) } else { Ok(None) };
+        let tables = guard.and_then(|mistake| match (table::resolve(&mut conn, &models)?, mistake) {
+            (Ok(tables), None) => Ok(Ok(tables)),
+            (tables, mistake) => Ok(Err(tables.err().into_iter().flatten().chain(mistake).collect())),
+        });
+        tables.map_err(|error| match failure::classify(&error).outage(&error) {
             Some(reason) => DatabaseError::Unavailable(reason),
             None => error.into(),
         })

@@ -4,7 +4,7 @@ diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<
 
 
 #[derive(SyncModel)]
-#[sync(relations(auto), relations_with = parents, guard(off))]
+#[sync(relations(auto), relations_with = parents)]
 struct Customer {
     id: i64,
     #[sync(relation(Customer))]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sqlite")]
 mod cases;
+mod guard;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod property;
@@ -23,6 +24,7 @@ use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
 use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::guard::Superseded;
 use crate::sync::model::{
     ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
 };
@@ -135,7 +137,7 @@ fn decode(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, Consume
         bytes.as_deref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
     };
     let (key, value) = (read(&message.key), read(&message.value));
-    if value.get("poison").is_some() {
+    if value.get("poison").is_some() || message.raw.headers.get("fail").is_some() {
         return Err(DecodeError::new("poison").into());
     }
     assert!(value.get("panic").is_none(), "told to panic");
@@ -300,6 +302,8 @@ fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied => "applied".to_owned(),
         Outcome::Reduced => "reduced".to_owned(),
+        Outcome::Superseded(Superseded::By(newer)) => format!("superseded by {newer}"),
+        Outcome::Superseded(Superseded::Repeat) => "repeated".to_owned(),
         Outcome::Ignored => "ignored".to_owned(),
         Outcome::Failed(error) => format!("failed: {error}"),
     }
