@@ -114,7 +114,12 @@ fn consumer_with_every_option() {
                             bytes_max: ::core::option::Option::Some(4000000u64),
                             linger_ms: ::core::option::Option::Some(5u64),
                         })
-                        .workers(4u32);
+                        .workers(4u32)
+                        .suppress(
+                            facade::dk::__private::SuppressedTopics::Named(
+                                &["orders", "${prefix}.audit"],
+                            ),
+                        );
                 }
                 #[facade::dk::__private::linkme::distributed_slice(
                     facade::dk::__private::DECLARATIONS

@@ -42,7 +42,7 @@ fn model() {
 fn topic_of_one_model() {
     check(
         &model_topic_consumer(tokens("#[sync(model = crate::Customer, lookup_with = by_email)] struct ByEmail;")),
-        &expect![[r"
+        &expect![[r#"
             const _: () = {
                 #[automatically_derived]
                 impl dk::ModelTopicConsumer for ByEmail {
@@ -66,6 +66,7 @@ fn topic_of_one_model() {
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
+                            guard: ::core::option::Option::None,
                         },
                         key_to_json: {
                             use dk::probe::FormatsOfNone as _;
@@ -84,7 +85,7 @@ fn topic_of_one_model() {
                     }
                 }
             };
-        "]],
+        "#]],
     );
 }
 
@@ -124,6 +125,7 @@ fn topic_of_several_models() {
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
+                            guard: ::core::option::Option::None,
                         },
                         key_to_json: {
                             use dk::probe::FormatsOfNone as _;
