@@ -162,3 +162,40 @@ pub(crate) fn kafka_skip(dk: &Runtime, input: &syn::DeriveInput, table: &syn::Pa
         };
     }
 }
+
+/// A `ReproducedTopic` that says nothing, of any model and any primary key.
+pub(crate) fn reproducer(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::ReproducedTopic for #ident {
+                type Id = #dk::serde_json::Value;
+                const __SOURCE: #dk::ReproducedSource = #dk::ReproducedSource {
+                    type_name: ::core::stringify!(#ident),
+                    template: "",
+                    namespace: ::core::option::Option::None,
+                    name: #dk::SourceName::Said(""),
+                };
+                fn __id(
+                    _: &#dk::serde_json::Value,
+                    _: &#dk::serde_json::Value,
+                ) -> ::core::result::Result<Self::Id, #dk::DecodeError> {
+                    ::core::unreachable!()
+                }
+            }
+            #[automatically_derived]
+            impl<M> #dk::ReproducedModel<M> for #ident {
+                fn __load(
+                    _: &mut #dk::DbConn,
+                    _: Self::Id,
+                ) -> ::core::result::Result<::core::option::Option<M>, #dk::ConsumeError> {
+                    ::core::unreachable!()
+                }
+            }
+        };
+    }
+}

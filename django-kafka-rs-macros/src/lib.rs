@@ -15,6 +15,7 @@ mod librdkafka;
 mod model;
 mod not_yet;
 mod paths;
+mod reproducer_derive;
 mod skip_derive;
 mod symbol;
 mod sync_derive;
@@ -67,4 +68,10 @@ pub fn dbz_consumer(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(KafkaConnectSkip, attributes(kafka_skip, diesel))]
 pub fn kafka_connect_skip(input: TokenStream) -> TokenStream {
     skip_derive::kafka_connect_skip(input.into()).into()
+}
+
+#[doc = include_str!("../docs/topic_reproducer.md")]
+#[proc_macro_derive(TopicReproducer, attributes(reproduce))]
+pub fn topic_reproducer(input: TokenStream) -> TokenStream {
+    reproducer_derive::topic_reproducer(input.into()).into()
 }

@@ -41,12 +41,16 @@ pub(crate) const SYNC_ATTRIBUTE: &str = "sync";
 pub(crate) const REROUTE_ATTRIBUTE: &str = "reroute";
 pub(crate) const DIESEL_ATTRIBUTE: &str = "diesel";
 pub(crate) const KAFKA_SKIP_ATTRIBUTE: &str = "kafka_skip";
+pub(crate) const REPRODUCE_ATTRIBUTE: &str = "reproduce";
 pub(crate) const DERIVE_ATTRIBUTE: &str = "derive";
 
 // Derives that make a struct something else than a topic with a handler of its own.
 pub(crate) const SYNC_MODEL: &str = "SyncModel";
 pub(crate) const MODEL_TOPIC_CONSUMER: &str = "ModelTopicConsumer";
 pub(crate) const DBZ_CONSUMER: &str = "DbzConsumer";
+
+/// Of a public topic, which is a topic like any other beside.
+pub(crate) const TOPIC_REPRODUCER: &str = "TopicReproducer";
 
 // Beside any of them.
 pub(crate) const KAFKA_CONNECT_SKIP: &str = "KafkaConnectSkip";
@@ -123,6 +127,9 @@ pub(crate) const GUARD: &str = "guard";
 pub(crate) const REDUCE: &str = "reduce";
 pub(crate) const ENVELOPE: &str = "envelope";
 pub(crate) const AFTER: &str = "after";
+
+// `#[reproduce(…)]`.
+pub(crate) const NAMESPACE: &str = "namespace";
 
 // `#[sync(…)]` on a field.
 pub(crate) const FROM: &str = "from";
@@ -246,6 +253,18 @@ pub(crate) static SYNC_FIELD: Vocabulary = Vocabulary {
 /// `#[kafka_skip(…)]`.
 pub(crate) static KAFKA_SKIP_OPTIONS: Vocabulary =
     Vocabulary { title: "`#[kafka_skip(…)]`", first: CRATE, words: &[word(CRATE, CRATE_EXAMPLE)] };
+
+/// `#[reproduce(…)]`.
+pub(crate) static REPRODUCE: Vocabulary = Vocabulary {
+    title: "`#[reproduce(…)]`",
+    first: MODEL,
+    words: &[
+        word(MODEL, "model = Order"),
+        word(NAMESPACE, "namespace = \"${prefix}.public\""),
+        word(NAME, "name = \"raw_orders\""),
+        word(CRATE, CRATE_EXAMPLE),
+    ],
+};
 
 /// All of them, to find where a misplaced option belongs. Attributes of the same item first.
 static ALL: &[&Vocabulary] = &[&TOPIC, &RETRY_OPTIONS, &CONSUMER, &BATCH_OPTIONS, &CONNECTOR, &SYNC, &SYNC_FIELD];

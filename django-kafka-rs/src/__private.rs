@@ -21,8 +21,8 @@ pub use crate::sync::probe;
 pub use crate::sync::*;
 pub use crate::topic::names::{check_derived_names, check_topic_name};
 pub use crate::topic::{
-    Bytes, ConsumedTopic, Decode, Encode, ErrorType, HandlerSource, Json, Location, ProducedTopic, RetryMode,
-    RetrySettings, Text, Topic, TopicDeclaration,
+    Bytes, ConsumedTopic, Decode, Encode, ErrorType, HandlerSource, Json, Location, ProducedTopic, ReproducedModel,
+    ReproducedSource, ReproducedTopic, RetryMode, RetrySettings, SourceName, Text, Topic, TopicDeclaration,
 };
 
 /// Expands to its content where the runtime has PostgreSQL: generated code follows the runtime's features, not the

@@ -8,7 +8,7 @@
 //! - declaring: [`#[topic]`](macro@prelude::topic) and its `retry(…)`, [`#[consumer]`](macro@prelude::consumer),
 //!   [`DbzConsumer`](derive@prelude::DbzConsumer) with `#[sync(…)]` and `#[reroute(…)]`,
 //!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel),
-//!   [`KafkaConnectSkip`](derive@prelude::KafkaConnectSkip)
+//!   [`KafkaConnectSkip`](derive@prelude::KafkaConnectSkip), [`TopicReproducer`](derive@prelude::TopicReproducer)
 //! - handling messages yourself: [`TopicConsumer`](topic::TopicConsumer), [`Record`](record::Record),
 //!   [`Context`](context::Context), [`ConsumeError`](error::ConsumeError)
 //! - values: [`dbz`](format::debezium::dbz), and formats of your own by [`Decode`](topic::Decode) and
@@ -112,7 +112,7 @@ mod topic_admin;
 pub mod prelude {
     pub use diesel::prelude::*;
     pub use django_kafka_rs_macros::{
-        DbzConsumer, KafkaConnectSkip, ModelTopicConsumer, SyncModel, connector, consumer, topic,
+        DbzConsumer, KafkaConnectSkip, ModelTopicConsumer, SyncModel, TopicReproducer, connector, consumer, topic,
     };
 
     #[cfg(feature = "client")]
@@ -129,7 +129,7 @@ pub mod prelude {
     pub use crate::producer::{suppress, suppress_all, unsuppress};
     pub use crate::record::{Headers, Record};
     pub use crate::sync::{Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
-    pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
+    pub use crate::topic::{Decode, Encode, ProducedTopic, Reproduce, Reproducer, Topic, TopicConsumer};
 }
 
 #[cfg(feature = "client")]

@@ -11,6 +11,7 @@ mod kafka_skip;
 mod models;
 mod postgres;
 mod producers;
+mod reproducer;
 mod retry_topics;
 mod service;
 mod tidy;

@@ -6,6 +6,7 @@ pub(crate) mod kafka_skip;
 pub(crate) mod model_consumer;
 pub(crate) mod patch;
 pub(crate) mod register;
+pub(crate) mod reproducer;
 pub(crate) mod row;
 pub(crate) mod sync;
 pub(crate) mod topic;

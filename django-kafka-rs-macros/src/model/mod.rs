@@ -3,6 +3,7 @@
 pub(crate) mod connector;
 pub(crate) mod consumer;
 pub(crate) mod field;
+pub(crate) mod reproducer;
 pub(crate) mod retry;
 pub(crate) mod skip_model;
 pub(crate) mod sync_model;

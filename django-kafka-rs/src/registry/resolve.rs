@@ -182,7 +182,10 @@ fn suppression(declared: &SuppressedTopics, settings: &Settings) -> Result<Suppr
 
 fn resolve_topic(entry: &TopicEntry, group: &str, settings: &Settings) -> Result<ResolvedTopic, String> {
     let declared = entry.declaration;
-    let name = resolve_name(declared.name, settings)?;
+    let name = match declared.reproduces {
+        Some(source) => resolve_name(&source.topic(settings.reproducer_config.namespace.as_deref()), settings)?,
+        None => resolve_name(declared.name, settings)?,
+    };
     let retry = declared.retry.or(settings.retry_settings);
     if !declared.is_regex() {
         let names = DerivedNames { group, topic: &name, suffixes: settings.suffixes() };

@@ -24,7 +24,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("temporal_task_queue", "Temporal"),
     ("relation_resolver_daemon", "the relations resolver"),
     ("relation_resolver_daemon_interval", "the relations resolver"),
-    ("reproducer_config", "topic reproducers"),
 ];
 
 /// Settings of the Python library that name code. Code is given in code.
@@ -66,6 +65,10 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     }
     if let Some(mut section) = top.section("key_offset_tracker", findings) {
         settings.key_offset_tracker.group_id = section.read("group_id", findings, text);
+        section.finish(findings);
+    }
+    if let Some(mut section) = top.section("reproducer_config", findings) {
+        settings.reproducer_config.namespace = section.read("namespace", findings, text);
         section.finish(findings);
     }
     if let Some(section) = top.section("topic_variables", findings) {

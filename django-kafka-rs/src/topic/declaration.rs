@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use super::ReproducedSource;
+
 /// Where something was declared, for messages at start-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
@@ -29,13 +31,16 @@ pub struct TopicDeclaration {
     pub retry: Option<RetrySettings>,
     /// Where.
     pub location: Location,
+    /// Of a reproducer: which events it consumes; then `name` only stands for what is known at start.
+    #[doc(hidden)]
+    pub reproduces: Option<ReproducedSource>,
 }
 
 impl TopicDeclaration {
     /// A topic without retry settings of its own.
     #[must_use]
     pub const fn new(type_name: &'static str, name: &'static str, location: Location) -> Self {
-        Self { type_name, name, retry: None, location }
+        Self { type_name, name, retry: None, location, reproduces: None }
     }
 
     /// The same with `retry(…)`.

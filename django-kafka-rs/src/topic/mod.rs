@@ -4,10 +4,12 @@ mod declaration;
 mod formats;
 pub(crate) mod names;
 mod payload;
+mod reproducer;
 
 pub use self::declaration::{ErrorType, Location, NameableError, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 pub use self::payload::Payload;
+pub use self::reproducer::{Reproduce, ReproducedModel, ReproducedSource, ReproducedTopic, Reproducer, SourceName};
 
 use std::future::Future;
 
