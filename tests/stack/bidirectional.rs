@@ -51,12 +51,13 @@ impl Side {
              alter table pairs replica identity full;",
         );
         let connector = Connector::start(name, &database, &["public.pairs"], &filter());
-        let service = ServiceConfig::new(folder)
+        let config = ServiceConfig::new(folder)
             .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
             .set("DATABASE_URL", database.url())
             // Whose changes it takes in.
-            .set("TOPIC_VARIABLES__PREFIX", other)
-            .start(name, &["consume", "Pairs"]);
+            .set("TOPIC_VARIABLES__PREFIX", other);
+        config.run(&["migrate"]);
+        let service = config.start(name, &["consume", "Pairs"]);
         Self { _service: service, _connector: connector, database, name: name.to_owned() }
     }
 
