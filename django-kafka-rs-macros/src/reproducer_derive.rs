@@ -13,6 +13,7 @@ use crate::symbol::{CRATE, MODEL, NAME, NAMESPACE, REPRODUCE, REPRODUCE_ATTRIBUT
 use crate::{diag, expand, fallback};
 
 const EXAMPLE: &str = "#[reproduce(model = Order)]";
+const ONE_TOPIC: &str = "the events of one table come in one topic";
 
 /// The item's impls, or what is wrong with it.
 pub(crate) fn topic_reproducer(input: TokenStream) -> TokenStream {
@@ -25,14 +26,15 @@ pub(crate) fn topic_reproducer(input: TokenStream) -> TokenStream {
     let dk = Runtime::new(runtime.as_ref());
     match (ctx.finish(), reproducer) {
         (Ok(()), Some(reproducer)) => expand::reproducer::expand(&dk, &reproducer),
-        (errors, _) => {
+        (errors, reproducer) => {
             let errors = errors.err();
-            let stub = fallback::reproducer(&dk, &input);
+            let stub = reproducer.map(|_| fallback::reproducer(&dk, &input));
             quote!(#errors #stub)
         }
     }
 }
 
+/// `crate = path`, and the rest; `None` for what is no topic.
 fn read(ctx: &Ctx, input: &DeriveInput) -> (Option<Path>, Option<Reproducer>) {
     let ident = &input.ident;
     let is_unit = match &input.data {
@@ -74,9 +76,11 @@ fn read(ctx: &Ctx, input: &DeriveInput) -> (Option<Path>, Option<Reproducer>) {
         ident: ident.clone(),
         model: model.and_then(|entry| entry.path(ctx, "the path of a model")),
         namespace: list.take(NAMESPACE).and_then(|entry| namespace(ctx, &entry)),
-        name: source_name.and_then(|entry| entry.string(ctx)).and_then(|literal| name::one_topic(ctx, literal)),
+        name: source_name
+            .and_then(|entry| entry.string(ctx))
+            .and_then(|literal| name::one_topic(ctx, literal, ONE_TOPIC)),
     };
-    (runtime, Some(reproducer))
+    (runtime, is_unit.then_some(reproducer))
 }
 
 /// What stands before a dot and a name.
@@ -92,5 +96,5 @@ fn namespace(ctx: &Ctx, entry: &Entry) -> Option<LitStr> {
         );
         return None;
     }
-    name::one_topic(ctx, literal)
+    name::one_topic(ctx, literal, ONE_TOPIC)
 }

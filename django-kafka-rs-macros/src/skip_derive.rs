@@ -121,10 +121,13 @@ fn column(ctx: &Ctx, field: &syn::Field) -> Option<SkipColumn> {
     })
 }
 
-/// Of other types than `bool` the compiler says that they are not `KafkaSkip`.
+/// A mark is no plain boolean. Of types with other names the compiler says that they are not `KafkaSkip`.
 fn check_mark(ctx: &Ctx, ty: &Type) {
-    if ty.to_token_stream().to_string() == "bool" {
-        let message = format!("a `bool` does not know whether it was set or loaded, so `{KAFKA_SKIP}` cannot be one");
+    let Type::Path(path) = ty else { return };
+    let Some(name) = path.path.segments.last().map(|segment| segment.ident.to_string()) else { return };
+    if ["bool", "Option"].contains(&name.as_str()) {
+        let written = ty.to_token_stream().to_string().replace(' ', "");
+        let message = format!("`{KAFKA_SKIP}` has to know whether it was set or loaded, and a `{written}` does not");
         let note = "a mark that was loaded belongs to an earlier write, and must not be written again";
         ctx.error(ty, diag::help(diag::note(message, note), format_args!("write `{KAFKA_SKIP}: KafkaSkip`")));
     }

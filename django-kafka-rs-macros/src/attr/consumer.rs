@@ -122,7 +122,8 @@ fn suppress(ctx: &Ctx, entry: &Entry) -> Option<Suppress> {
     }
     let mut names: Vec<syn::LitStr> = Vec::new();
     for literal in entry.list_of::<syn::LitStr>(ctx, "the name of a topic in quotes")? {
-        let Some(name) = name::one_topic(ctx, literal) else { continue };
+        let why = "messages are produced to topics with a name of their own, and by this name";
+        let Some(name) = name::one_topic(ctx, literal, why) else { continue };
         match names.iter().find(|first| first.value() == name.value()) {
             Some(first) => ctx.error(&name, diag::duplicate(name.value(), first.span())),
             None => names.push(name),

@@ -82,14 +82,11 @@ pub(crate) fn topic(ctx: &Ctx, literal: syn::LitStr) -> Option<TopicName> {
     }
 }
 
-/// Checks the name of one topic, which is no pattern; a mistake underlines the literal.
-pub(crate) fn one_topic(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
+/// Checks the name of one topic, which is no pattern, and why; a mistake underlines the literal.
+pub(crate) fn one_topic(ctx: &Ctx, literal: syn::LitStr, why: &str) -> Option<syn::LitStr> {
     let name = literal.value();
     let fault = match name.strip_prefix('^') {
-        Some(_) => Err(diag::note(
-            format_args!("`{name}` is a pattern"),
-            "messages are produced to topics with a name of their own, and by this name",
-        )),
+        Some(_) => Err(diag::note(format_args!("`{name}` is a pattern"), why)),
         None => exact(&name),
     };
     match fault {

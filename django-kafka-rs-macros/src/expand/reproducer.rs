@@ -1,6 +1,6 @@
 //! `ReproducedTopic` and `ReproducedModel`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::Path;
 
@@ -42,15 +42,14 @@ pub(crate) fn expand(dk: &Runtime, reproducer: &Reproducer) -> TokenStream {
         };
     };
     let (id, load) = (id(dk), load(dk));
-    let (diesel, model_dk) = (dk.diesel(), dk.at(at(model)));
-    let assert = quote_spanned!(at(model)=> const _: () = #model_dk::probe::assert_loadable::<#model>(););
-    let alias = quote_spanned!(at(model)=> type __DkModel = #model;);
+    // At the model's span, so that one which lacks something is one error there.
+    let model_dk = dk.at(at(model));
+    let (id_type, key_type) = (asked(&model_dk, model, "Id"), asked(&model_dk, model, "Key"));
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
-            #assert
-            #alias
-            type __DkId = #dk::probe::IdOf<__DkModel>;
-            type __DkKey = <<__DkModel as #diesel::associations::HasTable>::Table as #diesel::Table>::PrimaryKey;
+            type __DkModel = #model;
+            type __DkId = #id_type;
+            type __DkKey = #key_type;
             #[automatically_derived]
             impl #dk::ReproducedTopic for #ident {
                 type Id = __DkId;
@@ -75,6 +74,12 @@ pub(crate) fn expand(dk: &Runtime, reproducer: &Reproducer) -> TokenStream {
     }
 }
 
+/// `<Model as Loadable>::Part`.
+fn asked(dk: &Runtime, model: &Path, part: &str) -> TokenStream {
+    let part = Ident::new(part, at(model));
+    quote_spanned!(at(model)=> <#model as #dk::probe::Loadable>::#part)
+}
+
 fn source(dk: &Runtime, reproducer: &Reproducer) -> TokenStream {
     let Reproducer { ident, model, namespace, name } = reproducer;
     let type_name = format!("Reproducer<{ident}>");
@@ -90,9 +95,10 @@ fn source(dk: &Runtime, reproducer: &Reproducer) -> TokenStream {
         None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
     };
     let name = match (name, model) {
-        (None, Some(_)) => quote_spanned! {Span::mixed_site()=>
-            #dk::SourceName::Table(#dk::probe::plain_table_name::<__DkModel>)
-        },
+        (None, Some(model)) => {
+            let table = asked(&dk.at(at(model)), model, "Table");
+            quote_spanned!(at(model)=> #dk::SourceName::Table(#dk::probe::plain_table_name::<#table>))
+        }
         (name, _) => quote_spanned!(Span::mixed_site()=> #dk::SourceName::Said(#name)),
     };
     quote_spanned! {Span::mixed_site()=>

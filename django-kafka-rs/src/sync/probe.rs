@@ -461,8 +461,7 @@ pub use self::postgres::{
     StoresPostgres, StoresPostgresNot, no_column,
 };
 pub use self::reproduce::{
-    IdBySerde, IdByType, IdOf, KeyColumns, Loadable, ManyColumns, OneColumn, OwnedId, ReadId, assert_loadable,
-    key_parts, plain_table_name,
+    IdBySerde, IdByType, KeyColumns, Loadable, ManyColumns, OneColumn, OwnedId, ReadId, key_parts, plain_table_name,
 };
 #[cfg(feature = "postgres")]
 pub use self::reproduce::{LoadByPostgres, LoadByPostgresNot, LoadPostgres};

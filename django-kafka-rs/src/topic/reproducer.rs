@@ -19,9 +19,9 @@ use crate::record::Record;
 /// `retry(…)` says. A record's key and value are the event's key and row as JSON: without their schema, and
 /// without the envelope.
 #[derive(Debug)]
-pub struct Reproducer<T>(T);
+pub struct Reproducer<T: Reproduce>(T);
 
-impl<T> Reproducer<T> {
+impl<T: Reproduce> Reproducer<T> {
     /// For topics that are no unit structs, to be given to the application: `App::topic`.
     pub fn new(topic: T) -> Self {
         Self(topic)
@@ -53,7 +53,7 @@ impl<T> Reproducer<T> {
     label = "no `Reproduce` for this topic",
     note = "implement `Reproduce` for `{Self}`, and derive `TopicReproducer` on it"
 )]
-pub trait Reproduce: ReproducedTopic + ReproducedModel<<Self as Reproduce>::Model> {
+pub trait Reproduce: Topic + ReproducedTopic + ReproducedModel<<Self as Reproduce>::Model> {
     /// The model whose rows the events are about, as in `#[reproduce(model = …)]`.
     type Model: Send + 'static;
 
@@ -140,7 +140,7 @@ impl<T: ?Sized> Missing<T> {
     message = "`{Self}` does not say which events it tells on",
     note = "derive it: `#[derive(TopicReproducer)]` and `#[reproduce(model = …)]` below `#[topic(…)]`"
 )]
-pub trait ReproducedTopic: Topic {
+pub trait ReproducedTopic {
     /// The primary key of the model's rows; JSON where no model is named.
     type Id: Send + 'static;
 

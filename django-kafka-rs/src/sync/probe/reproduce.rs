@@ -10,25 +10,53 @@ use serde_json::Value;
 use crate::error::DecodeError;
 use crate::format::debezium::{DefaultEncoding, Encoding, Presence};
 
-/// States at the model's span that rows of it can be found and loaded.
-pub const fn assert_loadable<M: Loadable>() {}
-
-/// A model that is loaded by its primary key.
+/// A model that is loaded by its primary key: everything that generated code asks of its types, so that a model which
+/// lacks something is one error.
 #[diagnostic::on_unimplemented(
     message = "rows of `{Self}` cannot be loaded by their primary key",
     label = "not a Diesel model that can be found and loaded",
     note = "derive `Queryable`, `Selectable` and `Identifiable` on `{Self}`"
 )]
-pub trait Loadable {}
+pub trait Loadable {
+    /// The primary key's values.
+    type Id: Send + 'static;
+    /// The primary key's columns.
+    type Key;
+    /// The table.
+    type Table;
+}
+
+/// Diesel's derive is for every backend, so any will do.
 #[cfg(feature = "postgres")]
-#[diagnostic::do_not_recommend]
-impl<M: HasTable + Selectable<diesel::pg::Pg>> Loadable for M {}
+type AnyBackend = diesel::pg::Pg;
 #[cfg(all(feature = "sqlite", not(feature = "postgres")))]
+type AnyBackend = diesel::sqlite::Sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[diagnostic::do_not_recommend]
-impl<M: HasTable + Selectable<diesel::sqlite::Sqlite>> Loadable for M {}
+impl<M, T> Loadable for M
+where
+    M: HasTable<Table = T> + Selectable<AnyBackend> + 'static,
+    T: Table,
+    &'static M: Identifiable,
+    <&'static M as Identifiable>::Id: OwnedId,
+{
+    type Id = <<&'static M as Identifiable>::Id as OwnedId>::Owned;
+    type Key = T::PrimaryKey;
+    type Table = T;
+}
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 #[diagnostic::do_not_recommend]
-impl<M: HasTable> Loadable for M {}
+impl<M, T> Loadable for M
+where
+    M: HasTable<Table = T> + 'static,
+    T: Table,
+    &'static M: Identifiable,
+    <&'static M as Identifiable>::Id: OwnedId,
+{
+    type Id = <<&'static M as Identifiable>::Id as OwnedId>::Owned;
+    type Key = T::PrimaryKey;
+    type Table = T;
+}
 
 /// The primary key's own values, of the references that Diesel gives.
 pub trait OwnedId {
@@ -38,9 +66,6 @@ pub trait OwnedId {
 impl<T: Send + 'static> OwnedId for &T {
     type Owned = T;
 }
-
-/// The primary key of a model: of `#[derive(Identifiable)]`.
-pub type IdOf<M> = <<&'static M as Identifiable>::Id as OwnedId>::Owned;
 
 /// The columns of a primary key: `(&&KeyColumns::<K>::new()).names()`.
 #[derive(Debug)]
@@ -160,21 +185,18 @@ pub fn key_parts(columns: &[&str], key: &Value, row: &Value) -> Result<Vec<Value
 
 /// A table's name, with its schema where it has one, without quotes.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub fn plain_table_name<M: HasTable>() -> String
-where
-    M::Table: super::PostgresName + super::SqliteName,
-{
+pub fn plain_table_name<T: HasTable<Table = T> + super::PostgresName + super::SqliteName>() -> String {
     #[cfg(feature = "postgres")]
-    let name = super::PostgresName::postgres_name(&M::table());
+    let name = super::PostgresName::postgres_name(&T::table());
     #[cfg(not(feature = "postgres"))]
-    let name = super::SqliteName::sqlite_name(&M::table());
+    let name = super::SqliteName::sqlite_name(&T::table());
     name.replace(['"', '`'], "")
 }
 
 /// A table's name: there is no database in this build that could say it.
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
-pub fn plain_table_name<M: HasTable>() -> String {
-    std::any::type_name::<M>().to_owned()
+pub fn plain_table_name<T>() -> String {
+    std::any::type_name::<T>().to_owned()
 }
 
 /// How a row is loaded, for each database: `(&LoadPostgres::<M, I>::new()).load(conn, id)`, and whether it can be.
