@@ -44,14 +44,17 @@ pub(crate) fn expand(dk: &Runtime, reproducer: &Reproducer) -> TokenStream {
     let (id, load) = (id(dk), load(dk));
     // At the model's span, so that one which lacks something is one error there.
     let model_dk = dk.at(at(model));
-    let (id_type, key_type) = (asked(&model_dk, model, "Id"), asked(&model_dk, model, "Key"));
+    let loadable = quote_spanned!(at(model)=> #model: #model_dk::probe::Loadable,);
+    let id_type = asked(&model_dk, model, "Id");
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             type __DkModel = #model;
             type __DkId = #id_type;
-            type __DkKey = #key_type;
             #[automatically_derived]
-            impl #dk::ReproducedTopic for #ident {
+            impl #dk::ReproducedTopic for #ident
+            where
+                #loadable
+            {
                 type Id = __DkId;
                 const __SOURCE: #dk::ReproducedSource = #source;
                 fn __id(
@@ -62,7 +65,10 @@ pub(crate) fn expand(dk: &Runtime, reproducer: &Reproducer) -> TokenStream {
                 }
             }
             #[automatically_derived]
-            impl #dk::ReproducedModel<__DkModel> for #ident {
+            impl #dk::ReproducedModel<__DkModel> for #ident
+            where
+                #loadable
+            {
                 fn __load(
                     __dk_conn: &mut #dk::DbConn,
                     __dk_id: Self::Id,
@@ -114,8 +120,8 @@ fn plain(model: &Path) -> String {
 fn id(dk: &Runtime) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         #[allow(unused_imports)]
-        use #dk::probe::{IdBySerde as _, IdByType as _, ManyColumns as _, OneColumn as _};
-        let __dk_columns = (&&#dk::probe::KeyColumns::<__DkKey>::new()).names();
+        use #dk::probe::{IdBySerde as _, IdByType as _};
+        let __dk_columns = <__DkModel as #dk::probe::Loadable>::key_columns();
         let __dk_parts = #dk::probe::key_parts(&__dk_columns, __dk_key, __dk_row)?;
         (&&#dk::probe::ReadId::<__DkId>::new()).read(__dk_parts)
     }

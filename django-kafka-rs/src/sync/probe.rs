@@ -461,7 +461,7 @@ pub use self::postgres::{
     StoresPostgres, StoresPostgresNot, no_column,
 };
 pub use self::reproduce::{
-    IdBySerde, IdByType, KeyColumns, Loadable, ManyColumns, OneColumn, OwnedId, ReadId, key_parts, plain_table_name,
+    Columns, IdBySerde, IdByType, KeyColumns, Loadable, OwnedId, ReadId, key_parts, plain_table_name,
 };
 #[cfg(feature = "postgres")]
 pub use self::reproduce::{LoadByPostgres, LoadByPostgresNot, LoadPostgres};

@@ -10,20 +10,20 @@ use serde_json::Value;
 use crate::error::DecodeError;
 use crate::format::debezium::{DefaultEncoding, Encoding, Presence};
 
-/// A model that is loaded by its primary key: everything that generated code asks of its types, so that a model which
-/// lacks something is one error.
+/// A model that is loaded by its primary key: everything that generated code asks of its types.
 #[diagnostic::on_unimplemented(
     message = "rows of `{Self}` cannot be loaded by their primary key",
     label = "not a Diesel model that can be found and loaded",
-    note = "derive `Queryable`, `Selectable` and `Identifiable` on `{Self}`"
+    note = "derive `Queryable`, `Selectable` and `Identifiable` on `{Self}`; the primary key has at most five \
+            columns, whose types implement `serde::Deserialize`"
 )]
 pub trait Loadable {
     /// The primary key's values.
-    type Id: Send + 'static;
-    /// The primary key's columns.
-    type Key;
+    type Id: DeserializeOwned + Send + 'static;
     /// The table.
-    type Table;
+    type Table: HasTable<Table = Self::Table> + super::PostgresName + super::SqliteName;
+    /// The names of the primary key's columns.
+    fn key_columns() -> Vec<&'static str>;
 }
 
 /// Diesel's derive is for every backend, so any will do.
@@ -32,78 +32,71 @@ type AnyBackend = diesel::pg::Pg;
 #[cfg(all(feature = "sqlite", not(feature = "postgres")))]
 type AnyBackend = diesel::sqlite::Sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-#[diagnostic::do_not_recommend]
-impl<M, T> Loadable for M
-where
-    M: HasTable<Table = T> + Selectable<AnyBackend> + 'static,
-    T: Table,
-    &'static M: Identifiable,
-    <&'static M as Identifiable>::Id: OwnedId,
-{
-    type Id = <<&'static M as Identifiable>::Id as OwnedId>::Owned;
-    type Key = T::PrimaryKey;
-    type Table = T;
-}
+trait Selected: Selectable<AnyBackend> {}
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+impl<M: Selectable<AnyBackend>> Selected for M {}
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+trait Selected {}
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+impl<M> Selected for M {}
+
+#[expect(private_bounds, reason = "which backends there are is nothing to tell of a model")]
 #[diagnostic::do_not_recommend]
 impl<M, T> Loadable for M
 where
-    M: HasTable<Table = T> + 'static,
-    T: Table,
+    M: HasTable<Table = T> + Selected + 'static,
+    T: Table + HasTable<Table = T> + super::PostgresName + super::SqliteName,
     &'static M: Identifiable,
     <&'static M as Identifiable>::Id: OwnedId,
+    T::PrimaryKey: KeyColumns<<<&'static M as Identifiable>::Id as OwnedId>::Columns>,
 {
     type Id = <<&'static M as Identifiable>::Id as OwnedId>::Owned;
-    type Key = T::PrimaryKey;
     type Table = T;
+
+    fn key_columns() -> Vec<&'static str> {
+        T::PrimaryKey::names()
+    }
 }
 
-/// The primary key's own values, of the references that Diesel gives.
+/// A primary key's own values, of the references that Diesel gives.
 pub trait OwnedId {
     /// The values.
-    type Owned: Send + 'static;
-}
-impl<T: Send + 'static> OwnedId for &T {
-    type Owned = T;
+    type Owned: DeserializeOwned + Send + 'static;
+    /// How many there are.
+    type Columns;
 }
 
-/// The columns of a primary key: `(&&KeyColumns::<K>::new()).names()`.
+/// So many columns.
 #[derive(Debug)]
-pub struct KeyColumns<K>(PhantomData<fn() -> K>);
+pub struct Columns<const N: usize>;
+
+impl<T: DeserializeOwned + Send + 'static> OwnedId for &T {
+    type Owned = T;
+    type Columns = Columns<1>;
+}
+
+/// The columns of a primary key. Their number keeps one column from a tuple of columns.
+pub trait KeyColumns<N> {
+    /// Their names.
+    fn names() -> Vec<&'static str>;
+}
+impl<C: Column> KeyColumns<Columns<1>> for C {
+    fn names() -> Vec<&'static str> {
+        vec![C::NAME]
+    }
+}
 
 /// How a primary key is read: `(&&ReadId::<I>::new()).read(parts)`.
 #[derive(Debug)]
 pub struct ReadId<I>(PhantomData<fn() -> I>);
 
-macro_rules! questions {
-    ($($question:ident)*) => { $(
-        impl<T> $question<T> {
-            /// The question.
-            #[must_use]
-            #[expect(clippy::new_without_default, reason = "only generated code makes one")]
-            pub fn new() -> Self {
-                Self(PhantomData)
-            }
-        }
-    )* };
-}
-questions!(KeyColumns ReadId);
-
-/// First: one column.
-pub trait OneColumn {
-    /// Its name.
-    fn names(&self) -> Vec<&'static str>;
-}
-impl<C: Column> OneColumn for &KeyColumns<C> {
-    fn names(&self) -> Vec<&'static str> {
-        vec![C::NAME]
+impl<I> ReadId<I> {
+    /// The question.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
+    pub fn new() -> Self {
+        Self(PhantomData)
     }
-}
-
-/// Second: several.
-pub trait ManyColumns {
-    /// Their names.
-    fn names(&self) -> Vec<&'static str>;
 }
 
 /// First: the types decide how Debezium writes them.
@@ -142,12 +135,13 @@ fn unreadable(error: serde_json::Error) -> DecodeError {
 }
 
 macro_rules! composite {
-    ($($part:ident)+) => {
-        impl<$($part: Send + 'static),+> OwnedId for ($(&$part,)+) {
+    ($count:literal: $($part:ident)+) => {
+        impl<$($part: DeserializeOwned + Send + 'static),+> OwnedId for ($(&$part,)+) {
             type Owned = ($($part,)+);
+            type Columns = Columns<$count>;
         }
-        impl<$($part: Column),+> ManyColumns for KeyColumns<($($part,)+)> {
-            fn names(&self) -> Vec<&'static str> {
+        impl<$($part: Column),+> KeyColumns<Columns<$count>> for ($($part,)+) {
+            fn names() -> Vec<&'static str> {
                 vec![$($part::NAME),+]
             }
         }
@@ -159,10 +153,10 @@ macro_rules! composite {
         }
     };
 }
-composite!(A B);
-composite!(A B C);
-composite!(A B C D);
-composite!(A B C D E);
+composite!(2: A B);
+composite!(3: A B C);
+composite!(4: A B C D);
+composite!(5: A B C D E);
 
 /// The values of these columns in an event's key, or else in its row. A key that is no object is the value itself.
 ///
