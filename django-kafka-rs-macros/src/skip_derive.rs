@@ -127,7 +127,7 @@ fn check_mark(ctx: &Ctx, ty: &Type) {
     let Some(name) = path.path.segments.last().map(|segment| segment.ident.to_string()) else { return };
     if ["bool", "Option"].contains(&name.as_str()) {
         let written = ty.to_token_stream().to_string().replace(' ', "");
-        let message = format!("`{KAFKA_SKIP}` has to know whether it was set or loaded, and a `{written}` does not");
+        let message = format!("`{KAFKA_SKIP}` has to know whether it was set or loaded, which `{written}` does not");
         let note = "a mark that was loaded belongs to an earlier write, and must not be written again";
         ctx.error(ty, diag::help(diag::note(message, note), format_args!("write `{KAFKA_SKIP}: KafkaSkip`")));
     }

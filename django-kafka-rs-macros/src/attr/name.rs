@@ -87,6 +87,7 @@ pub(crate) fn one_topic(ctx: &Ctx, literal: syn::LitStr, why: &str) -> Option<sy
     let name = literal.value();
     let fault = match name.strip_prefix('^') {
         Some(_) => Err(diag::note(format_args!("`{name}` is a pattern"), why)),
+        None if name.is_empty() => Err("the topic's name is empty".to_owned()),
         None => exact(&name),
     };
     match fault {
