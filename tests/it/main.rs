@@ -5,12 +5,16 @@
 mod bad_input;
 mod custom;
 mod derive;
+mod dlq;
 mod engine;
+mod faults;
+mod guard;
 mod handlers;
 mod kafka_skip;
 mod models;
 mod postgres;
 mod producers;
+mod refusals;
 mod reproducer;
 mod retry_topics;
 mod service;

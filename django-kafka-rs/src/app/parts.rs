@@ -91,7 +91,15 @@ impl Parts {
 
     /// The consumers of these names, with their names resolved.
     pub(crate) fn resolve(&self, names: &[String]) -> Result<Vec<ResolvedConsumer>, StartError> {
-        let consumers = resolve(&self.registry, &self.settings).map_err(StartError::Declarations)?;
+        let consumers = resolve(&self.registry, &self.settings);
+        let connectors = crate::connect::resolve::resolve(&self.registry.connectors, &self.settings);
+        let consumers = match (consumers, connectors) {
+            (Ok(consumers), Ok(_)) => consumers,
+            (consumers, connectors) => {
+                let mistakes = consumers.err().into_iter().chain(connectors.err()).flatten().collect();
+                return Err(StartError::Declarations(mistakes));
+            }
+        };
         if names.is_empty() {
             return Ok(consumers);
         }
@@ -118,6 +126,11 @@ impl Parts {
         migrations::pending(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
+    /// The application's state, for whoever runs its handlers.
+    pub(super) fn take_states(&mut self) -> States {
+        std::mem::take(&mut self.states)
+    }
+
     /// Starts the consumers.
     pub(crate) async fn start(mut self, options: ConsumeOptions) -> Result<Handle, StartError> {
         let consumers = self.resolve(&options.names)?;
@@ -141,13 +154,15 @@ impl Parts {
             self.migrate(database)?;
         }
         let admin = TopicAdmin::new(broker.asking.clone(), services.embedded.clone(), services.settings.topics.clone());
-        let topics = self.needed_topics(&services, consumers);
+        let topics: Vec<_> = self.needed_topics(&services, consumers).into_iter().collect();
         // Consumers of retry topics find them sooner when they are there.
-        tokio::runtime::Handle::current().block_on(admin.ensure(topics));
+        if let Err(reason) = tokio::runtime::Handle::current().block_on(admin.ensure(&topics)) {
+            tracing::warn!("retry topics are not created yet, but before their first message: {reason}");
+        }
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(consumers, &services, database.as_ref(), &clock)?;
+        let tables = self.topic_tables(consumers, &services, database.as_ref(), &clock, |topic| topic)?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();
@@ -187,12 +202,14 @@ impl Parts {
     }
 
     /// Makes every topic's handler and checks the models' tables: all mistakes of all consumers at once.
-    fn topic_tables(
+    /// `adjust`: for who runs them in another way.
+    pub(super) fn topic_tables(
         &mut self,
         consumers: &[ResolvedConsumer],
         services: &Services,
         database: Option<&Database>,
         clock: &Clock,
+        adjust: fn(TopicRuntime) -> TopicRuntime,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
         let mut made = Vec::new();
@@ -211,14 +228,14 @@ impl Parts {
                     }
                 };
                 match handler {
-                    Ok(Some(handler)) => topics.push(TopicRuntime {
+                    Ok(Some(handler)) => topics.push(adjust(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
                         retry: topic.retry,
                         suppression: consumer.suppression.clone(),
                         tracker,
                         handler,
-                    }),
+                    })),
                     Ok(None) => {}
                     Err(mistake) => {
                         declarations.push(format!("{}: topic `{}`: {mistake}", declared.location, declared.type_name));
@@ -350,6 +367,7 @@ impl Parts {
                 clock: start.clock.clone(),
                 topics: start.admin.clone(),
                 cancel: CancellationToken::new(),
+                forces: false,
             },
             clock: start.clock.clone(),
             progress: progress.clone(),

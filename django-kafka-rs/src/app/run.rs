@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::dlq;
 use super::{App, ConsumeOptions, Handle, Parts, StartError, Summary, check};
 use crate::cli::progress::{ProgressView, summary_text};
-use crate::cli::{self, CheckReport, Commands, ConsumeArgs, Exit, Failure, GlobalArgs, RegisteredConsumer, TopicRow};
+use crate::cli::{
+    self, CheckReport, Commands, ConsumeArgs, DlqSelection, Exit, Failure, GlobalArgs, Letters, Look,
+    RegisteredConnector, RegisteredConsumer, Replay, ReplayReport, TopicRow,
+};
 use crate::telemetry;
 
 /// How often progress is looked at.
@@ -80,6 +84,16 @@ impl Commands for AppCommands {
             .collect()
     }
 
+    fn registered_connectors(&self) -> Vec<RegisteredConnector> {
+        let connectors = self.app.registry.connectors.iter();
+        connectors
+            .map(|connector| RegisteredConnector {
+                name: connector.type_name.to_owned(),
+                declared_at: connector.location.to_string(),
+            })
+            .collect()
+    }
+
     async fn consume(self, arguments: ConsumeArgs) -> Result<String, Failure> {
         let parts = self.parts()?;
         for warning in parts.settings.warnings() {
@@ -109,9 +123,29 @@ impl Commands for AppCommands {
         blocking(move || check::topics(parts, create).map_err(Into::into)).await?
     }
 
+    #[cfg(feature = "connect")]
+    async fn connect(
+        self,
+        arguments: cli::ConnectArgs,
+        say: impl FnMut(crate::connect::step::Step),
+    ) -> Result<String, Failure> {
+        super::connect::connect(self.parts()?, &arguments, say).await
+    }
+
     async fn migrate(self) -> Result<Vec<String>, Failure> {
         let parts = self.parts()?;
         blocking(move || check::migrate(parts).map_err(Into::into)).await?
+    }
+
+    async fn dead_letters(self, selection: DlqSelection, look: Look) -> Result<Letters, Failure> {
+        let mut parts = self.parts()?;
+        blocking(move || dlq::letters(&mut parts, &selection, look).map_err(Into::into)).await?
+    }
+
+    async fn replay(self, selection: DlqSelection, how: Replay) -> Result<ReplayReport, Failure> {
+        let mut parts = self.parts()?;
+        let shows_progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        blocking(move || dlq::replay(&mut parts, &selection, how, shows_progress).map_err(Into::into)).await?
     }
 
     async fn check(self) -> CheckReport {

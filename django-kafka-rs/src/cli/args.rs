@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::dlq::DlqCommand;
 use crate::telemetry::{LogFormat, Verbosity};
 
 /// What stands for the program's name in the texts below.
@@ -116,6 +117,25 @@ pub(crate) enum Command {
         json: bool,
     },
 
+    /// Dead letters: list them, show them, handle them again
+    #[command(
+        subcommand,
+        long_about = "Dead letters: messages that could not be handled, in the topics {group}.{topic}.dlt of this \
+                      program's consumers. Each is named by its place there, TOPIC/PARTITION/OFFSET."
+    )]
+    Dlq(DlqCommand),
+
+    /// Validate, publish and watch connectors of Kafka Connect
+    #[cfg(feature = "connect")]
+    #[command(
+        visible_alias = "kafka_connect",
+        long_about = "Validate, publish and watch the connectors that this program declares (`#[connector(…)]`), at the \
+                      Kafka Connect that `connect_host` in the settings names. What is asked for is done in the order of \
+                      the options below, for all connectors or for those that are named; what fails stops no other \
+                      connector."
+    )]
+    Connect(super::connect::ConnectArgs),
+
     /// Create or update the database's tables
     #[command(
         long_about = "Create or update the database's tables: this library's own, and the program's, where it gives \
@@ -125,7 +145,7 @@ pub(crate) enum Command {
 
     /// Look for what would keep the consumers from working
     #[command(long_about = "Look for what would keep the consumers from working: settings, declarations and names of \
-                      topics, the broker, the database and its tables. Each line is ok or says what to do; then \
+                      topics, the broker, the database and its tables, Kafka Connect. Each line is ok or says what to do; then \
                       follow the settings in effect, each with its source. Nothing is changed.")]
     Check,
 
@@ -165,6 +185,18 @@ const EXAMPLES: &[(&str, &str)] = &[
         "topics",
         "Examples:\n  {program} topics\n  {program} topics --create\n  {program} topics --json | jq -r '.[] | select(.exists | not).name'",
     ),
+    (
+        "dlq",
+        "Examples:\n  {program} dlq list --since 1day\n  {program} dlq show crm.orders.dlt/0/17\n  \
+         {program} dlq replay --match \"foreign key\" --dry-run\n  {program} dlq replay --consumer Crm --topic shop.orders",
+    ),
+    #[cfg(feature = "connect")]
+    (
+        "connect",
+        "Examples:\n  {program} connect --list\n  {program} connect --publish --dry-run         # what would change\n  \
+         {program} connect --validate --publish --check-status\n  \
+         {program} connect CrmSource --check-status --json\n  {program} connect restart CrmSource --only-failed",
+    ),
     ("migrate", "Example:\n  {program} migrate --settings production.toml"),
     ("check", "Example:\n  {program} check && {program} consume"),
     (
@@ -201,6 +233,15 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 fn program_name(called: Option<&OsString>) -> String {
     let name = called.and_then(|path| Path::new(path).file_stem()).and_then(|stem| stem.to_str());
     name.unwrap_or("service").to_owned()
+}
+
+/// The help of a command.
+#[cfg(feature = "connect")]
+pub(super) fn help(program: &str, name: &str) -> String {
+    let mut command = command(program);
+    // Gives each command its full name.
+    command.build();
+    command.find_subcommand_mut(name).map(|command| command.render_long_help().to_string()).unwrap_or_default()
 }
 
 /// The completions of a shell.

@@ -40,7 +40,6 @@ trait Selected {}
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 impl<M> Selected for M {}
 
-#[expect(private_bounds, reason = "which backends there are is nothing to tell of a model")]
 #[diagnostic::do_not_recommend]
 impl<M, T> Loadable for M
 where
