@@ -7,6 +7,7 @@
 
 mod bidirectional;
 mod chaos;
+mod connectors;
 mod debezium;
 mod groups;
 mod harness;

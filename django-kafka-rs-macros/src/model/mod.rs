@@ -5,6 +5,7 @@ pub(crate) mod consumer;
 pub(crate) mod field;
 pub(crate) mod reproducer;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod skip_model;
 pub(crate) mod sync_model;
 pub(crate) mod sync_options;

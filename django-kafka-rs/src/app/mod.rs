@@ -9,6 +9,7 @@ mod error;
 mod handle;
 mod parts;
 mod run;
+mod schemas;
 mod services;
 mod session;
 mod tracking;

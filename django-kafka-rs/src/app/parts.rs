@@ -19,7 +19,7 @@ use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
 use super::session::Session;
 use super::tracking::Tracking;
-use super::{App, StartError};
+use super::{App, StartError, schemas};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
@@ -34,6 +34,7 @@ use crate::db::{Database, migrations};
 use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
+use crate::schema_registry::SchemaRegistry;
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
 use crate::sync::guard::Guard;
@@ -160,9 +161,11 @@ impl Parts {
             tracing::warn!("retry topics are not created yet, but before their first message: {reason}");
         }
         let kafka = services.kafka(self.error_handler.as_ref())?;
+        self.check_schemas(&services, kafka.schema_registry())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(consumers, &services, database.as_ref(), &clock, |topic| topic)?;
+        let tables =
+            self.topic_tables(consumers, &services, database.as_ref(), kafka.schema_registry(), &clock, |topic| topic)?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();
@@ -179,6 +182,20 @@ impl Parts {
             }
         }
         Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
+    }
+
+    /// Avro needs a registry, which takes what is declared where the settings ask for that.
+    fn check_schemas(&self, services: &Services, registry: Option<&SchemaRegistry>) -> Result<(), StartError> {
+        let Some(registry) = registry else {
+            let mistakes = schemas::without_registry(&self.registry);
+            return if mistakes.is_empty() { Ok(()) } else { Err(StartError::Declarations(mistakes)) };
+        };
+        if services.settings.schema_registry.check_compatibility {
+            let runtime = tokio::runtime::Handle::current();
+            let refused = runtime.block_on(schemas::refused(&self.registry, registry, &services.settings));
+            refused.map_err(StartError::SchemaRegistry)?;
+        }
+        Ok(())
     }
 
     /// The topics that are to be there before the consumers start: those of retries, and in embedded mode also the
@@ -208,6 +225,7 @@ impl Parts {
         consumers: &[ResolvedConsumer],
         services: &Services,
         database: Option<&Database>,
+        schemas: Option<&SchemaRegistry>,
         clock: &Clock,
         adjust: fn(TopicRuntime) -> TopicRuntime,
     ) -> Result<Vec<TopicTable>, StartError> {
@@ -227,7 +245,7 @@ impl Parts {
                         self.handler(source, (topic.entry.type_id)(), guard, database, &mut tables)
                     }
                 };
-                match handler {
+                match handler.map(|handler| handler.map(|handler| handler.with_schemas(schemas))) {
                     Ok(Some(handler)) => topics.push(adjust(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),

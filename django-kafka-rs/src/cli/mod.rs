@@ -22,6 +22,8 @@ pub(crate) use self::args::{Command, CommandLine, ConsumeArgs, GlobalArgs};
 pub(crate) use self::check::{CheckReport, Finding, counted};
 #[cfg(feature = "connect")]
 pub(crate) use self::connect::ConnectArgs;
+#[cfg(all(test, feature = "connect"))]
+pub(crate) use self::connect::step as connect_step;
 pub(crate) use self::dlq::{
     DlqCommand, DlqSelection, FullLetter, LetterId, LetterRow, Letters, Look, Replay, ReplayReport,
 };

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::DbConn;
 use crate::dead_letter;
-use crate::error::{ConsumeError, ConsumeResult, ProduceError};
+use crate::error::{ConsumeError, ConsumeResult, ProduceError, RegistryAway};
 use crate::key_offset_tracker::{Followed, follow};
 use crate::producer::{Outgoing, Producer, Suppression};
 use crate::record::RawRecord;
@@ -162,6 +162,10 @@ fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvi
     }
     if policy::any_cause(error.error(), &|cause| cause.downcast_ref().is_some_and(ProduceError::is_outage)) {
         tracing::warn!(topic = topic.name, "the brokers are away, the partition waits: {error}");
+        return Some(Stop::Outage);
+    }
+    if policy::any_cause(error.error(), &|cause| cause.is::<RegistryAway>()) {
+        tracing::warn!(topic = topic.name, "the partition waits for the schema registry: {error}");
         return Some(Stop::Outage);
     }
     let reason = env.context.take_outage()?;

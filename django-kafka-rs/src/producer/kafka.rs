@@ -9,8 +9,9 @@ use crate::app::StartError;
 use crate::error::{EncodeError, ProduceError};
 use crate::kafka::ClientEvents;
 use crate::record::Headers;
+use crate::schema_registry::{Part, SchemaRegistry};
 use crate::settings::Settings;
-use crate::topic::{Encode, Payload, ProducedTopic, Topic, names};
+use crate::topic::{Content, Encode, Encoded, Payload, ProducedTopic, Topic, names};
 
 /// A connection to Kafka that produces. Cheap to clone; all clones share one producer.
 ///
@@ -19,11 +20,17 @@ use crate::topic::{Encode, Payload, ProducedTopic, Topic, names};
 pub struct Kafka {
     producer: Producer,
     variables: Arc<BTreeMap<String, String>>,
+    /// For topics of Avro.
+    schema_registry: Option<SchemaRegistry>,
 }
 
 impl Kafka {
-    pub(crate) fn new(producer: Producer, variables: Arc<BTreeMap<String, String>>) -> Self {
-        Self { producer, variables }
+    pub(crate) fn new(
+        producer: Producer,
+        variables: Arc<BTreeMap<String, String>>,
+        schema_registry: Option<SchemaRegistry>,
+    ) -> Self {
+        Self { producer, variables, schema_registry }
     }
 
     /// Connects outside of a service: for programs that only produce.
@@ -46,11 +53,17 @@ impl Kafka {
             ));
         }
         let producer = Producer::of_settings(settings, ClientEvents::new("producer", None))?;
-        Ok(Self::new(producer, Arc::new(settings.topic_variables.clone())))
+        let schema_registry =
+            SchemaRegistry::of_settings(&settings.schema_registry).map_err(StartError::SchemaRegistry)?;
+        Ok(Self::new(producer, Arc::new(settings.topic_variables.clone()), schema_registry))
     }
 
     pub(crate) fn producer(&self) -> &Producer {
         &self.producer
+    }
+
+    pub(crate) fn schema_registry(&self) -> Option<&SchemaRegistry> {
+        self.schema_registry.as_ref()
     }
 
     /// Produces a message and returns once the broker has acknowledged it: where it was stored, or `None` where the
@@ -123,6 +136,24 @@ impl Kafka {
             .map_err(|e| ProduceError::caused_by("waiting for acknowledgements ended by a fault of ours", e))?
     }
 
+    /// The bytes of a key or value.
+    async fn bytes(&self, topic: &str, part: Part, encoded: Encoded) -> Result<Vec<u8>, ProduceError> {
+        match encoded.0 {
+            Content::Bytes(bytes) => Ok(bytes),
+            #[cfg(feature = "avro")]
+            Content::Avro { plain, declared } => {
+                let Some(registry) = &self.schema_registry else {
+                    return Err(ProduceError::new(format!(
+                        "{part} for topic `{topic}`: Avro needs a schema registry: set `schema_registry.url` in the \
+                         settings"
+                    )));
+                };
+                let bytes = registry.write(topic, part, &plain, declared).await;
+                bytes.map_err(|error| error.in_context(&format!("{part} for topic `{topic}`")).into())
+            }
+        }
+    }
+
     fn name_of<T: Topic>(&self) -> Result<String, ProduceError> {
         let declared = T::DECLARATION;
         names::substitute(declared.name, &self.variables, false).map_err(|e| {
@@ -138,6 +169,8 @@ impl Kafka {
 pub struct MessageBuilder<'k, T> {
     kafka: &'k Kafka,
     draft: Draft,
+    key: Option<Encoded>,
+    value: Option<Encoded>,
     topic: std::marker::PhantomData<fn() -> T>,
 }
 
@@ -164,7 +197,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
             }),
             Err(error) => Draft::Faulty(error),
         };
-        Self { kafka, draft, topic: std::marker::PhantomData }
+        Self { kafka, draft, key: None, value: None, topic: std::marker::PhantomData }
     }
 
     /// The key.
@@ -173,7 +206,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     where
         T::KeyFormat: Encode<T::Key>,
     {
-        self.encode("key", || key.encode_as::<T::KeyFormat>(), |message, bytes| message.key = Some(bytes));
+        self.key = self.draft.encoded(Part::Key, || key.encode_as::<T::KeyFormat>());
         self
     }
 
@@ -183,7 +216,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     where
         T::ValueFormat: Encode<T::Value>,
     {
-        self.encode("value", || value.encode_as::<T::ValueFormat>(), |message, bytes| message.value = Some(bytes));
+        self.value = self.draft.encoded(Part::Value, || value.encode_as::<T::ValueFormat>());
         self
     }
 
@@ -217,7 +250,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     /// As [`Kafka::produce`].
     pub async fn send(self) -> Result<Option<Delivery>, ProduceError> {
         let producer = &self.kafka.producer;
-        match self.draft.finish::<T>()? {
+        match self.finish().await? {
             Some(message) => Ok(Some(producer.send(&message).await?)),
             None => Ok(None),
         }
@@ -229,7 +262,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     /// As [`Kafka::enqueue`].
     pub async fn enqueue(self) -> Result<(), ProduceError> {
         let producer = &self.kafka.producer;
-        match self.draft.finish::<T>()? {
+        match self.finish().await? {
             Some(message) => producer.enqueue(&message).await.map_err(Into::into),
             None => Ok(()),
         }
@@ -242,35 +275,38 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
         self
     }
 
-    fn encode(
-        &mut self,
-        what: &str,
-        encode: impl FnOnce() -> Result<Vec<u8>, EncodeError>,
-        set: impl FnOnce(&mut Outgoing, Vec<u8>),
-    ) {
-        let Draft::Open(message) = &mut self.draft else { return };
-        match encode() {
-            Ok(bytes) => set(message, bytes),
-            Err(e) => {
-                let text = format!("{what} for topic `{}`: {e}", message.topic);
-                self.draft = Draft::Faulty(ProduceError::caused_by(text, e));
+    /// The message with its bytes: those of Avro may need the registry. `None`: it is suppressed.
+    async fn finish(self) -> Result<Option<Outgoing>, ProduceError> {
+        let mut message = match self.draft {
+            Draft::Open(message) if !is_suppressed::<T>(&message.topic) => message,
+            Draft::Open(_) | Draft::Suppressed => {
+                tracing::debug!(topic = T::DECLARATION.name, "suppressed: a message is not produced");
+                return Ok(None);
             }
+            Draft::Faulty(error) => return Err(error),
+        };
+        if let Some(key) = self.key {
+            message.key = Some(self.kafka.bytes(&message.topic, Part::Key, key).await?);
         }
+        if let Some(value) = self.value {
+            message.value = Some(self.kafka.bytes(&message.topic, Part::Value, value).await?);
+        }
+        Ok(Some(message))
     }
 }
 
 impl Draft {
-    /// The message; `None`: it is suppressed.
-    fn finish<T: Topic>(self) -> Result<Option<Outgoing>, ProduceError> {
-        let message = match self {
-            Self::Open(message) if !is_suppressed::<T>(&message.topic) => Some(message),
-            Self::Open(_) | Self::Suppressed => None,
-            Self::Faulty(error) => return Err(error),
-        };
-        if message.is_none() {
-            tracing::debug!(topic = T::DECLARATION.name, "suppressed: a message is not produced");
+    /// Encodes, where anything more is to be made of the message.
+    fn encoded(&mut self, part: Part, encode: impl FnOnce() -> Result<Encoded, EncodeError>) -> Option<Encoded> {
+        let Self::Open(message) = self else { return None };
+        match encode() {
+            Ok(encoded) => Some(encoded),
+            Err(e) => {
+                let text = format!("{part} for topic `{}`: {e}", message.topic);
+                *self = Self::Faulty(ProduceError::caused_by(text, e));
+                None
+            }
         }
-        Ok(message)
     }
 }
 

@@ -5,11 +5,17 @@ mod formats;
 pub(crate) mod names;
 mod payload;
 mod reproducer;
+mod wire;
 
 pub use self::declaration::{ErrorType, Location, NameableError, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 pub use self::payload::Payload;
 pub use self::reproducer::{Reproduce, ReproducedModel, ReproducedSource, ReproducedTopic, Reproducer, SourceName};
+#[cfg(feature = "client")]
+pub(crate) use self::wire::Content;
+#[doc(hidden)]
+pub use self::wire::{Encoded, PartSchema, Schemas, Wire};
+pub(crate) use self::wire::{NoSchemas, SchemaSource};
 
 use std::future::Future;
 
@@ -116,7 +122,11 @@ impl<T: TopicConsumer> CustomTopic for Custom<T> {
         cx: &'a Context,
     ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>> {
         Box::pin(async move {
-            let record = Record::<T>::new(raw, attempt);
+            #[cfg(all(feature = "avro", feature = "client"))]
+            let schemas = cx.schemas_of(&T::DECLARATION, &raw).await?;
+            #[cfg(not(all(feature = "avro", feature = "client")))]
+            let schemas = Schemas::default();
+            let record = Record::<T>::new(raw, attempt, schemas);
             self.0.consume(&record, cx).await
         })
     }

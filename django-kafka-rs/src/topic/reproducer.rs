@@ -207,11 +207,9 @@ impl<T: Reproduce> Topic for Reproducer<T> {
     type KeyFormat = EventKey;
     type ValueFormat = EventRow;
     const DECLARATION: TopicDeclaration = TopicDeclaration {
-        type_name: T::__SOURCE.type_name,
-        name: T::__SOURCE.template,
         retry: T::DECLARATION.retry,
-        location: T::DECLARATION.location,
         reproduces: Some(T::__SOURCE),
+        ..TopicDeclaration::new(T::__SOURCE.type_name, T::__SOURCE.template, T::DECLARATION.location)
     };
 
     fn __construct() -> Option<Self> {

@@ -28,6 +28,7 @@ pub(crate) fn replay(
     let office = Office::open(parts, selection)?;
     let database = office.services.open_database()?;
     let clock = Clock::new();
+    let kafka = office.services.kafka(None)?;
     let tables = if how.is_dry {
         Vec::new()
     } else {
@@ -37,9 +38,9 @@ pub(crate) fn replay(
         } else {
             |topic| TopicRuntime { retry: None, ..topic }
         };
-        parts.topic_tables(&office.consumers, &office.services, database.as_ref(), &clock, adjust)?
+        let schemas = kafka.schema_registry();
+        parts.topic_tables(&office.consumers, &office.services, database.as_ref(), schemas, &clock, adjust)?
     };
-    let kafka = office.services.kafka(None)?;
     let context = Context::new(kafka, database, parts.take_states());
     let mut run = Run {
         office: &office,

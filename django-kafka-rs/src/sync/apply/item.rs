@@ -4,7 +4,7 @@ use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 
-use super::super::decode::{self, Decoded, JsonMessage};
+use super::super::decode::{self, Decoded, Message};
 use super::super::model::{ColumnSet, Row};
 use super::super::plan::Kind;
 use super::ModelSync;
@@ -59,11 +59,16 @@ impl ModelSync {
     /// Decodes a message; `None` where it asks for nothing.
     pub(super) fn decode(&self, index: usize, record: &RawRecord) -> Result<Option<Item>, ConsumeError> {
         caught("reading the message", || {
-            let message = JsonMessage::new(record, self.topic)?;
-            let (model, _) = decode::select(self.topic, message.key.as_deref())?;
+            let message = self.message(record)?;
+            let (model, _) = decode::select(self.topic, message.key())?;
             let target = self.target_of_model[model];
             self.item(index, target, (self.targets[target].model.decode)(&self.targets[target].plan, &message)?)
         })
+    }
+
+    /// A message with what it is read by.
+    pub(super) fn message<'m>(&self, record: &'m RawRecord) -> Result<Message<'m>, ConsumeError> {
+        Message::new(record, self.topic, &*self.schemas)
     }
 
     fn item(&self, index: usize, target: usize, decoded: Decoded) -> Result<Option<Item>, ConsumeError> {

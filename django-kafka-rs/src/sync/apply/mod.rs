@@ -23,6 +23,7 @@ use super::table::{self, Table};
 use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
+use crate::topic::{NoSchemas, SchemaSource};
 
 /// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
 /// counts only where the message's outcome is in the [`Report`].
@@ -140,6 +141,8 @@ pub(crate) struct ModelSync {
     tables: OnceLock<Vec<Table>>,
     memory: Memory,
     guard: Option<Arc<Guard>>,
+    /// Where the schemas of Avro messages come from.
+    schemas: Box<dyn SchemaSource>,
 }
 
 /// One of the topic's models.
@@ -187,7 +190,20 @@ impl ModelSync {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default(), guard: None })
+        Ok(Self {
+            topic,
+            targets,
+            target_of_model,
+            tables: OnceLock::new(),
+            memory: Memory::default(),
+            guard: None,
+            schemas: Box::new(NoSchemas),
+        })
+    }
+
+    /// The same with somebody who knows the schemas of Avro messages.
+    pub(crate) fn with_schemas(self, schemas: impl SchemaSource + 'static) -> Self {
+        Self { schemas: Box::new(schemas), ..self }
     }
 
     /// Guards the order of each key's messages, unless the topic or its models say `guard(off)`.
