@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use django_kafka_rs::db::DbConn;
+use django_kafka_rs::embedded::Request;
 use django_kafka_rs::prelude::*;
 use django_kafka_rs::producer::{Kafka, Suppression};
 use django_kafka_rs::settings::Settings;
@@ -282,4 +283,17 @@ fn what_contradicts_idempotence_is_refused_with_the_remedy() {
     assert!(error.to_string().contains("enable.idempotence"), "{error}");
     settings.producer_config.set("enable.idempotence", "false");
     Kafka::connect(&settings).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_ends_when_its_producer_is_of_no_more_use() {
+    /// Kafka's code: an idempotent producer has lost track.
+    const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
+    let app = TestApp::start(app(&Sent::default())).await.unwrap();
+    app.produce("pub.audit", "key", "taken").await.unwrap();
+    app.broker().refuse_next(Request::Produce, &[OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    app.produce("pub.audit", "key", "refused").await.unwrap_err();
+    // Nothing failed in a consumer, and yet none can go on.
+    let error = app.handle().wait().await.unwrap_err();
+    assert!(error.to_string().starts_with("the producer ended: "), "{error}");
 }

@@ -225,13 +225,12 @@ async fn supervise(
     let mut result = Ok(());
     let producer = kafka.producer().clone();
     let mut producer_failed = std::pin::pin!(producer.failed());
-    let mut has_producer = true;
+    let mut producer_error = None;
     loop {
         let ended = tokio::select! {
             ended = ends.recv() => ended,
-            message = &mut producer_failed, if has_producer => {
-                has_producer = false;
-                result = result.and(Err(log(RunError::Producer { message })));
+            message = &mut producer_failed, if producer_error.is_none() => {
+                producer_error = Some(log(RunError::Producer { message }));
                 ask_to_stop(&consumers).await;
                 continue;
             }
@@ -248,6 +247,8 @@ async fn supervise(
         };
         result = result.and(Err(log(error)));
     }
+    // A consumer that could not go on because of it says more.
+    let result = result.and_then(|()| producer_error.map_or(Ok(()), Err));
     let flushed = tokio::task::spawn_blocking(move || kafka.producer().flush(CLOSE_TIMEOUT)).await;
     if let Ok(Err(error)) = flushed {
         tracing::warn!("{error}");

@@ -214,21 +214,6 @@ impl Producer {
         }
     }
 
-    /// Makes librdkafka believe that something fatal happened.
-    #[cfg(test)]
-    #[expect(unsafe_code, reason = "librdkafka's own test hook, which the wrapper lacks")]
-    pub(super) fn fail_fatally(&self) {
-        let code = rdkafka::bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-        // SAFETY: the client lives as long as `self`, and the text is copied.
-        unsafe {
-            rdkafka::bindings::rd_kafka_test_fatal_error(
-                self.inner.client().native_ptr(),
-                code,
-                c"as planned".as_ptr(),
-            );
-        }
-    }
-
     async fn queue(&self, message: &Outgoing, awaited: Awaited) -> Result<(), Refused> {
         /// How long to wait before a full queue is tried again.
         const FULL_QUEUE_WAIT: Duration = Duration::from_millis(5);
@@ -258,4 +243,21 @@ fn record_of(message: &Outgoing, awaited: Awaited) -> BaseRecord<'_, [u8], [u8],
             Some(message.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value })));
     }
     record
+}
+
+#[cfg(test)]
+impl Producer {
+    /// Makes librdkafka believe that something fatal happened.
+    #[expect(unsafe_code, reason = "librdkafka's own test hook, which the wrapper lacks")]
+    pub(super) fn fail_fatally(&self) {
+        let code = rdkafka::bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // SAFETY: the client lives as long as `self`, and the text is copied.
+        unsafe {
+            rdkafka::bindings::rd_kafka_test_fatal_error(
+                self.inner.client().native_ptr(),
+                code,
+                c"as planned".as_ptr(),
+            );
+        }
+    }
 }
