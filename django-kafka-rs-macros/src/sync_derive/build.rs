@@ -78,7 +78,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
     let mut columns = Vec::new();
     let mut left_out = Vec::new();
     for field in &fields.named {
-        match column(ctx, &options, field) {
+        match column(ctx, derive, &options, field) {
             Some(column) => columns.push(column),
             None => left_out.extend(field.ident.clone()),
         }
@@ -102,7 +102,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
 }
 
 /// A field's column; `None` where a sync leaves the field out.
-fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column> {
+fn column(ctx: &Ctx, derive: Derive, options: &SyncOptions, field: &syn::Field) -> Option<Column> {
     let ident = field.ident.clone()?;
     let diesel = DieselField::read(ctx, &field.attrs);
     let sync = FieldOptions::read(ctx, &field.attrs);
@@ -117,6 +117,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
     let excluded = options.exclude.iter().find(|excluded| excluded.name == message_field);
     let insert_default = sync.default.is_some();
     let sql_name = diesel.column.unwrap_or_else(|| ident.clone());
+    let mut scale_by_schema = None;
     let source = match (sync.compute, excluded) {
         _ if sql_name.unraw() == KAFKA_SKIP => Source::Mark,
         (Some((_, function)), _) => Source::Compute(function),
@@ -128,7 +129,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
         }
         (None, None) => {
             if sync.with.is_none() && sync.encoding.is_none() && !sync.faulty {
-                check::decimal(ctx, &field.ty);
+                scale_by_schema = check::decimal(ctx, derive, &field.ty);
             }
             Source::Message {
                 field: message_field,
@@ -147,5 +148,6 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<Column
         source,
         insert_default,
         in_lookup: false,
+        scale_by_schema,
     })
 }

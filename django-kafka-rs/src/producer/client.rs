@@ -169,6 +169,7 @@ impl Producer {
     }
 
     fn new(config: &ClientConfig, client: ClientEvents) -> Result<Self, ProduceError> {
+        let client = client.finding_back(config);
         let (errors, heard) = watch::channel(());
         let inner = config
             .create_with_context(ProducerEvents { client, errors })
@@ -178,10 +179,21 @@ impl Producer {
 
     /// Produces and returns once the broker has acknowledged. A full queue is waited for.
     pub(crate) async fn send(&self, message: &Outgoing) -> Result<Delivery, Refused> {
-        let (waiting, acknowledged) = oneshot::channel();
+        /// How often a message that waits for its broker looks after the connection.
+        const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+        let (waiting, mut acknowledged) = oneshot::channel();
         self.queue(message, Awaited::By(waiting)).await?;
+        let answer = loop {
+            match tokio::time::timeout(LOOK_INTERVAL, &mut acknowledged).await {
+                Ok(answer) => break answer,
+                Err(_) => {
+                    let client = self.inner.client();
+                    client.context().client.find_back(client);
+                }
+            }
+        };
         let refused = |error| Refused { error, topic: message.topic.clone() };
-        acknowledged.await.unwrap_or(Err(KafkaError::Canceled)).map_err(refused)
+        answer.unwrap_or(Err(KafkaError::Canceled)).map_err(refused)
     }
 
     /// Produces and returns once the message is queued. A full queue is waited for. If the broker does not take the

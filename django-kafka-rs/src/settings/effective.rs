@@ -77,7 +77,9 @@ impl Settings {
         list.add("dead_letter_topic_suffix", &self.dead_letter_topic_suffix);
         list.add("polling_frequency", show_duration(self.polling_frequency));
         if cfg!(feature = "connect") {
-            connect::listing(self).into_iter().for_each(|(key, value)| list.add(key, value));
+            for (key, value) in connect::listing(self) {
+                list.add(key, value);
+            }
         }
         list.add("database_url", self.database_url.as_deref().unwrap_or_default());
         list.add("database.pool_size", self.database.pool_size.to_string());

@@ -34,7 +34,7 @@ pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
     ModelTopic, ModelTopicConsumer, PartFormat, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson,
-    check_lookup_field, check_schema_fields, table_name, to_json,
+    check_lookup_field, check_scale, check_schema_fields, table_name, to_json,
 };
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
