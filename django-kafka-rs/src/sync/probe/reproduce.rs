@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(pair, ("a".to_owned(), chrono::NaiveDate::from_ymd_opt(1971, 1, 1).unwrap()));
         #[derive(Debug, PartialEq, serde::Deserialize)]
         struct Own(i64);
-        let own: Own = (&&ReadId::<Own>::new()).read(vec![json!(5)]).unwrap();
+        let own: Own = ReadId::<Own>::new().read(vec![json!(5)]).unwrap();
         assert_eq!(own, Own(5));
         let error = (&&ReadId::<i64>::new()).read(vec![json!("five")]).unwrap_err();
         assert!(error.to_string().starts_with("the primary key: "), "{error}");
