@@ -79,6 +79,10 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     if let Some(mut section) = top.section("reproducer_config", findings) {
         settings.reproducer_config.namespace = section.read("namespace", findings, text);
         section.finish(findings);
+        if settings.reproducer_config.namespace.as_ref().is_some_and(|namespace| namespace.ends_with('.')) {
+            let message = "ends with a dot, and a dot follows it in the topic's name anyway: leave it out";
+            findings.mistake_at("reproducer_config.namespace", message);
+        }
     }
     if let Some(section) = top.section("topic_variables", findings) {
         settings.topic_variables = topic_variables(section, findings);
