@@ -13,7 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::Mutex;
 
 use crate::embedded::EmbeddedBroker;
@@ -131,8 +131,8 @@ struct Inner {
     settings: TopicSettings,
     /// Topics that are there, or were tried for.
     known: Mutex<HashSet<String>>,
-    /// How often in a row the cluster named no controller.
-    without_controller: AtomicU32,
+    /// How often in a row a request to create topics was not answered.
+    unanswered: AtomicU32,
 }
 
 /// What came of creating topics.
@@ -155,7 +155,7 @@ impl TopicAdmin {
                 embedded,
                 settings,
                 known: Mutex::default(),
-                without_controller: AtomicU32::new(0),
+                unanswered: AtomicU32::new(0),
             }),
         }
     }
@@ -247,21 +247,14 @@ impl TopicAdmin {
             .collect();
         let admin: AdminClient<DefaultClientContext> = self.inner.config.create().map_err(|e| e.to_string())?;
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let asked = tokio::task::spawn_blocking(move || (has_controller(&admin), admin)).await;
-        let (has_controller, admin) = asked.map_err(|e| e.to_string())?;
-        if !has_controller {
-            let reason = "the cluster names no controller, which creates topics".to_owned();
-            let named = missing.iter().map(|topic| (topic.name.clone(), reason.clone())).collect();
-            // An election passes; a broker made for tests never has one, and makes topics at their first message.
-            let asked = self.inner.without_controller.fetch_add(1, Ordering::Relaxed) + 1;
-            return Ok(if asked < WITHOUT_CONTROLLER_MAX {
-                Created { not_yet: named, ..Created::default() }
-            } else {
-                Created { failed: named, ..Created::default() }
-            });
-        }
-        self.inner.without_controller.store(0, Ordering::Relaxed);
-        let answers = admin.create_topics(&topics, &options).await.map_err(|e| e.to_string())?;
+        let answers = match admin.create_topics(&topics, &options).await {
+            Ok(answers) => answers,
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
+                return Ok(self.unanswered(missing, &error));
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        self.inner.unanswered.store(0, Ordering::Relaxed);
         let mut result = Created::default();
         for answer in answers {
             match answer {
@@ -274,6 +267,17 @@ impl TopicAdmin {
             }
         }
         Ok(result)
+    }
+
+    /// A cluster that answers everything else, and not this: one that starts or elects, or one that never will, as
+    /// brokers made for tests.
+    fn unanswered(&self, missing: &[&Wanted], error: &KafkaError) -> Created {
+        let topics = missing.iter().map(|topic| (topic.name.clone(), error.to_string())).collect();
+        if self.inner.unanswered.fetch_add(1, Ordering::Relaxed) + 1 < UNANSWERED_MAX {
+            Created { not_yet: topics, ..Created::default() }
+        } else {
+            Created { failed: topics, ..Created::default() }
+        }
     }
 
     /// The topics that are there, and how many partitions each has.
@@ -295,17 +299,8 @@ fn missing<'w>(wanted: &'w [Wanted], there: &BTreeMap<String, usize>) -> Vec<&'w
     wanted.iter().filter(|topic| !there.contains_key(&topic.name) && seen.insert(&topic.name)).collect()
 }
 
-/// How often a cluster may name no controller before it is taken to have none.
-const WITHOUT_CONTROLLER_MAX: u32 = 3;
-
-/// Whether the cluster names the broker that creates topics. Without one a request would wait until it times out.
-fn has_controller(admin: &AdminClient<DefaultClientContext>) -> bool {
-    const WAIT_MS: i32 = 1_000;
-    // SAFETY: the client lives through the call.
-    #[expect(unsafe_code, reason = "librdkafka's call has no safe wrapper")]
-    let controller = unsafe { rdkafka::bindings::rd_kafka_controllerid(admin.inner().native_ptr(), WAIT_MS) };
-    controller >= 0
-}
+/// How often in a row a request may be unanswered before the topics are left to the broker.
+const UNANSWERED_MAX: u32 = 2;
 
 /// Whether a refusal passes by itself: brokers that start or stop, and clusters that elect.
 fn passes(code: RDKafkaErrorCode, replication: Option<u16>) -> bool {
