@@ -38,7 +38,8 @@ mod follow;
 mod question;
 #[cfg(feature = "client")]
 mod store;
-#[cfg(all(test, feature = "client"))]
+#[cfg(feature = "client")]
+#[cfg(test)]
 mod tests;
 #[cfg(feature = "client")]
 mod watermarks;

@@ -4,7 +4,7 @@ use super::decide::{Latest, Seen};
 use super::store::{note, read};
 use crate::db::{Database, DatabaseSettings, migrations};
 
-fn seen<'k>(key: &'k str, offset: i64, ms: Option<i64>) -> Seen<'k> {
+fn seen(key: &str, offset: i64, ms: Option<i64>) -> Seen<'_> {
     Seen { key: key.as_bytes(), offset, create_ms: ms, log_append_ms: None }
 }
 

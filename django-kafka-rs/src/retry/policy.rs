@@ -224,7 +224,7 @@ mod tests {
             (|settings| settings, [true, true]),
             (|settings| settings.include(MINE), [true, false]),
             (|settings| settings.exclude(MINE), [false, true]),
-            (|settings| settings.include_if(|e| e.is::<Mine>()), [true, false]),
+            (|settings| settings.include_if(<dyn std::error::Error + 'static>::is::<Mine>), [true, false]),
         ];
         let mut combinations = 0;
         for max_retries in [-1, 0, 1, 3] {

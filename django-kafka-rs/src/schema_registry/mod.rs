@@ -12,7 +12,8 @@ mod compatibility;
 mod embedded;
 #[cfg(feature = "avro")]
 mod registry;
-#[cfg(all(test, feature = "avro"))]
+#[cfg(feature = "avro")]
+#[cfg(test)]
 mod tests;
 #[cfg(feature = "avro")]
 mod tls;

@@ -107,7 +107,7 @@ impl SchemaRegistry {
         let resolved = resolved.map(Arc::new).map_err(|why| {
             Arc::from(format!("messages written with the schema {id} cannot be read by the topic's schema: {why}"))
         });
-        self.0.readers.insert((id, Declared(declared)), resolved).map_err(wrong)
+        self.0.readers.insert((id, Declared(declared)), resolved).map_err(|why| wrong(&why))
     }
 
     /// The same from a thread where blocking is allowed.
@@ -122,7 +122,7 @@ impl SchemaRegistry {
     fn known(&self, id: u32, declared: Option<&'static str>) -> Option<Result<Arc<Schema>, SchemaError>> {
         match declared {
             None => self.0.writers.get(&id).map(Ok),
-            Some(text) => self.0.readers.get(&(id, Declared(text))).map(|known| known.map_err(wrong)),
+            Some(text) => self.0.readers.get(&(id, Declared(text))).map(|known| known.map_err(|why| wrong(&why))),
         }
     }
 
@@ -193,9 +193,10 @@ impl SchemaRegistry {
         let Registered { id, text, references } = match declared {
             None => client.latest(subject).await?,
             Some(text) => {
-                let id = match self.0.auto_register {
-                    true => client.register(subject, text).await?,
-                    false => client.find(subject, text).await?,
+                let id = if self.0.auto_register {
+                    client.register(subject, text).await?
+                } else {
+                    client.find(subject, text).await?
                 };
                 Registered { id, text: text.to_owned(), references: Vec::new() }
             }
@@ -247,7 +248,7 @@ impl SchemaSource for SchemaRegistry {
     }
 }
 
-fn wrong(why: Arc<str>) -> SchemaError {
+fn wrong(why: &Arc<str>) -> SchemaError {
     SchemaError::Wrong(why.to_string())
 }
 

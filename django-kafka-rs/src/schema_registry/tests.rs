@@ -19,9 +19,9 @@ const ORDER_WITHOUT_DEFAULT: &str =
     r#"{"type":"record","name":"Order","fields":[{"name":"id","type":"long"},{"name":"must","type":"string"}]}"#;
 
 fn registry_at(urls: &[&str], change: impl FnOnce(&mut SchemaRegistrySettings)) -> SchemaRegistry {
-    let mut settings = SchemaRegistrySettings::default();
-    settings.urls = urls.iter().map(|url| (*url).to_owned()).collect();
-    settings.timeout = Duration::from_secs(5);
+    let urls = urls.iter().map(|url| (*url).to_owned()).collect();
+    let mut settings =
+        SchemaRegistrySettings { urls, timeout: Duration::from_secs(5), ..SchemaRegistrySettings::default() };
     change(&mut settings);
     SchemaRegistry::of_settings(&settings).unwrap().unwrap()
 }
@@ -248,8 +248,7 @@ async fn credentials_are_sent_and_never_shown() {
 #[test]
 fn an_address_that_cannot_be_used_is_said_at_start() {
     let wrong = |url: &str| {
-        let mut settings = SchemaRegistrySettings::default();
-        settings.urls = vec![url.to_owned()];
+        let settings = SchemaRegistrySettings { urls: vec![url.to_owned()], ..SchemaRegistrySettings::default() };
         SchemaRegistry::of_settings(&settings).map(|registry| registry.is_some())
     };
     assert_eq!(wrong("http://registry:8081"), Ok(true));

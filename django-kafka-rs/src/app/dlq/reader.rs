@@ -51,7 +51,8 @@ impl Reader {
         let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
         Ok(there
             .map(|topic| {
-                let mut partitions: Vec<i32> = topic.partitions().iter().map(|partition| partition.id()).collect();
+                let mut partitions: Vec<i32> =
+                    topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
                 partitions.sort_unstable();
                 (topic.name().to_owned(), partitions)
             })
@@ -72,7 +73,7 @@ impl Reader {
             list.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(|e| e.to_string())?;
             self.client.assign(&list).map_err(|e| e.to_string())?;
         }
-        Ok(Partition { reader: self, name: topic.into(), partition, next: from, end })
+        Ok(Partition { reader: self, name: topic.into(), number: partition, next: from, end })
     }
 
     /// What was replayed of a topic's partitions, as far as any was.
@@ -128,7 +129,7 @@ impl Reader {
 pub(super) struct Partition<'r> {
     reader: &'r Reader,
     name: Arc<str>,
-    partition: i32,
+    number: i32,
     /// The offset that comes next.
     next: i64,
     end: i64,
@@ -145,13 +146,13 @@ impl Partition<'_> {
                     return Err(format!(
                         "nothing has come of `{}` partition {} from offset {} for {seconds} s, and it has more: look \
                          whether its broker is there, and whether this account may read it",
-                        self.name, self.partition, self.next
+                        self.name, self.number, self.next
                     ));
                 }
                 None => {}
                 Some(Ok(message)) => {
                     // What was under way of the partition before.
-                    if message.topic() != &*self.name || message.partition() != self.partition {
+                    if message.topic() != &*self.name || message.partition() != self.number {
                         continue;
                     }
                     self.next = message.offset() + 1;
@@ -160,13 +161,11 @@ impl Partition<'_> {
                     }
                 }
                 // Beyond the last message there may be offsets without one.
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    if partition == self.partition {
-                        self.next = self.end;
-                    }
+                Some(Err(KafkaError::PartitionEOF(partition))) if partition == self.number => {
+                    self.next = self.end;
                 }
                 Some(Err(error)) => {
-                    return Err(format!("`{}` partition {} cannot be read: {error}", self.name, self.partition));
+                    return Err(format!("`{}` partition {} cannot be read: {error}", self.name, self.number));
                 }
             }
         }

@@ -497,7 +497,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, 'de> {
 /// An enum's symbol, or a text, as a variant without content.
 struct UnitVariant<'a, 'de>(Decoder<'a, 'de>);
 
-impl<'a, 'de> EnumAccess<'de> for UnitVariant<'a, 'de> {
+impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de> {
     type Error = AvroError;
     type Variant = NoContent;
 
@@ -532,7 +532,7 @@ impl<'de> VariantAccess<'de> for NoContent {
 /// A union's branch as a variant of its name.
 struct Branch<'a, 'de>(Decoder<'a, 'de>);
 
-impl<'a, 'de> EnumAccess<'de> for Branch<'a, 'de> {
+impl<'de> EnumAccess<'de> for Branch<'_, 'de> {
     type Error = AvroError;
     type Variant = Self;
 

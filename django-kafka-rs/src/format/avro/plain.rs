@@ -185,7 +185,7 @@ impl ser::Serializer for Writer {
         Ok(Plain::Variant(variant, Box::new(value.serialize(self.deeper()?)?)))
     }
     fn serialize_seq(self, _len: Option<usize>) -> Result<Items, PlainError> {
-        Ok(Items { writer: self.deeper()?, items: Vec::new(), variant: None })
+        Ok(Items { writer: self.deeper()?, done: Vec::new(), variant: None })
     }
     fn serialize_tuple(self, _len: usize) -> Result<Items, PlainError> {
         self.serialize_seq(None)
@@ -228,18 +228,18 @@ fn of_variant(variant: Option<&'static str>, content: Plain) -> Plain {
 
 struct Items {
     writer: Writer,
-    items: Vec<Plain>,
+    done: Vec<Plain>,
     variant: Option<&'static str>,
 }
 
 impl Items {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), PlainError> {
-        self.items.push(value.serialize(self.writer)?);
+        self.done.push(value.serialize(self.writer)?);
         Ok(())
     }
 
     fn finish(self) -> Plain {
-        of_variant(self.variant, Plain::Items(self.items))
+        of_variant(self.variant, Plain::Items(self.done))
     }
 }
 

@@ -62,11 +62,11 @@ impl Resolver<'_> {
                 let branches = branches.iter().map(|&branch| self.branch(branch, r)).collect::<Result<Vec<_>, _>>()?;
                 return self.union(branches).ok_or_else(|| unlike(writer, reader));
             }
-            (_, Kind::Union(branches)) => return self.into_union(writer, branches),
+            (_, Kind::Union(branches)) => return self.union_of_plain(writer, branches),
             (Kind::Array(w), Kind::Array(r)) => Kind::Array(self.pair(*w, *r)?),
             (Kind::Map(w), Kind::Map(r)) => Kind::Map(self.pair(*w, *r)?),
             (Kind::Record(w), Kind::Record(r)) => self.record(writer, reader, w, r)?,
-            (Kind::Enum(w), Kind::Enum(r)) => Kind::Enum(enumeration(w, r)),
+            (Kind::Enum(w), Kind::Enum(r)) => Kind::Enum(Box::new(enumeration(w, r))),
             (Kind::Fixed(w), Kind::Fixed(r)) if w == r => Kind::Fixed(*w),
             (w, r) => primitive(w, r).ok_or_else(|| unlike(writer, reader))?,
         };
@@ -102,7 +102,7 @@ impl Resolver<'_> {
     }
 
     /// The writer has no union: the first branch of the reader's that it fits is what is read.
-    fn into_union(&mut self, writer: &Node, branches: &[NodeId]) -> Result<Node, String> {
+    fn union_of_plain(&mut self, writer: &Node, branches: &[NodeId]) -> Result<Node, String> {
         let same = |id: &&NodeId| {
             let reader = self.reader.node(**id);
             std::mem::discriminant(&reader.kind) == std::mem::discriminant(&writer.kind)
@@ -189,7 +189,7 @@ impl Resolver<'_> {
 }
 
 /// A symbol that the reader does not have is its default, and without one an error where it is met.
-fn enumeration(writer: &Enumeration, reader: &Enumeration) -> Box<Enumeration> {
+fn enumeration(writer: &Enumeration, reader: &Enumeration) -> Enumeration {
     let read = |symbol: &Symbol| {
         let known = reader.symbols.iter().any(|own| own.name == symbol.name);
         match &reader.default {
@@ -197,7 +197,7 @@ fn enumeration(writer: &Enumeration, reader: &Enumeration) -> Box<Enumeration> {
             _ => Symbol { name: symbol.name.clone(), known },
         }
     };
-    Box::new(Enumeration { symbols: writer.symbols.iter().map(read).collect(), default: reader.default.clone() })
+    Enumeration { symbols: writer.symbols.iter().map(read).collect(), default: reader.default.clone() }
 }
 
 fn primitive(writer: &Kind, reader: &Kind) -> Option<Kind> {

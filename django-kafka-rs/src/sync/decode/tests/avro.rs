@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use expect_test::{Expect, expect, expect_file};
-use serde_json::{Value, json};
+use expect_test::expect_file;
+use serde_json::Value;
 
-use super::captured::{A, B, MODEL_A, MODEL_B, PRECISE, SCHEMAS, Schemas, captured, check_by, show_rerouted};
+use super::captured::{MODEL_A, MODEL_B, SCHEMAS, Schemas, captured, check_by, show_rerouted};
 use super::*;
 use crate::error::DecodeError;
-use crate::format::avro::{Plain, Schema, join};
+use crate::format::avro::Schema;
 
 /// Schemas by their ids.
 #[derive(Default)]
@@ -22,16 +22,6 @@ impl Known {
         let texts: HashMap<u32, Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let parsed = texts.into_iter().map(|(id, json)| (id, Arc::new(Schema::parse(&json.to_string(), &[]).unwrap())));
         Self(parsed.collect())
-    }
-
-    fn with(mut self, id: u32, schema: &Value) -> Self {
-        self.0.insert(id, Arc::new(Schema::parse(&schema.to_string(), &[]).unwrap()));
-        self
-    }
-
-    /// A message's part, written by the schema with this id.
-    fn write(&self, id: u32, value: &Value) -> Vec<u8> {
-        join(id, &self.0[&id].write(&Plain::from(value)).unwrap())
     }
 }
 

@@ -156,7 +156,7 @@ fn a_late_message_writes_the_columns_that_nothing_newer_wrote() {
 #[test]
 fn a_late_deletion_sets_what_nothing_newer_wrote_to_its_default() {
     for topic in [&ITEMS, &DEFAULTED_ITEMS] {
-        let n = if std::ptr::eq(topic, &ITEMS) { 5 } else { 0 };
+        let n = if std::ptr::eq(topic, &raw const ITEMS) { 5 } else { 0 };
         for bench in benches(topic, TABLES) {
             run(&bench, RETRIED, &[main(1, 1, &full(1)), main(2, 2, &full(2)), main(3, 3, &full(3))]);
             let deletions: Vec<_> = (1..4).map(|id| failing(3 + id, id, &Value::Null, None)).collect();
