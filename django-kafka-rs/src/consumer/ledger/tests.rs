@@ -188,7 +188,9 @@ fn a_message_is_settled_once_and_remembered_for_its_time() {
         let settle = |share: &Arc<Share>, position, offsets: &[i64]| {
             let mut entry = Entry::new(share.clone());
             entry.reach(position);
-            offsets.iter().for_each(|offset| entry.settle(origin(*offset)));
+            for offset in offsets {
+                entry.settle(origin(*offset));
+            }
             entry.write_alone(|| true)
         };
         settle(&one, 1, &[7, 8]).unwrap();
