@@ -57,7 +57,7 @@ pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) ->
 
 /// A consumer of these options on this struct; `None` where something was reported.
 pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStruct) -> Option<Consumer> {
-    let ConsumerOptions { dk, group, topics, config, batch, workers, offsets_in_database } = options;
+    let ConsumerOptions { dk, group, topics, config, batch, workers, offsets_in_database, suppress } = options;
     let config = librdkafka::check_consumer(ctx, config);
     let state = "what handlers share goes into `App::builder().state(…)`";
     no_fields(ctx, item, (CONSUMER.title, "a consumer"), &format!("write `struct {};`; {state}", item.ident));
@@ -73,6 +73,7 @@ pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStru
         batch,
         workers,
         offsets_in_database,
+        suppress,
     })
 }
 

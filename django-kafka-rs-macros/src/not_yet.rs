@@ -2,11 +2,10 @@
 //! The change that builds one deletes its line here.
 
 use crate::diag;
-use crate::symbol::{self, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, SUPPRESS, Vocabulary};
+use crate::symbol::{self, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, Vocabulary};
 
 /// Options of an attribute, with what to do instead.
 static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
-    (&symbol::CONSUMER, SUPPRESS, "leave it out, and do not produce in the handlers of this consumer"),
     (&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition"),
     (&symbol::SYNC, RELATIONS, "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`"),
     (

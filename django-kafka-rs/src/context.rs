@@ -21,7 +21,7 @@ mod client {
     use crate::db::joined::Joined;
     use crate::db::{Database, DatabaseError, DbConn, failure};
     use crate::error::ConsumeError;
-    use crate::producer::Kafka;
+    use crate::producer::{Kafka, Suppression};
 
     /// The application's state, by type.
     #[derive(Default, Clone)]
@@ -110,7 +110,8 @@ mod client {
             self.inner.database.as_ref()
         }
 
-        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back.
+        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back. What is
+        /// [suppressed](crate::producer::suppress) here is suppressed there too.
         ///
         /// Where the consumer keeps its offsets in the database (`offsets = "database"`), all work of one message is one
         /// transaction: it begins with the first call, and is committed with the message's offset once the handler has
@@ -151,7 +152,8 @@ mod client {
                     }
                 })
             };
-            match tokio::task::spawn_blocking(transaction).await {
+            let suppression = Suppression::current();
+            match tokio::task::spawn_blocking(move || suppression.sync_scope(transaction)).await {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(Fault { error, outage })) => {
                     if outage.is_some() {

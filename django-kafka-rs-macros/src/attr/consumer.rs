@@ -11,10 +11,11 @@ use crate::attr::options::{Entry, OptionList};
 use crate::attr::{duration, item, name};
 use crate::ctx::Ctx;
 use crate::diag;
-use crate::model::consumer::{Batch, ConfigValue};
+use crate::model::consumer::{Batch, ConfigValue, Suppress};
 use crate::paths::Runtime;
 use crate::symbol::{
-    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, TOPICS, WORKERS,
+    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, SUPPRESS,
+    TOPICS, WORKERS,
 };
 
 const GROUP_ID: &str = "group.id";
@@ -30,6 +31,7 @@ pub(crate) struct ConsumerOptions {
     pub(crate) batch: Option<Batch>,
     pub(crate) workers: Option<u32>,
     pub(crate) offsets_in_database: bool,
+    pub(crate) suppress: Option<Suppress>,
 }
 
 /// Reads the options.
@@ -52,6 +54,7 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
         offsets_in_database: list
             .take(OFFSETS)
             .is_some_and(|entry| entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)),
+        suppress: list.take(SUPPRESS).and_then(|entry| suppress(ctx, &entry)),
     }
 }
 
@@ -103,6 +106,23 @@ fn topic_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
         }
     }
     Some(types)
+}
+
+/// `suppress` alone, or with the names of topics, each once.
+fn suppress(ctx: &Ctx, entry: &Entry) -> Option<Suppress> {
+    if entry.is_bare() {
+        return Some(Suppress::All);
+    }
+    let mut names: Vec<syn::LitStr> = Vec::new();
+    for literal in entry.list_of::<syn::LitStr>(ctx, "the name of a topic in quotes")? {
+        let why = "messages are produced to topics with a name of their own, and by this name";
+        let Some(name) = name::one_topic(ctx, literal, why) else { continue };
+        match names.iter().find(|first| first.value() == name.value()) {
+            Some(first) => ctx.error(&name, diag::duplicate(name.value(), first.span())),
+            None => names.push(name),
+        }
+    }
+    Some(Suppress::Named(names))
 }
 
 fn batch(ctx: &Ctx, entry: &Entry) -> Option<Batch> {

@@ -86,7 +86,7 @@ fn checks(dk: &Runtime, columns: &[Column]) -> TokenStream {
 }
 
 /// Whether the type is written `Option<…>`.
-fn is_option(ty: &syn::Type) -> bool {
+pub(super) fn is_option(ty: &syn::Type) -> bool {
     match ty {
         syn::Type::Group(group) => is_option(&group.elem),
         syn::Type::Path(path) => path.path.segments.last().is_some_and(|segment| {

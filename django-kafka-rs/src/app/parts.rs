@@ -252,6 +252,7 @@ impl Parts {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
                         retry: topic.retry,
+                        suppression: consumer.suppression.clone(),
                         tracker,
                         handler,
                     })),

@@ -19,7 +19,7 @@ use crate::db::DbConn;
 use crate::dead_letter;
 use crate::error::{ConsumeError, ConsumeResult, ProduceError, RegistryAway};
 use crate::key_offset_tracker::{Followed, follow};
-use crate::producer::{Outgoing, Producer};
+use crate::producer::{Outgoing, Producer, Suppression};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
@@ -100,11 +100,14 @@ pub(super) async fn handle(
     failures: u32,
     env: &BatchEnvironment,
 ) -> Handled {
-    match &topic.handler {
-        Handler::Custom(_) => run_custom(topic, records.clone(), failures, env).await,
-        Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env, None).await.0,
-        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
-    }
+    let handling = async {
+        match &topic.handler {
+            Handler::Custom(_) => run_custom(topic, records.clone(), failures, env).await,
+            Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env, None).await.0,
+            Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
+        }
+    };
+    topic.suppression.clone().scope(handling).await
 }
 
 async fn run_custom(
@@ -223,7 +226,8 @@ pub(super) async fn run_models(
         });
         (handled, caller.book)
     };
-    match tokio::task::spawn_blocking(work).await {
+    let suppression = Suppression::current();
+    match tokio::task::spawn_blocking(move || suppression.sync_scope(work)).await {
         Ok(done) => done,
         Err(error) => {
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");

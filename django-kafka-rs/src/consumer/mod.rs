@@ -31,4 +31,6 @@ pub(crate) mod topic;
 
 #[doc(hidden)]
 pub use self::declaration::check_consumer_topic;
-pub use self::declaration::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};
+pub use self::declaration::{
+    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, SuppressedTopics, TopicEntry,
+};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::key_offset_tracker::{Tracker, Watermarks};
+use crate::producer::Suppression;
 use crate::schema_registry::SchemaRegistry;
 use crate::sync::ModelSync;
 use crate::topic::names::retry_pattern;
@@ -17,6 +18,8 @@ pub(crate) struct TopicRuntime {
     pub(crate) name: String,
     /// Its own retry settings, or the setting's.
     pub(crate) retry: Option<RetrySettings>,
+    /// What its consumer does not produce while it is handled.
+    pub(crate) suppression: Suppression,
     /// Tells failed messages that a newer one has superseded, where the retry settings ask for that.
     pub(crate) tracker: Option<Tracker>,
     pub(crate) handler: Handler,

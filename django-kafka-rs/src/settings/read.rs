@@ -19,7 +19,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("temporal_task_queue", "Temporal"),
     ("relation_resolver_daemon", "the relations resolver"),
     ("relation_resolver_daemon_interval", "the relations resolver"),
-    ("reproducer_config", "topic reproducers"),
 ];
 
 /// Keys of features that this program was built without.
@@ -76,6 +75,14 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     if let Some(mut section) = top.section("key_offset_tracker", findings) {
         settings.key_offset_tracker.group_id = section.read("group_id", findings, text);
         section.finish(findings);
+    }
+    if let Some(mut section) = top.section("reproducer_config", findings) {
+        settings.reproducer_config.namespace = section.read("namespace", findings, text);
+        section.finish(findings);
+        if settings.reproducer_config.namespace.as_ref().is_some_and(|namespace| namespace.ends_with('.')) {
+            let message = "ends with a dot, and a dot follows it in the topic's name anyway: leave it out";
+            findings.mistake_at("reproducer_config.namespace", message);
+        }
     }
     if let Some(section) = top.section("topic_variables", findings) {
         settings.topic_variables = topic_variables(section, findings);

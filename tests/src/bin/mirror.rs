@@ -53,6 +53,7 @@ mod schema {
     }
     diesel::table! { items (id) { id -> BigInt, name -> Text, version -> BigInt, } }
     diesel::table! { documents (id) { id -> BigInt, version -> BigInt, body -> Text, } }
+    diesel::table! { pairs (id) { id -> BigInt, name -> Text, kafka_skip -> Bool, } }
     diesel::table! { north_notes (id) { id -> BigInt, note -> Nullable<Text>, } }
     diesel::table! { south_notes (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
 }
@@ -233,6 +234,19 @@ impl TopicConsumer for Visits {
     offsets = "database"
 )]
 struct Counter;
+
+/// One of two databases that keep each other in step; the topic is the other's.
+#[topic(name = "${prefix}.public.pairs")]
+#[derive(DbzConsumer)]
+#[diesel(table_name = schema::pairs)]
+struct Pair {
+    id: i64,
+    name: String,
+    kafka_skip: KafkaSkip,
+}
+
+#[consumer(group = "${prefix}-pairs", topics(Pair), config("auto.offset.reset" = "earliest"), suppress)]
+struct Pairs;
 
 /// Every topic below the prefix, which is the group's name too: so the names of its own retry and dead letter topics
 /// match it.
