@@ -86,7 +86,7 @@ async fn say(record: &str, cx: &Context) -> ConsumeResult {
             .await?;
             both(":after").await
         }
-        "lifted" => suppress_all(cx.unsuppress(both(""))).await,
+        "lifted" => Box::pin(suppress_all(cx.unsuppress(both("")))).await,
         "panics" => {
             let panics = suppress_all(async { panic!("in a scope") });
             let failed: ConsumeResult = panics.await;
@@ -121,7 +121,7 @@ async fn say(record: &str, cx: &Context) -> ConsumeResult {
 struct Speaks;
 impl TopicConsumer for Speaks {
     async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
-        say(&record.value()?, cx).await
+        Box::pin(say(&record.value()?, cx)).await
     }
 }
 #[consumer(group = "${prefix}.loud", topics(Speaks))]

@@ -24,8 +24,8 @@ impl Seen {
     }
 }
 
-fn handle(value: String, cx: &Context) -> ConsumeResult {
-    cx.state::<Arc<Seen>>().0.lock().unwrap().push(value.clone());
+fn handle(value: &str, cx: &Context) -> ConsumeResult {
+    cx.state::<Arc<Seen>>().0.lock().unwrap().push(value.to_owned());
     if value == "poison" { Err("cannot take it".into()) } else { Ok(()) }
 }
 
@@ -34,7 +34,7 @@ struct Letters;
 
 impl TopicConsumer for Letters {
     async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
-        handle(record.value()?, cx)
+        handle(&record.value()?, cx)
     }
 }
 
@@ -43,7 +43,7 @@ struct Hops;
 
 impl TopicConsumer for Hops {
     async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
-        handle(record.value()?, cx)
+        handle(&record.value()?, cx)
     }
 }
 

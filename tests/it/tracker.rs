@@ -125,11 +125,10 @@ async fn tracked(app: &TestApp, topic: &'static str) -> Vec<(String, i64)> {
 }
 
 async fn names(app: &TestApp) -> Vec<String> {
-    let names = match app.sqlite(|conn| children::table.order(children::id).select(children::name).load(conn)).await {
+    match app.sqlite(|conn| children::table.order(children::id).select(children::name).load(conn)).await {
         Ok(names) => names,
         Err(_) => app.pg(|conn| children::table.order(children::id).select(children::name).load(conn)).await.unwrap(),
-    };
-    names
+    }
 }
 
 fn child(id: i64, parent: i64, name: &str) -> (TestBytes, TestBytes) {
