@@ -121,7 +121,7 @@ pub mod prelude {
     };
     pub use crate::format::debezium::dbz;
     pub use crate::record::{Headers, Record};
-    pub use crate::sync::{Applied, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
+    pub use crate::sync::{Applied, Lookup, ModelRelation, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
 }
 

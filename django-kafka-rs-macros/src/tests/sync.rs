@@ -42,7 +42,7 @@ fn model() {
 fn topic_of_one_model() {
     check(
         &model_topic_consumer(tokens("#[sync(model = crate::Customer, lookup_with = by_email)] struct ByEmail;")),
-        &expect![[r"
+        &expect![[r#"
             const _: () = {
                 #[automatically_derived]
                 impl dk::ModelTopicConsumer for ByEmail {
@@ -63,6 +63,7 @@ fn topic_of_one_model() {
                             }),
                             is_deletion: ::core::option::Option::None,
                             deleted_field: ::core::option::Option::None,
+                            relations_with: ::core::option::Option::None,
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
@@ -84,7 +85,7 @@ fn topic_of_one_model() {
                     }
                 }
             };
-        "]],
+        "#]],
     );
 }
 
@@ -121,6 +122,7 @@ fn topic_of_several_models() {
                             lookup_with: ::core::option::Option::None,
                             is_deletion: ::core::option::Option::None,
                             deleted_field: ::core::option::Option::None,
+                            relations_with: ::core::option::Option::None,
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,

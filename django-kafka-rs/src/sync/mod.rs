@@ -14,6 +14,7 @@ mod model;
 pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
+mod relation;
 #[doc(hidden)]
 pub mod stub;
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
@@ -23,11 +24,14 @@ pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
+pub use self::relation::{
+    IdValue, ModelRelation, RelationDescriptor, RelationId, check_relation, check_relation_field,
+};
 #[cfg(feature = "postgres")]
 pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
-    ModelTopic, ModelTopicConsumer, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field,
+    ModelTopic, ModelTopicConsumer, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field,
     table_name, to_json,
 };
 

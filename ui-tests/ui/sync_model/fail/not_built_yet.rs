@@ -4,10 +4,9 @@ diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<
 
 
 #[derive(SyncModel)]
-#[sync(relations(auto), relations_with = parents, guard(off))]
+#[sync(guard(off))]
 struct Customer {
     id: i64,
-    #[sync(relation(Customer))]
     name: String,
 }
 

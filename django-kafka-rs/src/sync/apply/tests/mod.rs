@@ -26,6 +26,7 @@ use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
 use crate::sync::model::{
     ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
 };
+use crate::sync::relation::IdValue;
 use crate::topic::{Json, Location};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -116,7 +117,29 @@ impl Row for ListRow {
         }
     }
 
+    fn id_value(&self, column: usize) -> IdValue {
+        match &self.cells[column] {
+            None => IdValue::Absent,
+            Some(Cell::Null | Cell::Int(None) | Cell::Text(None)) => IdValue::Null,
+            Some(Cell::Int(Some(n))) => IdValue::Value(n.to_string()),
+            Some(Cell::Text(Some(text))) => IdValue::Value(text.clone()),
+        }
+    }
+
+    fn fill_from(&mut self, earlier: &mut dyn Row) {
+        let earlier = earlier.as_any_mut().downcast_mut::<Self>().unwrap();
+        for (cell, earlier) in self.cells.iter_mut().zip(&mut earlier.cells) {
+            if cell.is_none() {
+                *cell = earlier.take();
+            }
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
 }
@@ -176,7 +199,7 @@ const fn model(
     table: fn() -> TableName,
     options: SyncOptions,
 ) -> ModelDescriptor {
-    ModelDescriptor { type_name, columns, primary_key: &[0], options, table, decode, location: HERE }
+    ModelDescriptor { type_name, columns, primary_key: &[0], relations: &[], options, table, decode, location: HERE }
 }
 
 const fn topic(targets: Targets, reduce: bool) -> ModelTopic {

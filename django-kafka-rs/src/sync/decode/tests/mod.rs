@@ -109,7 +109,14 @@ macro_rules! no_row {
         ) -> diesel::QueryResult<()> {
             Ok(())
         }
+        fn id_value(&self, _: usize) -> crate::sync::IdValue {
+            crate::sync::IdValue::Unknown
+        }
+        fn fill_from(&mut self, _: &mut dyn crate::sync::model::Row) {}
         fn as_any(&self) -> &dyn std::any::Any {
+            self
+        }
+        fn as_any_mut(&mut self) -> &mut dyn std::any::Any {
             self
         }
     };
@@ -147,6 +154,7 @@ const fn descriptor(
         type_name,
         columns,
         primary_key: &[0],
+        relations: &[],
         options: SyncOptions::NONE,
         table,
         decode,
