@@ -92,6 +92,8 @@ pub mod producer;
 pub mod record;
 
 mod registry;
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
+pub mod relations;
 #[cfg(feature = "client")]
 mod retry;
 #[cfg(feature = "client")]

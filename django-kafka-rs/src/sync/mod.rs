@@ -24,15 +24,15 @@ pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
 pub use self::lookup::{ColumnOf, Lookup};
-pub use self::relation::{
-    IdValue, ModelRelation, RelationDescriptor, RelationId, check_relation, check_relation_field,
-};
 #[cfg(feature = "postgres")]
 pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
-    ModelTopic, ModelTopicConsumer, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets, ToJson, check_lookup_field,
-    table_name, to_json,
+    ModelTopic, ModelTopicConsumer, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets, ToJson,
+    check_lookup_field, table_name, to_json,
+};
+pub use self::relation::{
+    IdValue, ModelRelation, RelationDescriptor, RelationId, check_relation, check_relation_field,
 };
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
