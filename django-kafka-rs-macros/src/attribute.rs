@@ -53,3 +53,27 @@ pub(crate) fn consumer(arguments: TokenStream, item: &TokenStream) -> TokenStrea
         }
     }
 }
+
+/// `#[connector(…)]`: the item, and what it adds.
+pub(crate) fn connector(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    let ctx = Ctx::new();
+    let options = attr::connector::read(&ctx, arguments);
+    let dk = options.dk.clone();
+    let structure = attr::item::structure(&ctx, symbol::CONNECTOR.title, item);
+    let connector = structure.as_ref().and_then(|structure| check::connector(&ctx, options, structure));
+    match (ctx.finish(), connector, structure) {
+        (Ok(()), Some(connector), _) => {
+            let code = expand::connector::expand(&connector);
+            quote!(#item #code)
+        }
+        (errors, _, Some(structure)) => {
+            let errors = errors.err();
+            let stub = fallback::connector(&dk, &structure);
+            quote!(#item #errors #stub)
+        }
+        (errors, _, None) => {
+            let errors = errors.err();
+            quote!(#item #errors)
+        }
+    }
+}

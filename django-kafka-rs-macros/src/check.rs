@@ -1,12 +1,14 @@
 //! Rules across an attribute's options and the item it stands on.
 
+use crate::attr::connector::ConnectorOptions;
 use crate::attr::consumer::ConsumerOptions;
 use crate::attr::item;
 use crate::attr::topic::TopicOptions;
 use crate::ctx::Ctx;
+use crate::model::connector::Connector;
 use crate::model::consumer::Consumer;
 use crate::model::topic::{Format, Payload, Role, Topic};
-use crate::symbol::{CONSUMER, KEY, KEY_FORMAT, VALUE, VALUE_FORMAT};
+use crate::symbol::{CONNECTOR, CONSUMER, KEY, KEY_FORMAT, VALUE, VALUE_FORMAT};
 use crate::{diag, librdkafka};
 
 /// A topic of these options on this struct; `None` where something was reported.
@@ -38,19 +40,33 @@ pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) ->
 pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStruct) -> Option<Consumer> {
     let ConsumerOptions { dk, group, topics, config, batch, workers } = options;
     let config = librdkafka::check_consumer(ctx, config);
-    if !item.fields.is_empty() {
-        let message = diag::note(
-            format_args!("{} stands on a struct without fields", CONSUMER.title),
-            "a consumer is a declaration; nothing is kept in it",
-        );
-        let cure =
-            format_args!("write `struct {};`; what handlers share goes into `App::builder().state(…)`", item.ident);
-        ctx.error(&item.fields, diag::help(message, cure));
-    }
+    let state = "what handlers share goes into `App::builder().state(…)`";
+    no_fields(ctx, item, (CONSUMER.title, "a consumer"), &format!("write `struct {};`; {state}", item.ident));
     if ctx.has_errors() {
         return None;
     }
     Some(Consumer { dk, ident: item.ident.clone(), group: group?, topics: topics?, config, batch, workers })
+}
+
+/// A connector of these options on this struct; `None` where something was reported.
+pub(crate) fn connector(ctx: &Ctx, options: ConnectorOptions, item: &syn::ItemStruct) -> Option<Connector> {
+    let ConnectorOptions { dk, name, config, mark_for_removal } = options;
+    no_fields(ctx, item, (CONNECTOR.title, "a connector"), &format!("write `struct {};`", item.ident));
+    if ctx.has_errors() {
+        return None;
+    }
+    Some(Connector { dk, ident: item.ident.clone(), name, config, mark_for_removal })
+}
+
+fn no_fields(ctx: &Ctx, item: &syn::ItemStruct, (title, what): (&str, &str), cure: &str) {
+    if item.fields.is_empty() {
+        return;
+    }
+    let message = diag::note(
+        format_args!("{title} stands on a struct without fields"),
+        format_args!("{what} is a declaration; nothing is kept in it"),
+    );
+    ctx.error(&item.fields, diag::help(message, cure));
 }
 
 /// A key or value: the format decides the type where none is written, and the type the format.

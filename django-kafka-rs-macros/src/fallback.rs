@@ -63,6 +63,22 @@ pub(crate) fn consumer(dk: &Runtime, item: &syn::ItemStruct) -> TokenStream {
     }
 }
 
+/// A `Connector` that says nothing.
+pub(crate) fn connector(dk: &Runtime, item: &syn::ItemStruct) -> TokenStream {
+    let ident = &item.ident;
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::Connector for #ident {
+                const DECLARATION: #dk::ConnectorDeclaration = #dk::ConnectorDeclaration::new(
+                    ::core::stringify!(#ident),
+                    #dk::Location { file: ::core::file!(), line: ::core::line!() },
+                );
+            }
+        };
+    }
+}
+
 /// A `SyncModel` that says nothing; nothing at all for a struct with parameters, where it would be a mistake more.
 pub(crate) fn sync_model(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
     let ident = &input.ident;

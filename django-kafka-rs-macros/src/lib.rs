@@ -34,6 +34,12 @@ pub fn consumer(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::consumer(arguments.into(), &item.into()).into()
 }
 
+#[doc = include_str!("../docs/connector.md")]
+#[proc_macro_attribute]
+pub fn connector(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::connector(arguments.into(), &item.into()).into()
+}
+
 #[doc = include_str!("../docs/sync_model.md")]
 #[doc = include_str!("../docs/sync.md")]
 #[proc_macro_derive(SyncModel, attributes(sync, diesel))]

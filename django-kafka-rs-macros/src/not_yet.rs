@@ -3,8 +3,8 @@
 
 use crate::diag;
 use crate::symbol::{
-    self, AVRO, DATABASE, FORMAT, GUARD, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, SUPPRESS, VALUE_FORMAT,
-    VALUE_SCHEMA, Vocabulary,
+    self, AVRO, DATABASE, FORMAT, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, SUPPRESS, VALUE_FORMAT, VALUE_SCHEMA,
+    Vocabulary,
 };
 
 /// Options of an attribute, with what to do instead.
@@ -13,7 +13,6 @@ static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
     (&symbol::TOPIC, VALUE_SCHEMA, "leave it out; `value_format = json` reads values without a schema"),
     (&symbol::CONSUMER, SUPPRESS, "leave it out, and do not produce in the handlers of this consumer"),
     (&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition"),
-    (&symbol::SYNC, GUARD, "leave it out; blocking retries keep the order of messages by themselves"),
 ];
 
 /// Values of an option, with what to do instead.

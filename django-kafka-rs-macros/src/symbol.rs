@@ -94,6 +94,9 @@ pub(crate) const ORDER_BY: &str = "order_by";
 pub(crate) const KAFKA: &str = "kafka";
 pub(crate) const DATABASE: &str = "database";
 
+// `#[connector(…)]`.
+pub(crate) const MARK_FOR_REMOVAL: &str = "mark_for_removal";
+
 // Values of `config(…)`.
 pub(crate) const ENV: &str = "env";
 pub(crate) const SETTING: &str = "setting";
@@ -186,6 +189,18 @@ pub(crate) static BATCH_OPTIONS: Vocabulary = Vocabulary {
     words: &[word(MAX, "max = 2000"), word(BYTES, "bytes = 4000000"), word(LINGER, "linger = \"5ms\"")],
 };
 
+/// `#[connector(…)]`.
+pub(crate) static CONNECTOR: Vocabulary = Vocabulary {
+    title: "`#[connector(…)]`",
+    first: CONFIG,
+    words: &[
+        word(CONFIG, "config(\"connector.class\" = \"io.debezium.connector.postgresql.PostgresConnector\")"),
+        word(NAME, "name = \"crm-source\""),
+        word(MARK_FOR_REMOVAL, "mark_for_removal"),
+        word(CRATE, CRATE_EXAMPLE),
+    ],
+};
+
 /// `#[sync(…)]` on a struct.
 pub(crate) static SYNC: Vocabulary = Vocabulary {
     title: "`#[sync(…)]` on a struct",
@@ -223,4 +238,4 @@ pub(crate) static SYNC_FIELD: Vocabulary = Vocabulary {
 };
 
 /// All of them, to find where a misplaced option belongs. Attributes of the same item first.
-static ALL: &[&Vocabulary] = &[&TOPIC, &RETRY_OPTIONS, &CONSUMER, &BATCH_OPTIONS, &SYNC, &SYNC_FIELD];
+static ALL: &[&Vocabulary] = &[&TOPIC, &RETRY_OPTIONS, &CONSUMER, &BATCH_OPTIONS, &CONNECTOR, &SYNC, &SYNC_FIELD];

@@ -6,6 +6,7 @@ pub use linkme;
 pub use serde;
 pub use serde_json;
 
+pub use crate::connect::{Connector, ConnectorDeclaration, IntoConnectorConfig};
 pub use crate::consumer::{
     BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry, check_consumer_topic,
 };

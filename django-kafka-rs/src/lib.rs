@@ -74,6 +74,7 @@ mod app;
 mod cli;
 #[cfg(feature = "client")]
 mod clock;
+pub mod connect;
 pub mod consumer;
 pub mod context;
 pub mod db;
@@ -85,6 +86,7 @@ pub mod error;
 pub mod format;
 #[cfg(feature = "client")]
 mod kafka;
+pub mod key_offset_tracker;
 #[cfg(feature = "client")]
 mod nearest;
 #[cfg(feature = "client")]
@@ -111,10 +113,11 @@ mod topic_admin;
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, consumer, topic};
+    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, connector, consumer, topic};
 
     #[cfg(feature = "client")]
     pub use crate::app::App;
+    pub use crate::connect::Connector;
     pub use crate::consumer::Consumer;
     pub use crate::context::Context;
     pub use crate::error::{
@@ -122,6 +125,7 @@ pub mod prelude {
         TransformError,
     };
     pub use crate::format::debezium::dbz;
+    pub use crate::key_offset_tracker::KeyOffsetTracker;
     pub use crate::record::{Headers, Record};
     pub use crate::sync::{Applied, Lookup, ModelRelation, ModelTopicConsumer, SyncContext, SyncModel};
     pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};

@@ -80,6 +80,9 @@ pub struct RawRecord {
     pub offset: i64,
     /// Milliseconds since 1970, where the message has a timestamp.
     pub timestamp_ms: Option<i64>,
+    /// Whether the broker has set the timestamp, rather than who produced the message.
+    #[doc(hidden)]
+    pub is_log_append_time: bool,
     /// The key's bytes; `None` is a null key.
     pub key: Option<Vec<u8>>,
     /// The value's bytes; `None` is a tombstone.
@@ -98,6 +101,7 @@ impl Default for RawRecord {
             partition: 0,
             offset: 0,
             timestamp_ms: None,
+            is_log_append_time: false,
             key: None,
             value: None,
             headers: Headers::new(),

@@ -28,7 +28,7 @@ use crate::record::Headers;
 use crate::registry::ResolvedConsumer;
 use crate::retry::message as retry;
 use crate::topic::RetryMode;
-use crate::topic::names::{DerivedNames, Suffixes, original_of, own_topics_pattern, retry_pattern};
+use crate::topic::names::{DerivedNames, Suffixes, original_of, retry_pattern};
 
 /// How long [`TestApp::settle`] waits at most.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -366,7 +366,8 @@ impl TestApp {
             None => name == topic,
             Some(_) => regex::Regex::new(name).is_ok_and(|pattern| pattern.is_match(topic)),
         };
-        let taking = self.consumers.iter().filter(|consumer| consumer.topics.iter().any(|t| takes(&t.name)));
+        let declared = self.consumers.iter().filter(|consumer| !consumer.is_tracker());
+        let taking = declared.filter(|consumer| consumer.topics.iter().any(|t| takes(&t.name)));
         let groups: BTreeSet<String> = taking.map(|consumer| consumer.group.clone()).collect();
         if groups.is_empty() {
             let known: Vec<&str> = self.consumers.iter().flat_map(|c| &c.topics).map(|t| t.name.as_str()).collect();
@@ -389,9 +390,10 @@ impl TestApp {
         let suffixes = self.handle.services().settings.suffixes();
         let taken: Vec<Taken> = self.consumers.iter().map(|c| Taken::new(c, suffixes)).collect::<TestResult<_>>()?;
         let ends = tokio::task::spawn_blocking(move || ends(&client, &taken)).await??;
-        for (id, end) in &ends {
-            let Some(delivered) = before.get(id) else {
-                return Ok(Err(format!("{}[{}] is not assigned yet", id.0, id.1)));
+        for (taker, end) in &ends {
+            let (group, id) = taker;
+            let Some(delivered) = before.get(taker) else {
+                return Ok(Err(format!("{}[{}] is not assigned to group `{group}` yet", id.0, id.1)));
             };
             // A topic's first message has offset 0: nothing delivered means an end of 0.
             if delivered + 1 < *end {
@@ -406,23 +408,31 @@ impl TestApp {
         })
     }
 
-    /// The newest offset delivered of each partition (-1: none), if every lane is settled.
-    async fn look(&self) -> Result<BTreeMap<PartitionId, i64>, String> {
+    /// The newest offset delivered of each partition to each group (-1: none), if every lane is settled.
+    async fn look(&self) -> Result<BTreeMap<Taker, i64>, String> {
         let mut positions = BTreeMap::new();
         for consumer in self.handle.consumers() {
             let Some(snapshot) = consumer.snapshot().await else {
                 return Err(format!("consumer `{}` has ended", consumer.name));
             };
+            let group = self.group_of(&consumer.name);
             for (id, lane) in snapshot.lanes {
                 if !lane.is_settled {
                     return Err(format!("{}[{}] has {} messages under way", id.0, id.1, lane.buffered));
                 }
-                let delivered = lane.delivered.unwrap_or(-1);
-                // Two consumers may take one topic: the slower counts.
-                positions.entry(id).and_modify(|p: &mut i64| *p = delivered.min(*p)).or_insert(delivered);
+                positions.insert((group.clone(), id), lane.delivered.unwrap_or(-1));
             }
         }
         Ok(positions)
+    }
+
+    /// The group of a running consumer.
+    fn group_of(&self, name: &str) -> String {
+        let declared = |name: &str| {
+            self.consumers.iter().find(|consumer| consumer.declaration.type_name == name).map(|c| c.group.clone())
+        };
+        let of_retries = || name.strip_suffix(".retry").and_then(declared).map(|group| retry_group(&group));
+        declared(name).or_else(of_retries).unwrap_or_default()
     }
 }
 
@@ -490,8 +500,17 @@ fn dead_letter_of(name: &str, message: TestMessage) -> DeadLetter {
     }
 }
 
+/// A group, and a partition that it takes.
+type Taker = (String, PartitionId);
+
+/// The group in which retry topics are read.
+fn retry_group(group: &str) -> String {
+    format!("{group}.retry")
+}
+
 /// The topics that a consumer takes.
 struct Taken {
+    group: String,
     names: BTreeSet<String>,
     patterns: Vec<regex::Regex>,
     /// Its group's own retry and dead letter topics, which its patterns pass over.
@@ -505,38 +524,45 @@ impl Taken {
         let (patterns, names): (Vec<&str>, Vec<&str>) =
             consumer.topics.iter().map(|topic| topic.name.as_str()).partition(|name| name.starts_with('^'));
         Ok(Self {
+            group: consumer.group.clone(),
             names: names.into_iter().map(str::to_owned).collect(),
             patterns: patterns.into_iter().map(regex::Regex::new).collect::<Result<_, _>>()?,
-            own: regex::RegexSet::new(own_topics_pattern(&consumer.group, suffixes).split(','))?,
+            own: regex::RegexSet::new(consumer.passed_over(suffixes).split(','))?,
             retries: regex::RegexSet::new(
                 consumer
                     .topics
                     .iter()
-                    .filter(|topic| topic.retry.is_some_and(|retry| retry.mode == RetryMode::NonBlocking))
+                    .filter(|topic| topic.retry.is_some_and(|r| r.mode == RetryMode::NonBlocking && r.max_retries > 0))
                     .map(|topic| retry_pattern(&consumer.group, &topic.name, suffixes.retry)),
             )?,
         })
     }
 
-    fn takes(&self, topic: &str) -> bool {
+    /// The groups in which the topic is read: the consumer's, that of its retries, or none.
+    fn groups(&self, topic: &str) -> Vec<String> {
         let by_pattern = || self.patterns.iter().any(|p| p.is_match(topic)) && !self.own.is_match(topic);
-        self.names.contains(topic) || by_pattern() || self.retries.is_match(topic)
+        let own = (self.names.contains(topic) || by_pattern()).then(|| self.group.clone());
+        let retries = self.retries.is_match(topic).then(|| retry_group(&self.group));
+        own.into_iter().chain(retries).collect()
     }
 }
 
-/// The end of each partition of the topics that are taken.
-fn ends(client: &ClientConfig, taken: &[Taken]) -> TestResult<BTreeMap<PartitionId, i64>> {
+/// The end of each partition of the topics that are taken, for each group that takes it.
+fn ends(client: &ClientConfig, taken: &[Taken]) -> TestResult<BTreeMap<Taker, i64>> {
     let consumer: BaseConsumer = client.create()?;
     let metadata = consumer.fetch_metadata(None, ANSWER_TIMEOUT)?;
     let mut ends = BTreeMap::new();
     for topic in metadata.topics() {
         let name = topic.name();
-        if !taken.iter().any(|consumer| consumer.takes(name)) {
+        let groups: BTreeSet<String> = taken.iter().flat_map(|consumer| consumer.groups(name)).collect();
+        if groups.is_empty() {
             continue;
         }
         for partition in topic.partitions() {
             let (_, high) = consumer.fetch_watermarks(name, partition.id(), ANSWER_TIMEOUT)?;
-            ends.insert((Arc::from(name), partition.id()), high);
+            for group in &groups {
+                ends.insert((group.clone(), (Arc::from(name), partition.id())), high);
+            }
         }
     }
     Ok(ends)

@@ -12,3 +12,4 @@ mod postgres;
 mod retry_topics;
 mod service;
 mod tidy;
+mod tracker;

@@ -19,14 +19,15 @@ pub(crate) struct Pair {
     pub(crate) value_tokens: TokenStream,
 }
 
-/// Reads `config(…)`. Entries that cannot be read, and keys given twice, are reported and left out.
-pub(crate) fn read(ctx: &Ctx, entry: &Entry) -> Vec<Pair> {
-    let Some(arguments) = entry.arguments(ctx, "properties such as `\"auto.offset.reset\" = \"earliest\"`") else {
+/// Reads `config(…)`; `example` is an entry as users write one. Entries that cannot be read, and keys given twice, are
+/// reported and left out.
+pub(crate) fn read(ctx: &Ctx, entry: &Entry, example: &str) -> Vec<Pair> {
+    let Some(arguments) = entry.arguments(ctx, &format!("properties such as `{example}`")) else {
         return Vec::new();
     };
     let mut pairs: Vec<Pair> = Vec::new();
     for part in split_commas(ctx, arguments) {
-        let Some(pair) = pair(ctx, part) else { continue };
+        let Some(pair) = pair(ctx, part, example) else { continue };
         if let Some(first) = pairs.iter().find(|other| other.key.value() == pair.key.value()) {
             ctx.error(&pair.key, diag::duplicate(pair.key.value(), first.key.span()));
         } else {
@@ -36,7 +37,7 @@ pub(crate) fn read(ctx: &Ctx, entry: &Entry) -> Vec<Pair> {
     pairs
 }
 
-fn pair(ctx: &Ctx, part: TokenStream) -> Option<Pair> {
+fn pair(ctx: &Ctx, part: TokenStream, example: &str) -> Option<Pair> {
     let mut trees = part.clone().into_iter().peekable();
     let mut key = TokenStream::new();
     while let Some(tree) = trees.next_if(|tree| !matches!(tree, TokenTree::Punct(p) if p.as_char() == '=')) {
@@ -44,7 +45,7 @@ fn pair(ctx: &Ctx, part: TokenStream) -> Option<Pair> {
     }
     if trees.next().is_none() {
         let message = format_args!("expected `\"key\" = value`, found {}", diag::describe(&part));
-        ctx.error(part, diag::help(message, "write for example `\"auto.offset.reset\" = \"earliest\"`"));
+        ctx.error(part, diag::help(message, format_args!("write for example `{example}`")));
         return None;
     }
     let Ok(literal) = syn::parse2::<syn::LitStr>(key.clone()) else {

@@ -18,6 +18,7 @@ use crate::symbol::{
 use crate::{diag, not_yet};
 
 const GROUP_ID: &str = "group.id";
+const PROPERTY_EXAMPLE: &str = "\"auto.offset.reset\" = \"earliest\"";
 
 /// The options as written.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct ConsumerOptions {
 pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
     let mut list = OptionList::parse(ctx, &CONSUMER, tokens);
     let dk = Runtime::new(list.take(CRATE).and_then(|entry| entry.path(ctx, "a path")).as_ref());
-    let mut config = list.take(CONFIG).map(|entry| config::read(ctx, &entry)).unwrap_or_default();
+    let mut config = list.take(CONFIG).map(|entry| config::read(ctx, &entry, PROPERTY_EXAMPLE)).unwrap_or_default();
     let topics = list.take(TOPICS);
     if topics.is_none() && !list.is_faulty() {
         let message = diag::missing(CONSUMER.title, TOPICS, "topics(Customer, Order)");

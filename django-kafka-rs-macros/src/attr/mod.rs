@@ -1,6 +1,7 @@
 //! From tokens to values: one file for each attribute, on one reader of option lists.
 
 pub(crate) mod config;
+pub(crate) mod connector;
 pub(crate) mod consumer;
 pub(crate) mod diesel;
 pub(crate) mod duration;

@@ -101,6 +101,36 @@ pub(crate) fn group(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
     }
 }
 
+/// Checks a connector's name; a mistake underlines the literal.
+pub(crate) fn connector(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
+    match connector_name(&literal.value()) {
+        Ok(()) => Some(literal),
+        Err(message) => {
+            ctx.error(literal, message);
+            None
+        }
+    }
+}
+
+fn connector_name(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err(diag::help("the connector's name is empty", "write `name = \"crm-source\"`, or leave it out"));
+    }
+    if name.trim() != name {
+        return Err(diag::help("the connector's name has spaces around it", format_args!("write `{}`", name.trim())));
+    }
+    for part in parts(name)? {
+        let Part::Text(text) = part else { continue };
+        let refused = |c: &char| c.is_control() || matches!(c, '/' | '\\' | '%' | ';' | '?' | '#' | '{' | '}');
+        if let Some(illegal) = text.chars().find(refused) {
+            let message = format_args!("the character `{}` cannot stand here", illegal.escape_debug());
+            let why = "the name is a part of the address under which Kafka Connect has the connector";
+            return Err(diag::help(diag::note(message, why), "leave it out, or write `_`, `-` or `.` in its place"));
+        }
+    }
+    Ok(())
+}
+
 fn exact(name: &str) -> Result<(), String> {
     match name {
         "" => return Err(diag::help("the topic's name is empty", "write `name = \"orders\"`")),
@@ -148,6 +178,25 @@ mod tests {
     fn accepts_what_kafka_accepts() {
         for name in ["orders", "a.b_c-9", "${prefix}.public.orders", "${a}${b}", "...", &"x".repeat(249)] {
             assert_eq!(exact(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn takes_what_connect_takes_as_a_part_of_an_address() {
+        for name in ["crm-source", "shop.Crm Source", "${prefix}.crm", "Käufer"] {
+            assert_eq!(connector_name(name), Ok(()), "{name}");
+        }
+        for (name, part) in [
+            ("", "is empty"),
+            (" ", "is empty"),
+            (" a", "spaces around it"),
+            ("a/b", "the character `/`"),
+            ("a%b", "the character `%`"),
+            ("a\nb", "the character `\\n`"),
+            ("${prefix", "has no `}`"),
+        ] {
+            let error = connector_name(name).expect_err(name);
+            assert!(error.contains(part), "{name}: {error}");
         }
     }
 

@@ -190,6 +190,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is written `name = …`.
+    pub(crate) fn has_value(&self) -> bool {
+        matches!(self.form, Form::Value(..))
+    }
+
     /// `name` alone.
     pub(crate) fn bare(&self, ctx: &Ctx) -> Option<()> {
         match &self.form {

@@ -13,7 +13,7 @@ use crate::diag;
 use crate::model::field::Encoding;
 use crate::model::sync_options::{Envelope, LookupField, MessageField, Relations, SyncOptions};
 use crate::symbol::{
-    self, AFTER, AS, COMPUTE, CRATE, DEFAULT, DELETED_FIELD, ENVELOPE, EXCLUDE, FROM, IS_DELETION, KEY, LOOKUP,
+    self, AFTER, AS, COMPUTE, CRATE, DEFAULT, DELETED_FIELD, ENVELOPE, EXCLUDE, FROM, GUARD, IS_DELETION, KEY, LOOKUP,
     LOOKUP_WITH, MODEL, REDUCE, RELATION, RELATIONS, RELATIONS_WITH, SKIP, SYNC_ATTRIBUTE, Vocabulary, WITH,
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn container(ctx: &Ctx, attributes: &[Attribute]) -> SyncOptions {
             "flat" => Some((Envelope::Flat, e.name)),
             _ => Some((Envelope::Full, e.name)),
         }),
+        guard_off: list.take(GUARD).and_then(|e| e.list_of::<Off>(ctx, "`off`")).is_some(),
         reduce_off: list.take(REDUCE).and_then(|e| e.list_of::<Off>(ctx, "`off`")).is_some(),
         relations: relations(ctx, &mut list),
         after: list.take(AFTER).and_then(|e| e.path(ctx, FUNCTION)),

@@ -73,7 +73,8 @@ fn config(dk: &Runtime, properties: &[Property]) -> Option<TokenStream> {
     Some(quote!(.config(&[#(#pairs),*])))
 }
 
-fn config_value(dk: &Runtime, value: &ConfigValue) -> TokenStream {
+/// A value of `config(…)`.
+pub(crate) fn config_value(dk: &Runtime, value: &ConfigValue) -> TokenStream {
     match value {
         ConfigValue::Str(text) => quote!(#dk::ConfigValue::Str(#text)),
         ConfigValue::Int(number) => quote!(#dk::ConfigValue::Int(#number)),

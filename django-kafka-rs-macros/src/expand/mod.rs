@@ -1,5 +1,6 @@
 //! Generated code. Nothing here can fail: what is wrong was found before.
 
+pub(crate) mod connector;
 pub(crate) mod consumer;
 pub(crate) mod model_consumer;
 pub(crate) mod patch;

@@ -32,7 +32,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
     let fill = (0..columns.len()).map(|i| {
         let slot = slot(i);
         quote_spanned! {Span::mixed_site()=>
-            if self.#slot.is_none() {
+            if __dk_columns.contains(#i) {
                 self.#slot = __dk_earlier.#slot.take();
             }
         }
@@ -80,7 +80,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
                     _ => #dk::IdValue::Absent,
                 }
             }
-            fn fill_from(&mut self, __dk_earlier: &mut dyn #dk::Row) {
+            fn take_from(&mut self, __dk_columns: #dk::ColumnSet, __dk_earlier: &mut dyn #dk::Row) {
                 let ::core::option::Option::Some(__dk_earlier) =
                     __dk_earlier.as_any_mut().downcast_mut::<Self>()
                 else {

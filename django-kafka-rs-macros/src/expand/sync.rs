@@ -233,7 +233,8 @@ pub(super) fn options(dk: &Runtime, options: &SyncOptions, model: &Path) -> Toke
         let variant = Ident::new(variant, Span::mixed_site());
         quote_spanned!(Span::mixed_site()=> #dk::Envelope::#variant)
     }));
-    let reduce = option(options.reduce_off.then(|| quote_spanned!(Span::mixed_site()=> false)));
+    let off = |off: bool| option(off.then(|| quote_spanned!(Span::mixed_site()=> false)));
+    let (reduce, guard) = (off(options.reduce_off), off(options.guard_off));
     quote_spanned! {Span::mixed_site()=>
         #dk::SyncOptions {
             exclude: &[#(#exclude),*],
@@ -245,6 +246,7 @@ pub(super) fn options(dk: &Runtime, options: &SyncOptions, model: &Path) -> Toke
             after: #after,
             envelope: #envelope,
             reduce: #reduce,
+            guard: #guard,
         }
     }
 }

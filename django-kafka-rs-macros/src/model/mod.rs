@@ -1,5 +1,6 @@
 //! What was declared, checked and typed: the form between the attributes and the generated code.
 
+pub(crate) mod connector;
 pub(crate) mod consumer;
 pub(crate) mod field;
 pub(crate) mod retry;

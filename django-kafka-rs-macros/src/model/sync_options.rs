@@ -18,6 +18,8 @@ pub(crate) struct SyncOptions {
     pub(crate) deleted_field: Option<LitStr>,
     /// `envelope`.
     pub(crate) envelope: Option<(Envelope, Ident)>,
+    /// `guard(off)`.
+    pub(crate) guard_off: bool,
     /// `reduce(off)`.
     pub(crate) reduce_off: bool,
     /// `relations(auto)` and `relations_with`.

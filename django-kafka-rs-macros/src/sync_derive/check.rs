@@ -118,7 +118,8 @@ pub(super) fn model_options(ctx: &Ctx, input: &DeriveInput, options: &SyncOption
 pub(super) fn topic_options(ctx: &Ctx, options: &SyncOptions) {
     if let Some(name) = &options.relations.auto {
         let message = "`relations(auto)` goes by the `belongs_to` of a model, and this is a topic without fields";
-        let help = "write it on the model: `#[sync(relations(auto))]`; or name a function here: `relations_with = path`";
+        let help =
+            "write it on the model: `#[sync(relations(auto))]`; or name a function here: `relations_with = path`";
         ctx.error(name, diag::help(message, help));
     }
 }

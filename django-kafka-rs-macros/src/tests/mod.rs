@@ -1,5 +1,6 @@
 //! What each form expands to, in process: run with `UPDATE_EXPECT=1` to take the new text over, and read the diff.
 
+mod connector;
 mod consumer;
 mod sync;
 mod topic;
@@ -17,16 +18,18 @@ fn tokens(text: &str) -> TokenStream {
 
 #[test]
 fn reference_lists_every_option() {
-    use crate::symbol::{BATCH_OPTIONS, CONSUMER, RETRY_OPTIONS, SYNC, SYNC_FIELD, TOPIC};
+    use crate::symbol::{BATCH_OPTIONS, CONNECTOR, CONSUMER, RETRY_OPTIONS, SYNC, SYNC_FIELD, TOPIC};
 
     let topic = include_str!("../../docs/topic.md");
     let consumer = include_str!("../../docs/consumer.md");
+    let connector = include_str!("../../docs/connector.md");
     let sync = include_str!("../../docs/sync.md");
     let references = [
         (&TOPIC, topic),
         (&RETRY_OPTIONS, topic),
         (&CONSUMER, consumer),
         (&BATCH_OPTIONS, consumer),
+        (&CONNECTOR, connector),
         (&SYNC, sync),
         (&SYNC_FIELD, sync),
     ];

@@ -67,6 +67,7 @@ fn topic_of_one_model() {
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
+                            guard: ::core::option::Option::None,
                         },
                         key_to_json: {
                             use dk::probe::FormatsOfNone as _;
@@ -126,6 +127,7 @@ fn topic_of_several_models() {
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
+                            guard: ::core::option::Option::None,
                         },
                         key_to_json: {
                             use dk::probe::FormatsOfNone as _;

@@ -79,6 +79,9 @@ fn rows(parts: &Parts, consumers: &[ResolvedConsumer], services: &Services, meta
             let dead_letters =
                 DerivedNames { group: &consumer.group, topic: &topic.name, suffixes }.dead_letter_topic();
             rows.push(row(topic.name.clone(), TopicKind::Consumed, existence(&topic.name, metadata), location));
+            if consumer.is_tracker() {
+                continue;
+            }
             for retry in retries {
                 let existence = existence(&retry.name, metadata);
                 rows.push(row(retry.name, TopicKind::Retry, existence, location));

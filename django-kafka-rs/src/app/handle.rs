@@ -40,6 +40,8 @@ pub struct Summary {
     pub handled: u64,
     /// Of these, messages in a dead letter topic.
     pub dead_lettered: u64,
+    /// Of these, messages that were skipped because a newer message of their key was there.
+    pub superseded: u64,
     /// Messages that the embedded broker dropped before they were read.
     pub lost: u64,
 }
@@ -189,6 +191,7 @@ fn summary(counts: impl Iterator<Item = Counts>) -> Summary {
     counts.fold(Summary::default(), |sum, counts| Summary {
         handled: sum.handled + counts.handled,
         dead_lettered: sum.dead_lettered + counts.dead_lettered,
+        superseded: sum.superseded + counts.superseded,
         lost: sum.lost + counts.lost,
     })
 }

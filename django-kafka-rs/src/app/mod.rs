@@ -7,6 +7,7 @@ mod parts;
 mod run;
 mod services;
 mod session;
+mod tracking;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -68,9 +69,13 @@ impl App {
         Self::default()
     }
 
-    /// Adds a consumer.
-    pub fn consumer<C: Consumer>(mut self, _consumer: C) -> Self {
-        self.registry.consumers.push(C::DECLARATION);
+    /// Adds a consumer, or enables the [key offset tracker](crate::key_offset_tracker).
+    #[expect(clippy::needless_pass_by_value, reason = "consumers are unit structs; a builder takes its parts")]
+    pub fn consumer<C: Consumer>(mut self, consumer: C) -> Self {
+        match consumer.__tracker_group() {
+            Some(group) => self.registry.tracker_group = Some(group.to_owned()),
+            None => self.registry.consumers.push(C::DECLARATION),
+        }
         self
     }
 

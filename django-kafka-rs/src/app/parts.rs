@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{Handle, Running};
 use super::services::{Services, environment, reach_broker};
 use super::session::Session;
+use super::tracking::Tracking;
 use super::{App, StartError};
 use crate::clock::Clock;
 use crate::consumer::batch::BatchEnvironment;
@@ -35,7 +36,8 @@ use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
-use crate::topic::names::{self, own_topics_pattern};
+use crate::sync::guard::Guard;
+use crate::topic::names;
 use crate::topic::{CustomTopic, HandlerSource};
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
@@ -145,7 +147,7 @@ impl Parts {
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(consumers, database.as_ref())?;
+        let tables = self.topic_tables(consumers, &services, database.as_ref(), &clock)?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();
@@ -188,19 +190,32 @@ impl Parts {
     fn topic_tables(
         &mut self,
         consumers: &[ResolvedConsumer],
+        services: &Services,
         database: Option<&Database>,
+        clock: &Clock,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
         let mut made = Vec::new();
+        let mut tracking = Tracking::new(services, database);
         for consumer in consumers {
             let mut topics = Vec::new();
             for topic in &consumer.topics {
                 let declared = topic.entry.declaration;
-                match self.handler(topic.entry.handler, (topic.entry.type_id)(), database, &mut tables) {
+                let tracker = tracking.of_topic(consumer, topic)?;
+                let handler = match (topic.entry.handler)() {
+                    HandlerSource::KeyOffsets => Ok(Some(Handler::KeyOffsets(tracking.watermarks(consumer)?))),
+                    source => {
+                        let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
+                        let guard = Guard::new(consumer.group.as_str().into(), horizon, clock.clone());
+                        self.handler(source, (topic.entry.type_id)(), guard, database, &mut tables)
+                    }
+                };
+                match handler {
                     Ok(Some(handler)) => topics.push(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
                         retry: topic.retry,
+                        tracker,
                         handler,
                     }),
                     Ok(None) => {}
@@ -222,12 +237,15 @@ impl Parts {
 
     fn handler(
         &mut self,
-        source: fn() -> HandlerSource,
+        source: HandlerSource,
         type_id: TypeId,
+        guard: Guard,
         database: Option<&Database>,
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
-        match source() {
+        match source {
+            // It is made of what the application has open, not of what is declared.
+            HandlerSource::KeyOffsets => Ok(None),
             HandlerSource::Custom(construct) => {
                 match self.topics.get(&type_id).cloned().or_else(|| construct().map(Arc::from)) {
                     Some(topic) => {
@@ -240,7 +258,8 @@ impl Parts {
                 }
             }
             HandlerSource::Models(model_topic) => {
-                let mut sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
+                let mut sync = sync.guarded(guard);
                 let Some(database) = database else {
                     return Err("its messages become rows, but no database is named: set `database_url` in the \
                                 settings, or DJANGO_KAFKA__DATABASE_URL"
@@ -393,7 +412,7 @@ pub(super) fn consumer_config(
     config.set("enable.auto.commit", "true");
     config.set("enable.partition.eof", if until_end { "true" } else { "false" });
     if has_patterns && !is_retry {
-        let mut blacklist = own_topics_pattern(&resolved.group, settings.suffixes());
+        let mut blacklist = resolved.passed_over(settings.suffixes());
         if let Some(own) = config.get("topic.blacklist").filter(|own| !own.is_empty()) {
             blacklist = format!("{own},{blacklist}");
         }

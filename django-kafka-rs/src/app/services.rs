@@ -64,11 +64,16 @@ impl Services {
 
     /// The database; `None` where the settings name none.
     pub(crate) fn open_database(&self) -> Result<Option<Database>, StartError> {
+        self.open_database_of(self.settings.database.pool_size)
+    }
+
+    /// The same with so many connections at most, which nothing else uses.
+    pub(crate) fn open_database_of(&self, pool_size: u32) -> Result<Option<Database>, StartError> {
         let Some(url) = &self.settings.database_url else { return Ok(None) };
         let settings = &self.settings.database;
         let settings = db::DatabaseSettings {
             url: url.clone(),
-            pool_size: settings.pool_size,
+            pool_size,
             busy_timeout: settings.busy_timeout,
             synchronous: settings.synchronous.unwrap_or_default(),
         };

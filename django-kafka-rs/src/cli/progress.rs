@@ -64,7 +64,7 @@ fn progress_text(done: u64, total: u64, elapsed: Duration) -> String {
 
 /// `done: 50 000 messages in 12s, 4 100/s, 3 of them in dead letter topics`: the last line of `consume`.
 pub(crate) fn summary_text(summary: &Summary, elapsed: Duration) -> String {
-    let Summary { handled, dead_lettered, lost } = *summary;
+    let Summary { handled, dead_lettered, superseded, lost } = *summary;
     let shown = Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     let shown = if shown >= Duration::from_secs(10) { Duration::from_secs(shown.as_secs()) } else { shown };
     let mut text = format!("done: {} messages in {}", grouped(handled), humantime::format_duration(shown));
@@ -73,6 +73,9 @@ pub(crate) fn summary_text(summary: &Summary, elapsed: Duration) -> String {
     }
     if dead_lettered > 0 {
         let _ = write!(text, ", {} of them in dead letter topics", grouped(dead_lettered));
+    }
+    if superseded > 0 {
+        let _ = write!(text, ", {} of them superseded by newer ones", grouped(superseded));
     }
     if lost > 0 {
         let _ = write!(text, "; {} more were dropped by the embedded broker before they were read", grouped(lost));
@@ -115,8 +118,13 @@ mod tests {
     #[test]
     fn the_summary_says_what_was_dead_lettered() {
         let text = |handled, dead_lettered, lost, ms| {
-            summary_text(&Summary { handled, dead_lettered, lost }, Duration::from_millis(ms))
+            summary_text(&Summary { handled, dead_lettered, superseded: 0, lost }, Duration::from_millis(ms))
         };
+        let superseded = Summary { handled: 3, superseded: 1, ..Summary::default() };
+        assert_eq!(
+            summary_text(&superseded, Duration::from_millis(120)),
+            "done: 3 messages in 120ms, 1 of them superseded by newer ones"
+        );
         assert_eq!(text(3, 0, 0, 120), "done: 3 messages in 120ms");
         assert_eq!(
             text(3, 0, 2, 120),

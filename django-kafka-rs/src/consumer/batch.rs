@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
+use super::superseding::Superseding;
 use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::DbConn;
 use crate::dead_letter;
 use crate::error::{ConsumeError, ConsumeResult, ProduceError};
+use crate::key_offset_tracker::{Followed, follow};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
@@ -57,6 +59,7 @@ pub(crate) struct BatchResult {
     pub(crate) handled: usize,
     pub(crate) dead_lettered: usize,
     pub(crate) retried: usize,
+    pub(crate) superseded: usize,
     pub(crate) stop: Option<Stop>,
 }
 
@@ -80,20 +83,22 @@ struct Handled {
 pub(crate) async fn run(topic: Arc<TopicRuntime>, batch: Batch, env: BatchEnvironment) -> BatchResult {
     let records: Arc<[Arc<RawRecord>]> = batch.records.into();
     let handled = match &topic.handler {
-        Handler::Custom(_) => run_custom(&topic, &records, batch.failures, &env).await,
+        Handler::Custom(_) => run_custom(&topic, records.clone(), batch.failures, &env).await,
         Handler::Models(_) => run_models(topic.clone(), records.clone(), batch.failures, &env).await,
+        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), &env).await,
     };
     settle(&topic, &records, handled, &env).await
 }
 
 async fn run_custom(
     topic: &Arc<TopicRuntime>,
-    records: &[Arc<RawRecord>],
+    records: Arc<[Arc<RawRecord>]>,
     failures: u32,
     env: &BatchEnvironment,
 ) -> Handled {
     let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
     let judge = Judge::new(topic, failures);
+    let mut superseding = Superseding::new(topic, &records);
     let mut handled = Handled::default();
     let started = Instant::now();
     for (index, record) in records.iter().enumerate() {
@@ -110,7 +115,15 @@ async fn run_custom(
                 handled.stop = Some(stop);
                 break;
             }
-            match judge.decide(index, record, &error) {
+            let decision = match superseding.ask(index, &error).await {
+                Ok(true) => Decision::Superseded,
+                Ok(false) => judge.decide(index, record, &error),
+                Err(outage) => {
+                    handled.stop = Some(outage);
+                    break;
+                }
+            };
+            match decision {
                 Decision::Hold(delay) => {
                     handled.stop = Some(Stop::Retry(delay));
                     break;
@@ -153,7 +166,8 @@ async fn run_models(
     let work = move || {
         let Handler::Models(sync) = &topic.handler else { return Handled::default() };
         let judge = Judge::new(&topic, failures);
-        let mut caller = LaneCaller { judge, records: &records, cx: &cx, decisions: Vec::new() };
+        let superseding = Superseding::new(&topic, &records);
+        let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, decisions: Vec::new() };
         let report = sync.apply(&database, &records, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
@@ -185,9 +199,32 @@ async fn run_models(
     }
 }
 
+/// The key offset tracker's own batches: no message fails in them.
+async fn run_key_offsets(topic: Arc<TopicRuntime>, records: Arc<[Arc<RawRecord>]>, env: &BatchEnvironment) -> Handled {
+    let (cx, count) = (env.context.clone(), records.len());
+    let work = move || match &topic.handler {
+        Handler::KeyOffsets(watermarks) => follow(&records, watermarks, &cx),
+        _ => Followed::Done,
+    };
+    let stop = match tokio::task::spawn_blocking(work).await {
+        Ok(Followed::Done) => return Handled { count, ..Handled::default() },
+        Ok(Followed::NotOurs) => Stop::Cancelled,
+        Ok(Followed::Outage(reason)) => {
+            tracing::warn!(consumer = &*env.consumer, "the database is away, the partition waits: {reason}");
+            Stop::Outage
+        }
+        Err(error) => {
+            tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
+            Stop::Outage
+        }
+    };
+    Handled { stop: Some(stop), ..Handled::default() }
+}
+
 /// A lane's part in a model topic's transactions.
 struct LaneCaller<'a> {
     judge: Judge<'a>,
+    superseding: Superseding,
     records: &'a [Arc<RawRecord>],
     cx: &'a Context,
     /// In the order in which they were asked for; the last one of a message counts.
@@ -202,13 +239,25 @@ impl LaneCaller<'_> {
 
 impl Caller for LaneCaller<'_> {
     fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict {
-        let decision = self.judge.decide(index, &self.records[index], error);
+        let decision = match self.superseding.ask_blocking(index, error) {
+            Ok(true) => Decision::Superseded,
+            Ok(false) => self.judge.decide(index, &self.records[index], error),
+            // Held without a decision: an outage.
+            Err(_) => {
+                self.decisions.retain(|(decided, _)| *decided != index);
+                return Verdict::Hold;
+            }
+        };
         self.decisions.push((index, decision));
         match decision {
             Decision::Hold(_) => Verdict::Hold,
             Decision::Hop { .. } | Decision::DeadLetter => Verdict::Leave,
-            Decision::Skip => Verdict::Settle,
+            Decision::Skip | Decision::Superseded => Verdict::Settle,
         }
+    }
+
+    fn comes_back(&self, index: usize) -> bool {
+        matches!(self.decision_of(index), Some(Decision::Hop { .. }))
     }
 
     fn before_commit(&mut self, _conn: &mut DbConn, _covered: &Covered<'_>) -> Result<(), Refused> {
@@ -247,7 +296,7 @@ impl<'t> Judge<'t> {
                 }
             }
             Decision::Skip => tracing::info!(topic, partition, offset, "skipped: {error}"),
-            Decision::DeadLetter => {}
+            Decision::DeadLetter | Decision::Superseded => {}
         }
         decision
     }
@@ -267,6 +316,7 @@ async fn settle(
         // The new owner handles them: what failed here may have failed for that very reason.
         return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
     }
+    result.superseded = handled.settled.iter().filter(|settled| settled.decision == Decision::Superseded).count();
     let (mut leaving, mut outgoing) = (Vec::new(), Vec::new());
     for settled in &handled.settled {
         if let Some(message) = outgoing_of(&records[settled.index], settled, env) {
@@ -289,6 +339,8 @@ async fn settle(
         if !delivered {
             result.handled = settled.index;
             result.stop = Some(Stop::Cancelled);
+            let done = |other: &&Settled| other.index < settled.index && other.decision == Decision::Superseded;
+            result.superseded = handled.settled.iter().filter(done).count();
             return result;
         }
         if settled.decision == Decision::DeadLetter {
@@ -344,7 +396,7 @@ fn outgoing_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) ->
             let due_ms = env.clock.now_ms().saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
             (names.retry_topic(number), retry_message::headers(record, &settled.error, due_ms))
         }
-        Decision::Skip | Decision::Hold(_) => return None,
+        Decision::Skip | Decision::Superseded | Decision::Hold(_) => return None,
     };
     Some(Outgoing {
         topic,

@@ -11,6 +11,12 @@ use crate::topic::{ConsumedTopic, HandlerSource, Location, RetryMode, TopicDecla
 pub trait Consumer: Send + Sync + 'static {
     /// What was declared.
     const DECLARATION: ConsumerDeclaration;
+
+    /// The key offset tracker's group, which is given when the program runs. Nobody else's.
+    #[doc(hidden)]
+    fn __tracker_group(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A consumer as declared.

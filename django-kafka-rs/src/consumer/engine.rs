@@ -226,6 +226,8 @@ impl Engine {
                 for partition in &partitions {
                     if let Some(state) = self.lanes.get_mut(partition) {
                         state.is_leaving = true;
+                        let (topic, partition) = (&*partition.0, partition.1);
+                        tracing::debug!(consumer = &*self.config.name, topic, partition, "revoked");
                     }
                 }
                 let deadline = self.config.clock.now() + poll::revoke_timeout();
@@ -290,8 +292,13 @@ impl Engine {
             }
             let offset = record.offset;
             let (record, due) = self.config.unpack(record);
-            if state.lane.deliver(Arc::new(record), due, now) == Delivered::Repeated {
-                tracing::debug!(topic = &*id.0, partition = id.1, offset, "delivered twice, dropped");
+            if state.lane.deliver(Arc::new(record), due, now) == Delivered::WentBack {
+                tracing::warn!(
+                    topic = &*id.0,
+                    partition = id.1,
+                    offset,
+                    "offsets begin again: the topic was created anew, or its log was cut; handled from here on"
+                );
             }
         }
     }
@@ -361,6 +368,7 @@ impl Engine {
         let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
         let resumes = state.lane.resume();
         self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
+        self.config.progress.superseded(report.superseded);
         if let Some(position) = position {
             self.store(&report.partition, position);
         }
@@ -543,8 +551,8 @@ fn spawn(
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, retried, stop } = result;
-        let report = BatchReport { partition, generation, handled, dead_lettered, retried, stop };
+        let BatchResult { handled, dead_lettered, retried, superseded, stop } = result;
+        let report = BatchReport { partition, generation, handled, dead_lettered, retried, superseded, stop };
         let _ = events.send(Event::Finished(report)).await;
     });
 }

@@ -58,6 +58,8 @@ pub(crate) struct BatchReport {
     pub(crate) dead_lettered: usize,
     /// How many of them were sent to retry topics.
     pub(crate) retried: usize,
+    /// How many of them were skipped because a newer message of their key was there.
+    pub(crate) superseded: usize,
     pub(crate) stop: Option<Stop>,
 }
 

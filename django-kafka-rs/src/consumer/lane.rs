@@ -71,10 +71,10 @@ pub(crate) struct Lane {
 /// What came of a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
-    /// The message is in the lane.
-    Accepted,
-    /// The lane has had it already.
-    Repeated,
+    /// In the order of offsets.
+    InOrder,
+    /// Its offset is no higher than that of the one before: offsets have begun again.
+    WentBack,
 }
 
 /// A batch to handle.
@@ -121,16 +121,18 @@ impl Lane {
     }
 
     /// Takes a message in; it is not handled before `due`, and neither is what comes behind it.
+    ///
+    /// Offsets go back where a topic was deleted and created anew, or its log was cut, and the client begins again
+    /// before the group has noticed. What is behind that is as new as ever, so nothing is taken for a repetition by its
+    /// offset: handled twice is better than never.
     pub(crate) fn deliver(&mut self, record: Arc<RawRecord>, due: Option<Instant>, now: Instant) -> Delivered {
-        if self.delivered.is_some_and(|last| record.offset <= last) {
-            return Delivered::Repeated;
-        }
+        let went_back = self.delivered.is_some_and(|last| record.offset <= last);
         self.delivered = Some(record.offset);
         self.at_end = false;
         self.buffer_bytes += record.weight_bytes();
         self.buffer.push_back(Queued { record, due });
         self.lingering_since.get_or_insert(now);
-        Delivered::Accepted
+        if went_back { Delivered::WentBack } else { Delivered::InOrder }
     }
 
     /// Notes that the client has reached the partition's end.
@@ -189,7 +191,7 @@ impl Lane {
             return None;
         }
         let head = self.buffer.front()?.record.offset;
-        let mut bytes = 0;
+        let (mut bytes, mut last) = (0, None);
         let records: Vec<_> = self
             .buffer
             .iter()
@@ -197,7 +199,9 @@ impl Lane {
             .take_while(|queued| {
                 let first = bytes == 0;
                 bytes += queued.record.weight_bytes();
-                queued.is_due(now) && (first || bytes <= self.limits.batch_bytes_max)
+                // Offsets that begin again begin a batch: within one they tell the order.
+                let in_order = last.replace(queued.record.offset) < Some(queued.record.offset);
+                queued.is_due(now) && in_order && (first || bytes <= self.limits.batch_bytes_max)
             })
             .map(|queued| queued.record.clone())
             .collect();
@@ -226,10 +230,11 @@ impl Lane {
             self.buffer_bytes -= record.weight_bytes();
             moved = Some(record.offset + 1);
         }
-        if let Some(position) = moved {
-            debug_assert!(self.position.is_none_or(|before| before < position), "an offset goes back");
+        if moved.is_some() {
             self.position = moved;
             self.outages = 0;
+            // Of a message that is passed now; where offsets begin again, another one may have its offset.
+            self.failing = None;
         }
         self.lingering_since = (!self.buffer.is_empty()).then_some(now);
         self.state = match stop {
@@ -329,7 +334,7 @@ mod tests {
     fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
         let mut lane = Lane::new(LIMITS, None);
         for offset in offsets {
-            assert_eq!(lane.deliver(record(offset), None, now), Delivered::Accepted);
+            assert_eq!(lane.deliver(record(offset), None, now), Delivered::InOrder);
         }
         lane
     }
@@ -439,12 +444,23 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_delivery_is_dropped() {
+    fn offsets_that_begin_again_are_new_messages() {
         let now = Instant::now();
-        let mut lane = lane([3], now);
-        assert_eq!(lane.deliver(record(3), None, now), Delivered::Repeated);
-        assert_eq!(lane.deliver(record(2), None, now), Delivered::Repeated);
-        assert_eq!(lane.expected_offset(), Some(4));
+        let delay = Duration::from_secs(1);
+        let mut lane = lane(6..9, now);
+        lane.take_batch(now).unwrap();
+        lane.finish(2, Some(&Stop::Retry(delay)), now);
+        assert_eq!(lane.deliver(record(0), None, now), Delivered::WentBack);
+        assert_eq!(lane.deliver(record(8), None, now), Delivered::InOrder);
+        assert_eq!(lane.expected_offset(), Some(9));
+        let offsets = |batch: &Batch| batch.records.iter().map(|r| r.offset).collect::<Vec<_>>();
+        let old = lane.take_batch(now + delay).unwrap();
+        assert_eq!((offsets(&old), old.failures), (vec![8], 1), "what came before is a batch of its own");
+        assert_eq!(lane.finish(1, None, now), Some(9));
+        let new = lane.take_batch(now + delay).unwrap();
+        assert_eq!(offsets(&new), [0, 8]);
+        assert_eq!(lane.finish(1, None, now), Some(1), "the position follows");
+        assert_eq!(lane.take_batch(now).unwrap().failures, 0, "the failures of another message of this offset");
     }
 
     #[test]
@@ -452,7 +468,7 @@ mod tests {
         assert_eq!(Lane::new(LIMITS, None).expected_offset(), None);
         let mut lane = Lane::new(LIMITS, Some(3));
         assert_eq!((lane.expected_offset(), lane.position()), (Some(3), None));
-        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::Accepted);
+        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::InOrder);
     }
 
     proptest! {

@@ -105,7 +105,7 @@ mod tests {
             key: None,
             value: Some(vec![0; bytes]),
             headers: Headers::new(),
-            retried: None,
+            ..RawRecord::default()
         }
     }
 

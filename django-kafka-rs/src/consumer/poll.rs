@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message, Timestamp};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
@@ -291,6 +291,29 @@ fn ids(partitions: &TopicPartitionList) -> Vec<PartitionId> {
     partitions.elements().iter().map(|element| (Arc::from(element.topic()), element.partition())).collect()
 }
 
+/// A message as it came; `topic` is its topic's name.
+pub(crate) fn record_of(topic: Arc<str>, message: &BorrowedMessage<'_>) -> RawRecord {
+    let headers = message.headers().map_or_else(Headers::new, |headers| {
+        let mut own = Headers::new();
+        for header in headers.iter() {
+            own.push(header.key, header.value.map(<[u8]>::to_vec));
+        }
+        own
+    });
+    let timestamp = message.timestamp();
+    RawRecord {
+        topic,
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: timestamp.to_millis().filter(|ms| *ms >= 0),
+        is_log_append_time: matches!(timestamp, Timestamp::LogAppendTime(_)),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+        retried: None,
+    }
+}
+
 /// Makes each topic's name once.
 #[derive(Default)]
 struct Topics {
@@ -300,23 +323,7 @@ struct Topics {
 
 impl Topics {
     fn record(&mut self, message: &BorrowedMessage<'_>) -> RawRecord {
-        let headers = message.headers().map_or_else(Headers::new, |headers| {
-            let mut own = Headers::new();
-            for header in headers.iter() {
-                own.push(header.key, header.value.map(<[u8]>::to_vec));
-            }
-            own
-        });
-        RawRecord {
-            topic: self.name(message.topic()),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp_ms: message.timestamp().to_millis().filter(|ms| *ms >= 0),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            headers,
-            retried: None,
-        }
+        record_of(self.name(message.topic()), message)
     }
 
     fn name(&mut self, topic: &str) -> Arc<str> {

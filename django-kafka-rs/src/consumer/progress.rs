@@ -9,6 +9,7 @@ pub(crate) struct Progress {
     handled: AtomicU64,
     dead_lettered: AtomicU64,
     retried: AtomicU64,
+    superseded: AtomicU64,
     lost: AtomicU64,
 }
 
@@ -23,6 +24,8 @@ pub(crate) struct Counts {
     pub(crate) dead_lettered: u64,
     /// Of these, messages in a retry topic.
     pub(crate) retried: u64,
+    /// Of these, messages that were skipped because a newer one of their key was there.
+    pub(crate) superseded: u64,
     /// Messages that the embedded broker dropped before they were read.
     pub(crate) lost: u64,
 }
@@ -38,6 +41,10 @@ impl Progress {
         self.retried.fetch_add(retried as u64, Ordering::Relaxed);
     }
 
+    pub(crate) fn superseded(&self, messages: usize) {
+        self.superseded.fetch_add(messages as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn lost(&self, messages: usize) {
         self.lost.fetch_add(messages as u64, Ordering::Relaxed);
     }
@@ -48,6 +55,7 @@ impl Progress {
             handled: self.handled.load(Ordering::Relaxed),
             dead_lettered: self.dead_lettered.load(Ordering::Relaxed),
             retried: self.retried.load(Ordering::Relaxed),
+            superseded: self.superseded.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::key_offset_tracker::{Tracker, Watermarks};
 use crate::sync::ModelSync;
 use crate::topic::names::retry_pattern;
 use crate::topic::{CustomTopic, RetryMode, RetrySettings};
@@ -15,6 +16,8 @@ pub(crate) struct TopicRuntime {
     pub(crate) name: String,
     /// Its own retry settings, or the setting's.
     pub(crate) retry: Option<RetrySettings>,
+    /// Tells failed messages that a newer one has superseded, where the retry settings ask for that.
+    pub(crate) tracker: Option<Tracker>,
     pub(crate) handler: Handler,
 }
 
@@ -31,6 +34,8 @@ pub(crate) enum Handler {
     Custom(Arc<dyn CustomTopic>),
     /// Models kept in step.
     Models(Box<ModelSync>),
+    /// The key offset tracker, which asks where partitions end.
+    KeyOffsets(Arc<Watermarks>),
 }
 
 /// A consumer's topics, found by the name of a message's topic.

@@ -2,10 +2,15 @@
 
 #[cfg(feature = "client")]
 mod resolve;
+#[cfg(feature = "client")]
+mod tracker;
 
 #[cfg(feature = "client")]
 pub(crate) use self::resolve::{ResolvedConsumer, ResolvedTopic, resolve};
 
+use crate::connect::ConnectorDeclaration;
+#[cfg(feature = "client")]
+use crate::connect::ConnectorValue;
 use crate::consumer::ConsumerDeclaration;
 use crate::sync::ModelDescriptor;
 use crate::topic::TopicDeclaration;
@@ -18,6 +23,8 @@ pub enum Declaration {
     Topic(&'static TopicDeclaration),
     /// `#[consumer]`.
     Consumer(&'static ConsumerDeclaration),
+    /// `#[connector]`.
+    Connector(&'static ConnectorDeclaration),
     /// `#[derive(SyncModel)]` and the derives that include it.
     Model(&'static ModelDescriptor),
 }
@@ -34,16 +41,25 @@ pub(crate) struct Registry {
     pub(crate) topics: Vec<TopicDeclaration>,
     /// Consumers.
     pub(crate) consumers: Vec<ConsumerDeclaration>,
+    /// Connectors.
+    pub(crate) connectors: Vec<ConnectorDeclaration>,
+    /// The key offset tracker's group, where the program enables it.
+    pub(crate) tracker_group: Option<String>,
 }
 
 impl Registry {
     /// The settings that declarations read with `setting("…")`.
     #[cfg(feature = "client")]
     pub(crate) fn referenced_settings(&self) -> Vec<String> {
-        let values = self.consumers.iter().flat_map(|consumer| consumer.config).map(|(_, value)| value);
-        values
+        let consumers = self.consumers.iter().flat_map(|consumer| consumer.config).map(|(_, value)| (*value).into());
+        // What is wrong with a configuration is said where it is asked for.
+        let connectors = self.connectors.iter().filter_map(|connector| connector.configuration().ok());
+        let connectors: Vec<ConnectorValue> =
+            connectors.flat_map(|config| config.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>()).collect();
+        consumers
+            .chain(connectors)
             .filter_map(|value| match value {
-                crate::consumer::ConfigValue::Setting(path) => Some((*path).to_owned()),
+                ConnectorValue::Setting(path) => Some(path),
                 _ => None,
             })
             .collect()
@@ -57,11 +73,13 @@ impl Registry {
             match declaration {
                 Declaration::Topic(topic) => registry.topics.push(**topic),
                 Declaration::Consumer(consumer) => registry.consumers.push(**consumer),
+                Declaration::Connector(connector) => registry.connectors.push(**connector),
                 Declaration::Model(_) => {}
             }
         }
         registry.topics.sort_by_key(|topic| (topic.location.file, topic.location.line));
         registry.consumers.sort_by_key(|consumer| (consumer.location.file, consumer.location.line));
+        registry.connectors.sort_by_key(|connector| (connector.location.file, connector.location.line));
         registry
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Registry;
 use crate::consumer::{ConsumerDeclaration, TopicEntry};
 use crate::settings::Settings;
-use crate::topic::names::{self, DerivedNames, Suffixes, derived_name_conflicts};
+use crate::topic::names::{self, DerivedNames, Suffixes, derived_name_conflicts, own_topics_pattern};
 use crate::topic::{HandlerSource, RetryMode, RetrySettings};
 use crate::topic_admin::{Kind, Wanted};
 
@@ -16,6 +16,8 @@ pub(crate) struct ResolvedConsumer {
     pub(crate) declaration: ConsumerDeclaration,
     pub(crate) group: String,
     pub(crate) topics: Vec<ResolvedTopic>,
+    /// Of the key offset tracker: the groups whose topics it follows. Empty for a consumer as declared.
+    pub(crate) tracked_groups: Vec<String>,
 }
 
 /// A topic of a consumer whose name is known.
@@ -46,13 +48,29 @@ impl ResolvedConsumer {
 
     /// The dead letter topics of its topics with one name.
     pub(crate) fn dead_letter_topics(&self, suffixes: Suffixes<'_>) -> Vec<Wanted> {
-        let exact = self.topics.iter().filter(|topic| !topic.name.starts_with('^'));
+        // Nothing fails in the key offset tracker.
+        let exact = self.topics.iter().filter(|topic| !topic.name.starts_with('^') && !self.is_tracker());
         exact
             .map(|topic| Wanted {
                 name: DerivedNames { group: &self.group, topic: &topic.name, suffixes }.dead_letter_topic(),
                 kind: Kind::DeadLetter { origin: topic.name.clone() },
             })
             .collect()
+    }
+}
+
+impl ResolvedConsumer {
+    /// Whether it is the key offset tracker.
+    pub(crate) fn is_tracker(&self) -> bool {
+        !self.tracked_groups.is_empty()
+    }
+
+    /// What its patterns pass over: the retry and dead letter topics of its own group, or of those that it follows. A
+    /// list for `topic.blacklist`.
+    pub(crate) fn passed_over(&self, suffixes: Suffixes<'_>) -> String {
+        let own = std::slice::from_ref(&self.group);
+        let groups = if self.is_tracker() { &self.tracked_groups } else { own };
+        groups.iter().map(|group| own_topics_pattern(group, suffixes)).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -88,10 +106,11 @@ pub(crate) fn resolve(registry: &Registry, settings: &Settings) -> Result<Vec<Re
             .map(|topic| (consumer.group.as_str(), topic.name.as_str(), topic.entry.declaration.location))
     });
     mistakes.extend(derived_name_conflicts(declared, settings.suffixes()));
+    let tracker = super::tracker::resolve(registry, settings, &consumers, &mut mistakes);
     // A topic in several consumers, or both linked and consumed, is said once.
     let mut seen = std::collections::HashSet::new();
     mistakes.retain(|mistake| seen.insert(mistake.clone()));
-    if mistakes.is_empty() { Ok(consumers) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(consumers.into_iter().chain(tracker).collect()) } else { Err(mistakes) }
 }
 
 fn nothing_registered(registry: &Registry) -> String {
@@ -140,16 +159,13 @@ fn resolve_consumer(
         }
         topics.push(topic);
     }
-    Some(ResolvedConsumer { declaration: *declaration, group, topics })
+    Some(ResolvedConsumer { declaration: *declaration, group, topics, tracked_groups: Vec::new() })
 }
 
 fn resolve_topic(entry: &TopicEntry, group: &str, settings: &Settings) -> Result<ResolvedTopic, String> {
     let declared = entry.declaration;
     let name = resolve_name(declared.name, settings)?;
     let retry = declared.retry.or(settings.retry_settings);
-    if let Some(retry) = &retry {
-        check_built(retry)?;
-    }
     if !declared.is_regex() {
         let names = DerivedNames { group, topic: &name, suffixes: settings.suffixes() };
         let retries = retry.filter(|retry| retry.mode == RetryMode::NonBlocking).map_or(0, |retry| retry.max_retries);
@@ -172,14 +188,6 @@ fn resolve_name(template: &str, settings: &Settings) -> Result<String, String> {
         names::validate(&name).map_err(|e| e.to_string())?;
     }
     Ok(name)
-}
-
-/// What retry options there are but nothing behind yet.
-fn check_built(retry: &RetrySettings) -> Result<(), String> {
-    if retry.use_offset_tracker {
-        return Err("the key offset tracker is not built yet: leave `use_offset_tracker` out".to_owned());
-    }
-    Ok(())
 }
 
 /// `consume NAME` must mean one consumer.
@@ -223,7 +231,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.topic_variables.insert("prefix".into(), "shop".into());
         let registry =
-            Registry { topics: vec![], consumers: vec![ConsumerDeclaration::new("Crm", group, topics, at(9))] };
+            Registry { consumers: vec![ConsumerDeclaration::new("Crm", group, topics, at(9))], ..Registry::default() };
         let text = match resolve(&registry, &settings) {
             Ok(consumers) => consumers
                 .iter()

@@ -107,14 +107,17 @@ impl TableResolver {
 
 impl RelationResolver for TableResolver {
     fn exist(&self, conn: &mut DbConn, relations: &[&ModelRelation]) -> Result<Vec<bool>, RelationError> {
-        let mut by_target: BTreeMap<(String, &str), Vec<usize>> = BTreeMap::new();
+        let mut by_target: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (place, relation) in relations.iter().enumerate() {
-            let key = model_key(conn, relation.descriptor());
-            by_target.entry((key, relation.field())).or_default().push(place);
+            let (model, field) = (relation.descriptor(), relation.field());
+            let location = model.location;
+            by_target.entry((model.type_name, location.file, location.line, field)).or_default().push(place);
         }
         let mut exist = vec![true; relations.len()];
-        for ((key, _), places) in by_target {
-            let target = self.target(conn, &key, relations[places[0]])?;
+        for places in by_target.into_values() {
+            let first = relations[places[0]];
+            let key = model_key(conn, first.descriptor());
+            let target = self.target(conn, &key, first)?;
             let values = serde_json::Value::Array(
                 places.iter().map(|place| relations[*place].value().unwrap_or_default().into()).collect(),
             );

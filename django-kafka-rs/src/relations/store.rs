@@ -16,6 +16,10 @@ use crate::record::RawRecord;
 
 const TABLE: &str = "django_kafka_waiting_message";
 
+/// Where PostgreSQL tells other processes.
+#[cfg(feature = "postgres")]
+pub(crate) const CHANNEL: &str = "django_kafka_relations";
+
 /// Runs the same query on either database.
 macro_rules! on {
     ($conn:expr, $query:expr, $run:ident $(::<$row:ty>)?) => {
@@ -199,6 +203,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn list(&self, conn: &mut DbConn, groups: &[String], after: i64, limit: i64) -> QueryResult<Vec<WaitingMessage>>;
     /// One message.
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>>;
+    /// Tells other processes, when the transaction is committed, that rows came which are awaited.
+    fn notify(&self, conn: &mut DbConn) -> QueryResult<()>;
     /// Forgets messages by their numbers; how many there were.
     fn discard(&self, conn: &mut DbConn, ids: &[i64]) -> QueryResult<usize>;
 }
@@ -310,6 +316,7 @@ impl From<MessageRow> for WaitingMessage {
             headers: headers_of(&row.headers),
             retried: retried(&topic, row.partition, row.offset, attempts),
             topic,
+            ..RawRecord::default()
         };
         Self {
             id: row.id,
@@ -661,7 +668,20 @@ impl MessageProcessor for TableProcessor {
         Ok(row.optional()?.map(Into::into))
     }
 
+    fn notify(&self, conn: &mut DbConn) -> QueryResult<()> {
+        match conn {
+            #[cfg(feature = "postgres")]
+            DbConn::Pg(pg) => diesel::sql_query(format!("NOTIFY {CHANNEL}")).execute(pg).map(drop),
+            // Other processes look by themselves.
+            #[cfg(feature = "sqlite")]
+            DbConn::Sqlite(_) => Ok(()),
+        }
+    }
+
     fn discard(&self, conn: &mut DbConn, ids: &[i64]) -> QueryResult<usize> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
         let d = Dialect::of(conn);
         let sql = d.numbered(&format!("DELETE FROM {TABLE} WHERE id IN {}", d.integers(1)));
         let ids = list(ids.iter().copied().map(Value::from));

@@ -22,6 +22,8 @@ pub(crate) enum Decision {
     DeadLetter,
     /// Pass over it.
     Skip,
+    /// Pass over it: a newer message of its key is there. Said by the key offset tracker, not by the settings.
+    Superseded,
 }
 
 /// Decides.

@@ -80,6 +80,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How messages are taken together, where a consumer says nothing else.
     pub batch: BatchLimits,
+    /// The key offset tracker.
+    pub key_offset_tracker: KeyOffsetTrackerSettings,
     /// What `${variable}` stands for in the names of topics and groups. Default: none.
     pub topic_variables: BTreeMap<String, String>,
     /// Topics that this program creates.
@@ -123,6 +125,14 @@ pub struct BatchLimits {
     pub buffer_bytes: u64,
     /// Transactions of one consumer at the same time, at most `database.pool_size`. Default: 4.
     pub workers: u32,
+}
+
+/// `[key_offset_tracker]`: see [`key_offset_tracker`](crate::key_offset_tracker).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyOffsetTrackerSettings {
+    /// The tracker's consumer group, which enables it; `${variables}` are filled in. Default: none.
+    pub group_id: Option<String>,
 }
 
 /// `[topics]`: how topics are created where this program has to.
@@ -169,6 +179,7 @@ impl Default for Settings {
             database_url: None,
             database: DatabaseSettings::default(),
             batch: BatchLimits::default(),
+            key_offset_tracker: KeyOffsetTrackerSettings::default(),
             topic_variables: BTreeMap::new(),
             topics: TopicSettings::default(),
             shutdown_timeout: Duration::from_secs(30),

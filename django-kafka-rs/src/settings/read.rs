@@ -25,7 +25,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("relation_resolver_daemon", "the relations resolver"),
     ("relation_resolver_daemon_interval", "the relations resolver"),
     ("reproducer_config", "topic reproducers"),
-    ("key_offset_tracker", "the key offset tracker"),
 ];
 
 /// Settings of the Python library that name code. Code is given in code.
@@ -64,6 +63,10 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     }
     if let Some(section) = top.section("batch", findings) {
         batch(section, &mut settings.batch, findings);
+    }
+    if let Some(mut section) = top.section("key_offset_tracker", findings) {
+        settings.key_offset_tracker.group_id = section.read("group_id", findings, text);
+        section.finish(findings);
     }
     if let Some(section) = top.section("topic_variables", findings) {
         settings.topic_variables = topic_variables(section, findings);

@@ -45,21 +45,11 @@ pub(super) fn retry_settings(mut section: Section, findings: &mut Findings) -> O
              give a number of retries, or leave `blocking = false` out",
         );
     }
-    refuse_unbuilt(&mut section, findings);
+    settings = settings.use_offset_tracker(section.read("use_offset_tracker", findings, flag).unwrap_or(false));
     refuse_types(&mut section, findings);
     check_growth(&settings, findings);
     section.finish(findings);
     (findings.mistakes.len() == mistakes_before).then_some(settings)
-}
-
-/// The tracker: the key is known, what it asks for is not there yet.
-fn refuse_unbuilt(section: &mut Section, findings: &mut Findings) {
-    if section.read("use_offset_tracker", findings, flag) == Some(true) {
-        findings.mistake_at(
-            "retry_settings.use_offset_tracker",
-            "the key offset tracker: not built yet; write `false`, or take it out",
-        );
-    }
 }
 
 /// Error types are Rust's: no file can name them.

@@ -22,6 +22,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "database_url",
     "database",
     "batch",
+    "key_offset_tracker",
     "topic_variables",
     "topics",
     "shutdown_timeout",

@@ -8,6 +8,8 @@ mod apply;
 mod context;
 #[doc(hidden)]
 pub mod decode;
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
+pub(crate) mod guard;
 mod lookup;
 mod model;
 #[cfg(feature = "client")]

@@ -313,6 +313,8 @@ pub struct SyncOptions {
     pub envelope: Option<Envelope>,
     /// `reduce(off)` makes it `Some(false)`.
     pub reduce: Option<bool>,
+    /// `guard(off)` makes it `Some(false)`.
+    pub guard: Option<bool>,
 }
 
 impl SyncOptions {
@@ -327,6 +329,7 @@ impl SyncOptions {
         after: None,
         envelope: None,
         reduce: None,
+        guard: None,
     };
 }
 
@@ -472,8 +475,8 @@ pub trait Row: Any + Send + Sync {
     /// A column's value as a relation names it.
     fn id_value(&self, column: usize) -> IdValue;
 
-    /// Takes the columns that are absent here from the row of an earlier message. `earlier` is of the same type.
-    fn fill_from(&mut self, earlier: &mut dyn Row);
+    /// Takes these columns from the row of an earlier message. `earlier` is of the same type.
+    fn take_from(&mut self, columns: ColumnSet, earlier: &mut dyn Row);
 
     /// Binds a column's value; NULL where it is absent.
     #[cfg(feature = "postgres")]

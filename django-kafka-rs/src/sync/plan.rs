@@ -31,6 +31,12 @@ pub(crate) enum Kind {
     Upsert(ColumnSet),
     /// Delete it.
     Delete,
+    /// An upsert of the columns `given`, of which only `update` are written where the row is there: newer messages wrote
+    /// the others.
+    Part { update: ColumnSet, given: ColumnSet },
+    /// Set these columns to their defaults, where the row is there: a deletion behind which newer messages wrote the
+    /// other columns.
+    Reset(ColumnSet),
 }
 
 /// What a table allows.
@@ -122,6 +128,8 @@ fn overwritten<K: Eq + Hash>(ops: &[Op<K>], tables: &[Traits]) -> Vec<bool> {
                     overwritten[upsert.op] |= upsert.epoch == epoch;
                 }
             }
+            // What they do depends on whether the row is there, so what is before them stays. They are rare.
+            Kind::Part { .. } | Kind::Reset(_) => earlier.clear(),
         }
     }
     overwritten
@@ -292,7 +300,17 @@ mod tests {
 
     /// One operation on a table of four columns, whose default is "never written".
     fn run(rows: &mut Rows, index: usize, op: &Op<u8>, key: u8) {
+        let row = rows.get_mut(&(op.table, key));
         match op.kind {
+            Kind::Part { update: columns, given } => {
+                let columns = if row.is_some() { columns } else { given };
+                run(rows, index, &Op { kind: Kind::Upsert(columns), ..op.clone() }, key);
+            }
+            Kind::Reset(columns) => {
+                if let Some(row) = row {
+                    row.retain(|column, _| !columns.contains(*column));
+                }
+            }
             Kind::Upsert(columns) => {
                 rows.entry((op.table, key)).or_default().extend(columns.iter().map(|column| (column, index)));
                 // Identities are equal whoever wrote them.
@@ -306,13 +324,16 @@ mod tests {
 
     /// An operation, with the key that it really has where its identity is unknown.
     fn any_op() -> impl Strategy<Value = (Op<u8>, u8)> {
-        (0..3_usize, 0..4_u8, prop_oneof![3 => 1..8_u8, 1 => Just(0)], prop::bool::weighted(0.1)).prop_map(
-            |(table, key, columns, unknown)| {
-                let kind = if columns == 0 {
-                    Kind::Delete
-                } else {
-                    let present = (0..3).filter(|bit| columns & (1 << bit) != 0).map(|bit| bit + 1);
-                    Kind::Upsert(present.fold(LOOKUP, ColumnSet::with))
+        let kind = (prop_oneof![3 => 1..8_u8, 1 => Just(0)], 0..8_u8, prop::bool::weighted(0.15));
+        (0..3_usize, 0..4_u8, kind, prop::bool::weighted(0.1)).prop_map(
+            |(table, key, (columns, others, guarded), unknown)| {
+                let set = |bits: u8| (0..3).filter(move |bit| bits & (1 << bit) != 0).map(|bit| bit + 1);
+                let upsert = set(columns).fold(LOOKUP, ColumnSet::with);
+                let kind = match (columns, guarded) {
+                    (0, false) => Kind::Delete,
+                    (0, true) => Kind::Reset(set(others).fold(ColumnSet::EMPTY, ColumnSet::with)),
+                    (_, false) => Kind::Upsert(upsert),
+                    (_, true) => Kind::Part { update: upsert, given: set(others).fold(upsert, ColumnSet::with) },
                 };
                 (Op { table, key: (!unknown).then_some(key), lookup: LOOKUP, kind }, key)
             },

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::model::{ModelDescriptor, SyncModel, Text, equal};
 
@@ -127,6 +128,23 @@ impl ModelRelation {
 
     pub(crate) fn of(model: &'static ModelDescriptor, field: &'static str, value: String) -> Self {
         Self { model, field: Cow::Borrowed(field), value: Some(value) }
+    }
+}
+
+impl PartialEq for ModelRelation {
+    fn eq(&self, other: &Self) -> bool {
+        let identity = |model: &ModelDescriptor| (model.type_name, model.location);
+        self.value == other.value && self.field == other.field && identity(self.model) == identity(other.model)
+    }
+}
+
+impl Eq for ModelRelation {}
+
+impl Hash for ModelRelation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Models are few.
+        self.value.hash(state);
+        self.field.hash(state);
     }
 }
 

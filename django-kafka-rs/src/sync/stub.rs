@@ -118,7 +118,7 @@ impl Row for Patch {
         super::relation::IdValue::Absent
     }
 
-    fn fill_from(&mut self, _earlier: &mut dyn Row) {}
+    fn take_from(&mut self, _columns: ColumnSet, _earlier: &mut dyn Row) {}
 
     fn as_any(&self) -> &dyn Any {
         self

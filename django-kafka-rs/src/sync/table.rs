@@ -24,6 +24,9 @@ pub(crate) struct Table {
     /// The types of the model's columns as SQL.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no use for casts"))]
     pub types: Vec<String>,
+    /// The defaults of the model's columns as SQL.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL knows them itself"))]
+    pub default_values: Vec<String>,
     /// Columns whose values in many rows can be sent as an array.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no arrays"))]
     pub arrays: ColumnSet,
@@ -89,6 +92,11 @@ impl Table {
         self.rows_alone_decide(lookup, present)
             && self.has_index(lookup)
             && self.unique.iter().all(|u| u.complete && u.columns == lookup)
+    }
+
+    /// Whether a new row gets the model's own default in this column.
+    pub(crate) fn is_filled(&self, column: usize) -> bool {
+        self.defaults.contains(column)
     }
 
     /// Whether rows can be deleted by one statement.
@@ -217,6 +225,7 @@ fn table(model: &'static ModelDescriptor, plain: &'static str, info: &TableInfo,
         sql: String::new(),
         columns: columns.iter().map(|column| introspect::quoted(&column.name)).collect(),
         types: columns.iter().map(|column| column.sql_type.clone()).collect(),
+        default_values: columns.iter().map(|c| c.default.clone().unwrap_or_else(|| "NULL".to_owned())).collect(),
         arrays: those(&|c| c.array),
         identity: those(&|c| c.identity_always),
         raises: info.raises,

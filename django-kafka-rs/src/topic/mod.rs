@@ -88,6 +88,8 @@ pub enum HandlerSource {
     Custom(fn() -> Option<Box<dyn crate::topic::CustomTopic>>),
     /// Models kept in step.
     Models(&'static ModelTopic),
+    /// The key offset tracker.
+    KeyOffsets,
 }
 
 /// A user's `TopicConsumer` behind a pointer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -62,6 +62,48 @@ impl Broker {
         done[0].as_ref().unwrap();
     }
 
+    /// Gives a topic so many partitions in all.
+    pub(crate) fn expand_topic(&self, topic: &str, partitions: usize) {
+        let new = NewPartitions::new(topic, partitions);
+        let done = self.runtime.block_on(self.admin.create_partitions([&new], &AdminOptions::new())).unwrap();
+        done[0].as_ref().unwrap();
+    }
+
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        let done = self.runtime.block_on(self.admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        done[0].as_ref().unwrap();
+    }
+
+    /// The end of each of the topic's partitions; none where there is no such topic.
+    pub(crate) fn ends(&self, topic: &str) -> Result<Vec<i64>, String> {
+        let ask = || -> Result<Vec<i64>, KafkaError> {
+            let asking = self.admin.inner();
+            let metadata = asking.fetch_metadata(None, ANSWER_TIMEOUT)?;
+            let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+                return Ok(Vec::new());
+            };
+            let end = |partition| Ok(asking.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?.1);
+            (0..found.partitions().len() as i32).map(end).collect()
+        };
+        ask().map_err(|error| format!("the ends of {topic}: {error}"))
+    }
+
+    /// What a group has committed of each of the topic's first partitions, 0 where that is nothing.
+    pub(crate) fn committed(&self, group: &str, topic: &str, partitions: usize) -> Result<Vec<i64>, String> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, partitions as i32 - 1);
+        let asking: Result<BaseConsumer, _> = client(&self.servers).set("group.id", group).create();
+        let found = asking.and_then(|asking| asking.committed_offsets(list, ANSWER_TIMEOUT));
+        let found = found.map_err(|error| format!("what {group} has committed of {topic}: {error}"))?;
+        let offset = |partition| found.find_partition(topic, partition).map(|found| found.offset());
+        Ok((0..partitions as i32)
+            .map(|partition| match offset(partition) {
+                Some(Offset::Offset(offset)) => offset,
+                _ => 0,
+            })
+            .collect())
+    }
+
     /// Queues a message; `None` is a tombstone.
     pub(crate) fn send(&self, topic: &str, key: &str, value: Option<&[u8]>) {
         let mut record = BaseRecord::<str, [u8]>::to(topic).key(key);
@@ -106,7 +148,11 @@ impl Broker {
             consumer.assign(&assignment).unwrap();
             let mut next = low;
             while next < high {
-                let message = consumer.poll(DEADLINE).expect("a message before the high watermark").unwrap();
+                let message = super::wait_for("a message before the high watermark", || {
+                    // Nothing is also what a poll gives that was spent on something else.
+                    consumer.poll(ANSWER_TIMEOUT).ok_or_else(|| format!("{topic}: {next} of {high}"))
+                });
+                let message = message.unwrap();
                 next = message.offset() + 1;
                 messages.push(message.detach());
             }

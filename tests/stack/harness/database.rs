@@ -27,6 +27,10 @@ impl Postgres {
         Self { name: name.to_owned(), server: server.to_owned() }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn url(&self) -> String {
         let (server, _) = self.server.rsplit_once('/').unwrap();
         format!("{server}/{}", self.name)
@@ -75,7 +79,7 @@ impl Drop for Postgres {
     }
 }
 
-fn psql(url: &str, statements: &str) -> Result<String, String> {
+pub(crate) fn psql(url: &str, statements: &str) -> Result<String, String> {
     // Debian keeps the server's own programs out of PATH, but not this one.
     let mut command = Command::new("psql");
     command.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-"]).arg(url).env("PGCONNECT_TIMEOUT", "5");

@@ -21,6 +21,10 @@ impl Load {
         Self { topic: topic.to_owned(), version: 0, rows: BTreeMap::new() }
     }
 
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// Produces so many changes over so many keys, and waits until the broker has them: mostly upserts, one in 23 a
     /// tombstone, one in 41 a row marked as deleted.
     pub(crate) fn produce(&mut self, broker: &Broker, changes: u64, keys: u64) {

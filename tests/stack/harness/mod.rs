@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use self::broker::Broker;
 pub(crate) use self::connect::{Connector, Shape};
-pub(crate) use self::database::{Postgres, Replica};
+pub(crate) use self::database::{Postgres, Replica, psql};
 pub(crate) use self::load::Load;
 pub(crate) use self::own_stack::OwnStack;
 pub(crate) use self::service::{Service, ServiceConfig, handled};
@@ -45,12 +45,17 @@ pub(crate) fn fresh_name(what: &str) -> String {
 
 /// Looks again and again until there is an answer; past the deadline it panics with `what` and the last reason why
 /// not.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+    wait_at_most(DEADLINE, what, look)
+}
+
+/// The same with a deadline of its own.
+pub(crate) fn wait_at_most<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         match look() {
             Ok(found) => return found,
-            Err(why) if Instant::now() > deadline => panic!("{what}: not within {DEADLINE:?}: {why}"),
+            Err(why) if Instant::now() > deadline => panic!("{what}: not within {limit:?}: {why}"),
             Err(_) => pause(),
         }
     }

@@ -4,14 +4,15 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use super::address;
+use super::service::send_signal;
+use super::{address, wait_for};
 
 /// A second stack, in a folder and on ports of its own; stopped and wiped at the end.
 pub(crate) struct OwnStack {
     environment: Vec<(&'static str, String)>,
     kafka: u16,
     postgres: u16,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl OwnStack {
@@ -30,7 +31,7 @@ impl OwnStack {
             ("PG_PORT", postgres.to_string()),
             ("KAFKA_HEAP", "384m".to_owned()),
         ];
-        let stack = Self { environment, kafka, postgres, _home: home };
+        let stack = Self { environment, kafka, postgres, home };
         stack.up(services);
         stack
     }
@@ -51,17 +52,31 @@ impl OwnStack {
         self.run("down", services);
     }
 
+    /// Starts them again after they were killed: the first try may come too early.
+    pub(crate) fn up_again(&self, services: &[&str]) {
+        wait_for("the services are up again", || self.try_run("up", services));
+    }
+
+    /// Sends a signal to a service's process: `-KILL`, `-STOP`. Not to its children.
+    pub(crate) fn signal(&self, service: &str, signal: &str) {
+        let file = self.home.path().join("run").join(service).with_extension("pid");
+        let pid = std::fs::read_to_string(file).unwrap();
+        send_signal(signal, pid.split(' ').next().unwrap());
+    }
+
     fn run(&self, script: &str, arguments: &[&str]) {
+        self.try_run(script, arguments).unwrap();
+    }
+
+    fn try_run(&self, script: &str, arguments: &[&str]) -> Result<(), String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/stack").join(script);
         let mut command = Command::new(&script);
         command.args(arguments).envs(self.environment.iter().map(|(key, value)| (key, value)));
         let output = command.output().unwrap();
-        assert!(
-            output.status.success(),
-            "{} {arguments:?}: {}",
-            script.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("{} {arguments:?}: {}", script.display(), String::from_utf8_lossy(&output.stderr)))
     }
 }
 

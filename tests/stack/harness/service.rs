@@ -1,14 +1,15 @@
-//! Our own services, as processes: `src/bin/mirror.rs`.
+//! Our own services, as processes: `src/bin/mirror.rs`, where a test says no other.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::wait_for;
 
 /// How to start a service.
 #[derive(Clone)]
 pub(crate) struct ServiceConfig {
+    program: PathBuf,
     folder: PathBuf,
     environment: Vec<(String, String)>,
 }
@@ -23,7 +24,12 @@ pub(crate) struct Service {
 impl ServiceConfig {
     /// Where its settings, its log and its SQLite database lie.
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), environment: Vec::new() }
+        Self { program: env!("CARGO_BIN_EXE_mirror").into(), folder: folder.to_owned(), environment: Vec::new() }
+    }
+
+    /// Another service than the mirror, by its path.
+    pub(crate) fn of(program: impl Into<PathBuf>, folder: &Path) -> Self {
+        Self { program: program.into(), ..Self::new(folder) }
     }
 
     /// A setting, in the form of the environment: `DATABASE_URL`, `CONSUMER_CONFIG__GROUP_PROTOCOL`.
@@ -62,7 +68,7 @@ impl ServiceConfig {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mirror"));
+        let mut command = Command::new(&self.program);
         // What the caller's shell says must not change a test.
         command.env_clear().env("RUST_LOG", "info,django_kafka_rs=debug").envs(self.environment.iter().cloned());
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
@@ -98,8 +104,12 @@ impl Service {
 
     /// Sends a signal: `-TERM`, `-STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        send_signal(signal, &self.child.id().to_string());
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Kills it: nothing of it runs on.
@@ -125,6 +135,11 @@ impl Service {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
+}
+
+pub(super) fn send_signal(signal: &str, pid: &str) {
+    let status = Command::new("kill").args([signal, pid]).status().unwrap();
+    assert!(status.success(), "kill {signal} {pid}: {status}");
 }
 
 /// The number in `done: 12 messages in 1.5 s`.

@@ -44,6 +44,8 @@ pub(crate) struct ColumnInfo {
     pub not_null: bool,
     /// Whether an insert can leave it out: it has a default, is generated, or is the rowid.
     pub optional: bool,
+    /// SQLite: its default, as an expression that stands for itself. PostgreSQL has a word for it.
+    pub default: Option<String>,
     /// Whether it is a part of the primary key.
     pub primary_key: bool,
     /// Whether the database computes it.

@@ -162,6 +162,7 @@ impl ColumnRow {
             array: self.can_be_array,
             not_null: self.not_null,
             optional: self.optional || self.generated,
+            default: None,
             primary_key: self.primary_key,
             generated: self.generated,
             identity_always: self.identity_always,

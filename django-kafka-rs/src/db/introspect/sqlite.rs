@@ -82,7 +82,7 @@ pub(super) fn triggered_tables(conn: &mut SqliteConnection, schema: &str) -> Que
 
 fn columns(conn: &mut SqliteConnection, schema: &str, name: &str) -> QueryResult<Vec<ColumnRow>> {
     diesel::sql_query(
-        "SELECT name, type AS declared, \"notnull\" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden \
+        "SELECT name, type AS declared, \"notnull\" AS not_null, dflt_value, pk, hidden \
          FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1 ORDER BY cid",
     )
     .bind::<Text, _>(name)
@@ -119,6 +119,22 @@ fn prefers_numbers(declared: &str) -> bool {
     !(has(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty())
 }
 
+/// A default as an expression. SQLite takes a bare or doubly quoted word behind DEFAULT for a text; elsewhere that is a
+/// column's name.
+fn default_expression(written: &str) -> String {
+    const KEYWORDS: &[&str] = &["null", "true", "false", "current_date", "current_time", "current_timestamp"];
+    let text = |word: &str| format!("'{}'", word.replace('\'', "''"));
+    if let Some(word) = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return text(&word.replace("\"\"", "\""));
+    }
+    let is_word = written.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && written.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+    if is_word && !KEYWORDS.iter().any(|keyword| written.eq_ignore_ascii_case(keyword)) {
+        return text(written);
+    }
+    format!("({written})")
+}
+
 #[derive(QueryableByName)]
 struct Sql {
     #[diesel(sql_type = Text)]
@@ -133,8 +149,8 @@ struct ColumnRow {
     declared: String,
     #[diesel(sql_type = Bool)]
     not_null: bool,
-    #[diesel(sql_type = Bool)]
-    has_default: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    dflt_value: Option<String>,
     #[diesel(sql_type = BigInt)]
     pk: i64,
     #[diesel(sql_type = BigInt)]
@@ -151,7 +167,8 @@ impl ColumnRow {
             sql_type: self.declared,
             array: false,
             not_null: self.not_null || rowid,
-            optional: self.has_default || generated || rowid,
+            optional: self.dflt_value.is_some() || generated || rowid,
+            default: self.dflt_value.as_deref().map(default_expression),
             primary_key: self.pk > 0,
             generated,
             identity_always: false,
@@ -227,6 +244,33 @@ mod tests {
         assert!(column(&t, "name").not_null && !column(&t, "name").optional);
         assert!(!column(&t, "n").not_null && column(&t, "n").optional);
         assert!(!t.checks && !t.triggers);
+    }
+
+    #[test]
+    fn defaults_stand_for_themselves() {
+        let sql = r#"CREATE TABLE t (id INTEGER PRIMARY KEY, a, b DEFAULT 5, c DEFAULT -1.5, d DEFAULT 'it''s', e DEFAULT word,
+            f DEFAULT "w""o'rd", g DEFAULT (1 + 2), h DEFAULT current_date, i DEFAULT NULL, j DEFAULT TRUE,
+            k DEFAULT (upper('x') || 'y'), l DEFAULT x'00ff', "m n" DEFAULT ''); INSERT INTO t (id) VALUES (1);"#;
+        let mut conn = database(sql);
+        let t = table(&mut conn, "main", "t").unwrap().unwrap();
+        for column in t.columns.iter().filter(|column| column.default.is_some()) {
+            // A row whose every value is another one, so that a name taken for a column is found out.
+            conn.batch_execute(
+                "DELETE FROM t WHERE id = 2; INSERT INTO t SELECT 2, 'z', 'z', 'z', 'z', 'z', 'z', 'z', \
+                'z', 'z', 'z', 'z', 'z', 'z';",
+            )
+            .unwrap();
+            let (name, default) = (quoted(&column.name), column.default.as_deref().unwrap());
+            conn.batch_execute(&format!("UPDATE t SET {name} = {default} WHERE id = 2")).unwrap();
+            let same = diesel::sql_query(format!(
+                "SELECT CASE WHEN a.{name} IS b.{name} AND typeof(a.{name}) = typeof(b.{name}) THEN 'same' \
+                 ELSE quote(a.{name}) || ' / ' || quote(b.{name}) END AS sql FROM t AS a, t AS b WHERE a.id = 1 AND b.id = 2"
+            ))
+            .get_result::<Sql>(&mut conn)
+            .unwrap();
+            assert_eq!(same.sql, "same", "column {name}, default {default}");
+        }
+        assert_eq!(t.columns.iter().filter(|column| column.default.is_some()).count(), 12);
     }
 
     #[test]

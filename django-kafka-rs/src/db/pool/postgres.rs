@@ -97,6 +97,7 @@ mod tests {
     fn programs_that_start_together_migrate_once() {
         let Some(schema) = Scratch::new() else { return };
         let database = Database::open(&DatabaseSettings::new(schema.url())).unwrap();
+        let ours = migrations::pending(&database, None).unwrap().len();
         let all: Vec<_> = (0..4)
             .map(|_| {
                 let database = database.clone();
@@ -104,7 +105,7 @@ mod tests {
             })
             .collect();
         let ran: usize = all.into_iter().map(|one| one.join().unwrap()).sum();
-        assert_eq!(ran, 1);
+        assert_eq!(ran, ours);
         assert_eq!(migrations::pending(&database, None).unwrap(), [""; 0]);
     }
 }

@@ -56,6 +56,7 @@ fn nothing_set_gives_the_documented_defaults() {
         batch.workers = 4
         batch.buffer_messages = 4000
         batch.buffer_bytes = 16MiB
+        key_offset_tracker.group_id = 
         topics.partitions = 
         topics.replication = 
         topics.retention = 
@@ -214,7 +215,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, database_url, database, batch, topic_variables, topics, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, database_url, database, batch, key_offset_tracker, topic_variables, topics, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -303,9 +304,7 @@ fn retry_settings_have_their_rules() {
     check(
         "max_retries = -1\nblocking = false\nuse_offset_tracker = true",
         &expect![[r#"
-            2 mistakes in the settings:
-              django-kafka.toml:3: `retry_settings.blocking`: endless retries (`max_retries = -1`) cannot be non-blocking, since each retry has a topic of its own: give a number of retries, or leave `blocking = false` out
-              django-kafka.toml:4: `retry_settings.use_offset_tracker`: the key offset tracker: not built yet; write `false`, or take it out"#]],
+            django-kafka.toml:3: `retry_settings.blocking`: endless retries (`max_retries = -1`) cannot be non-blocking, since each retry has a topic of its own: give a number of retries, or leave `blocking = false` out"#]],
     );
     check(
         "max_retries = -1\ndelay = 10\nbackoff = true",
@@ -332,13 +331,14 @@ fn retry_settings_have_their_rules() {
 fn options_that_are_not_built_yet_are_refused() {
     check(
         "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
-        &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "x")],
+        &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "")],
         &expect![[r#"
-            4 mistakes in the settings:
+            5 mistakes in the settings:
               django-kafka.toml:1: `connect_host`: Kafka Connect: not built yet; take it out
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
               django-kafka.toml:3: `schema_registry`: Avro and the schema registry: not built yet; take it out
-              django-kafka.toml:5: `key_offset_tracker`: the key offset tracker: not built yet; take it out"#]],
+              django-kafka.toml:6: `key_offset_tracker.a`: unknown setting; there are: group_id
+              environment variable DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID: `key_offset_tracker.group_id`: expected text, found empty text"#]],
     );
 }
 

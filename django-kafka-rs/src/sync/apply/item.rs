@@ -7,7 +7,8 @@ use std::panic::AssertUnwindSafe;
 use super::super::decode::{self, Decoded, JsonMessage};
 use super::super::model::{ColumnSet, Row};
 use super::super::plan::Kind;
-use super::ModelSync;
+use super::super::relation::ModelRelation;
+use super::{ModelSync, Target};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
 
@@ -20,6 +21,8 @@ pub(super) struct Item {
     pub row: Box<dyn Row>,
     pub lookup: ColumnSet,
     pub kind: Kind,
+    /// The rows that it refers to, by the user's function.
+    pub relations: Vec<ModelRelation>,
     /// Of the lookup's values; `None` where they cannot be compared.
     hash: Option<u64>,
 }
@@ -62,30 +65,37 @@ impl ModelSync {
             let message = JsonMessage::new(record, self.topic)?;
             let (model, _) = decode::select(self.topic, message.key.as_deref())?;
             let target = self.target_of_model[model];
-            self.item(index, target, (self.targets[target].model.decode)(&self.targets[target].plan, &message)?)
+            let Target { model, plan, referring, .. } = &self.targets[target];
+            let mut item = self.item(index, target, (model.decode)(plan, &message)?)?;
+            if let (Some(item), Some(with)) = (&mut item, referring.as_ref().and_then(|referring| referring.with))
+                && matches!(item.kind, Kind::Upsert(_))
+            {
+                item.relations = decode::with_context(plan, &message, |cx| with(cx))??;
+            }
+            Ok(item)
         })
     }
 
     fn item(&self, index: usize, target: usize, decoded: Decoded) -> Result<Option<Item>, ConsumeError> {
-        let (row, lookup, kind) = match decoded {
+        let (mut row, lookup, kind) = match decoded {
             Decoded::Ignore => return Ok(None),
             Decoded::Delete { row, lookup } => (row, lookup, Kind::Delete),
-            Decoded::Upsert { mut row, lookup } => {
+            Decoded::Upsert { row, lookup } => {
                 let present = row.present().union(lookup);
-                if self.targets[target].has_insert_defaults {
-                    // Only an insert writes them: an update sets what was present before.
-                    row.fill_insert_defaults();
-                }
                 (row, lookup, Kind::Upsert(present))
             }
         };
+        if self.targets[target].has_insert_defaults {
+            // Only an insert writes them (an update sets what was present before), and a deletion that comes too late.
+            row.fill_insert_defaults();
+        }
         if lookup.is_empty() {
             return Err("the lookup names no column, so the message is about no row".into());
         }
         let mut hasher = DefaultHasher::new();
         let comparable = lookup.iter().all(|column| row.hash_column(column, &mut hasher));
         let hash = comparable.then(|| hasher.finish());
-        Ok(Some(Item { index, target, row, lookup, kind, hash }))
+        Ok(Some(Item { index, target, row, lookup, kind, relations: Vec::new(), hash }))
     }
 }
 

@@ -10,7 +10,7 @@ use diesel::result::Error;
 
 use super::super::plan::Kind;
 use super::super::table::Table;
-use super::super::write::WriteError;
+use super::super::write::{Write, WriteError};
 use super::item::Item;
 use crate::db::failure::{self, Failure};
 use crate::db::{DbConn, transaction};
@@ -67,7 +67,8 @@ pub(super) fn of_ours(error: &Error) -> Outage {
 }
 
 /// Judges a failed statement.
-pub(super) fn of_write(error: WriteError, table: &Table, item: &Item) -> Judged {
+pub(super) fn of_write(error: WriteError, write: &Write<'_>) -> Judged {
+    let Write { table, lookup, kind, .. } = *write;
     let nature = match &error {
         WriteError::Ambiguous => Nature::Own,
         WriteError::Database(error) => match nature(error) {
@@ -76,7 +77,7 @@ pub(super) fn of_write(error: WriteError, table: &Table, item: &Item) -> Judged 
             Err(outage) => return Judged::Outage(outage),
         },
     };
-    Judged::Refused(Refusal { error: error.explain(table, item.lookup, item.kind), nature })
+    Judged::Refused(Refusal { error: error.explain(table, lookup, kind), nature })
 }
 
 /// Judges a failed `after` function: by the database error in it, where there is one.
@@ -204,11 +205,12 @@ impl Memory {
     }
 }
 
-/// What happened to a row, for `after`.
-pub(super) fn applied(kind: Kind) -> super::Applied {
+/// What happened to a row, for `after`. `None`: its deletion came too late, so it was neither deleted nor written.
+pub(super) fn applied(kind: Kind) -> Option<super::Applied> {
     match kind {
-        Kind::Upsert(_) => super::Applied::Upserted,
-        Kind::Delete => super::Applied::Deleted,
+        Kind::Upsert(_) | Kind::Part { .. } => Some(super::Applied::Upserted),
+        Kind::Delete => Some(super::Applied::Deleted),
+        Kind::Reset(_) => None,
     }
 }
 

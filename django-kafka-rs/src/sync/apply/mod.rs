@@ -4,8 +4,10 @@
 //! fails, its original messages are replayed by halves and quarters until each failure has its owner.
 //! `judge` tells a message's own failure from the database's.
 
+mod attempt;
 mod item;
 mod judge;
+mod relate;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -16,11 +18,13 @@ use self::judge::Memory;
 use self::run::Run;
 use super::context::Applied;
 use super::decode::ReadPlan;
+use super::guard::{Guard, Superseded};
 use super::model::{After, ModelDescriptor, ModelTopic, Targets};
 use super::table::{self, Table};
 use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
+use crate::relations::{Referring, Related};
 
 /// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
 /// counts only where the message's outcome is in the [`Report`].
@@ -41,8 +45,12 @@ pub(crate) enum Outcome {
     Applied,
     /// A later message of the batch overwrote it, so it was not written.
     Reduced,
+    /// Newer messages of its key did all that it would: it was not written.
+    Superseded(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: it is logged"))] Superseded),
     /// It asks for nothing.
     Ignored,
+    /// It waits for a row that it refers to, and is stored until then.
+    Parked,
     /// It failed, and the verdict was to go on.
     Failed(ConsumeError),
 }
@@ -70,10 +78,26 @@ pub(crate) trait Caller {
     /// What becomes of the message of this index.
     fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict;
 
+    /// Whether a message that leaves comes back by itself, from a retry topic; else somebody has to replay it, whenever
+    /// that may be.
+    fn comes_back(&self, _index: usize) -> bool {
+        false
+    }
+
+    /// Whether a message is written whatever newer messages of its key have written: a replay that somebody insists on.
+    fn forces(&self, _index: usize) -> bool {
+        false
+    }
+
     /// Whether each message is to be in a transaction, also those that write nothing: the caller has something to
     /// commit with each.
     fn commits_all(&self) -> bool {
         false
+    }
+
+    /// A daemon's claim, where the messages come from those that waited.
+    fn claimed(&self) -> Option<Claimed<'_>> {
+        None
     }
 
     /// The last thing in each of the batch's transactions: mostly one, several in order where one was lost.
@@ -84,6 +108,15 @@ pub(crate) trait Caller {
 
     /// The transaction of the last `before_commit` is committed.
     fn committed(&mut self, _upto: usize) {}
+}
+
+/// Messages that waited, in a daemon's hands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claimed<'a> {
+    /// The claim's token.
+    pub token: &'a str,
+    /// The messages' numbers in the store, by their index in the batch.
+    pub ids: &'a [i64],
 }
 
 /// What a transaction covers: the messages behind those of the transaction before it.
@@ -118,6 +151,8 @@ pub(crate) struct ModelSync {
     target_of_model: Vec<usize>,
     tables: OnceLock<Vec<Table>>,
     memory: Memory,
+    guard: Option<Arc<Guard>>,
+    related: Option<Related>,
 }
 
 /// One of the topic's models.
@@ -126,7 +161,10 @@ struct Target {
     plan: ReadPlan,
     after: Option<After>,
     reduce: bool,
+    guarded: bool,
     has_insert_defaults: bool,
+    /// What it has to do with other models, where it has.
+    referring: Option<Referring>,
 }
 
 impl ModelSync {
@@ -152,7 +190,9 @@ impl ModelSync {
                         plan,
                         after: topic.options.after.or(model.options.after),
                         reduce: topic.options.reduce.or(model.options.reduce).unwrap_or(true),
+                        guarded: topic.options.guard.or(model.options.guard).unwrap_or(true),
                         has_insert_defaults: model.columns.iter().any(|column| column.insert_default),
+                        referring: None,
                     });
                 }
                 (None, Err(mistake)) => {
@@ -163,7 +203,31 @@ impl ModelSync {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self { topic, targets, target_of_model, tables: OnceLock::new(), memory: Memory::default() })
+        Ok(Self {
+            topic,
+            targets,
+            target_of_model,
+            tables: OnceLock::new(),
+            memory: Memory::default(),
+            guard: None,
+            related: None,
+        })
+    }
+
+    /// Lets messages wait for the rows that they refer to, where relations are declared.
+    pub(crate) fn related(mut self, related: Related) -> Self {
+        for target in &mut self.targets {
+            let referring = related.referring(self.topic, target.model);
+            target.referring = referring.is_concerned().then_some(referring);
+        }
+        self.related = self.targets.iter().any(|target| target.referring.is_some()).then_some(related);
+        self
+    }
+
+    /// Guards the order of each key's messages, unless the topic or its models say `guard(off)`.
+    pub(crate) fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = self.targets.iter().any(|target| target.guarded).then(|| Arc::new(guard));
+        self
     }
 
     /// Looks at the models' tables: once before the first batch, and again after the database's tables changed.
@@ -196,7 +260,12 @@ impl ModelSync {
         let models: Vec<_> = self.targets.iter().map(|target| target.model).collect();
         // The writer: a migration that is under way is waited for.
         let mut conn = database.writer()?;
-        table::resolve(&mut conn, &models).map_err(|error| match failure::classify(&error).outage(&error) {
+        let guard = if self.guard.is_some() { Guard::mistake(&mut conn) } else { Ok(None) };
+        let tables = guard.and_then(|mistake| match (table::resolve(&mut conn, &models)?, mistake) {
+            (Ok(tables), None) => Ok(Ok(tables)),
+            (tables, mistake) => Ok(Err(tables.err().into_iter().flatten().chain(mistake).collect())),
+        });
+        tables.map_err(|error| match failure::classify(&error).outage(&error) {
             Some(reason) => DatabaseError::Unavailable(reason),
             None => error.into(),
         })

@@ -4,37 +4,44 @@
 //! that is checked at the commit (a deferred foreign key), and SQL that rolls back by itself (a trigger's
 //! `RAISE(ROLLBACK)`, a user's own). Nothing of them is paid for in the ordinary case.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::item::{Item, RowKey, caught};
-use super::judge::{self, Judged, Nature, Outage, Refusal};
+use super::attempt::{Trouble, Written};
+use super::item::Item;
+use super::judge::{self, Nature, Outage, Refusal};
+use super::relate::Waiting;
 use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
-use crate::error::{AfterError, ConsumeError};
+use crate::error::ConsumeError;
 use crate::record::RawRecord;
-use crate::sync::decode::{self, JsonMessage};
-use crate::sync::model::Row;
-use crate::sync::plan::{self, Op, Traits};
+use crate::sync::guard::{Keys, Superseded};
+use crate::sync::plan::Traits;
 use crate::sync::table::Table;
-use crate::sync::write::{self, Write};
 
 /// A failed chunk is replayed in this many parts, each in its turn.
 const PARTS: usize = 4;
 
 /// One batch on its way.
 pub(super) struct Run<'a> {
-    sync: &'a ModelSync,
-    tables: &'a [Table],
+    pub(super) sync: &'a ModelSync,
+    pub(super) tables: &'a [Table],
     database: &'a Database,
-    records: &'a [Arc<RawRecord>],
-    caller: &'a mut dyn Caller,
+    pub(super) records: &'a [Arc<RawRecord>],
+    pub(super) caller: &'a mut dyn Caller,
     /// The messages that ask for something, up to the first that is held back.
-    items: Vec<Item>,
-    traits: Vec<Traits>,
+    pub(super) items: Vec<Item>,
+    pub(super) traits: Vec<Traits>,
     outcomes: Vec<Option<Outcome>>,
+    /// What the ordering guard knows in the transaction that is open.
+    pub(super) keys: Option<Keys>,
+    /// What is known of messages that wait.
+    pub(super) waiting: Waiting,
+    /// Messages that were to leave when their verdict was asked for last, and whether they come back by themselves.
+    leaving: BTreeMap<usize, bool>,
     /// The index behind the last message that a committed transaction covers.
-    covered: usize,
+    pub(super) covered: usize,
     /// The first message that has no outcome, and why.
     end: usize,
     stop: Option<Stop>,
@@ -43,7 +50,7 @@ pub(super) struct Run<'a> {
 }
 
 /// Outcomes of items, to be taken over once they are committed.
-type Settled = Vec<(usize, Outcome)>;
+pub(super) type Settled = Vec<(usize, Outcome)>;
 
 /// What ends a transaction before its last item.
 enum End {
@@ -53,14 +60,6 @@ enum End {
     Outage(Outage),
     /// The transaction is gone, by the fault of one of these items.
     Lost(Range<usize>, ConsumeError),
-}
-
-/// What ends a chunk.
-enum Trouble {
-    /// The savepoint is rolled back, the transaction goes on.
-    Refused(Refusal),
-    Outage(Outage),
-    Lost(ConsumeError),
 }
 
 impl<'a> Run<'a> {
@@ -81,6 +80,9 @@ impl<'a> Run<'a> {
             items: Vec::with_capacity(records.len()),
             traits: Vec::new(),
             outcomes: Vec::with_capacity(records.len()),
+            keys: None,
+            waiting: Waiting::default(),
+            leaving: BTreeMap::new(),
             covered: 0,
             end: records.len(),
             stop: None,
@@ -93,7 +95,7 @@ impl<'a> Run<'a> {
                     None
                 }
                 Ok(None) => Some(Outcome::Ignored),
-                Err(error) => match run.caller.decide(index, &error) {
+                Err(error) => match run.decide(index, &error) {
                     Verdict::Settle | Verdict::Leave => Some(Outcome::Failed(error)),
                     Verdict::Hold => {
                         run.stop_at(index, Stop::Held(error));
@@ -105,6 +107,15 @@ impl<'a> Run<'a> {
         }
         run.traits = traits(sync, tables, &run.items);
         run
+    }
+
+    fn decide(&mut self, index: usize, error: &ConsumeError) -> Verdict {
+        let verdict = self.caller.decide(index, error);
+        match verdict {
+            Verdict::Leave => self.leaving.insert(index, self.caller.comes_back(index)),
+            Verdict::Settle | Verdict::Hold => self.leaving.remove(&index),
+        };
+        verdict
     }
 
     /// Writes the batch.
@@ -122,12 +133,14 @@ impl<'a> Run<'a> {
     }
 
     /// Messages behind the last transaction, which write nothing, get one where the caller commits something with
-    /// each; without it they have no outcome.
+    /// each, or the ordering guard does with those that leave; without it they have no outcome.
     fn cover_the_rest(&mut self) {
-        if self.covered >= self.end || !self.caller.commits_all() {
+        let guarded = || self.sync.guard.is_some() && self.left_before(self.end).next().is_some();
+        if self.covered >= self.end || !(self.caller.commits_all() || guarded()) {
             return;
         }
         let covered = self.database.begin().map_err(|error| error.to_string().into()).and_then(|mut conn| {
+            self.open_keys(&mut conn, self.end)?;
             self.ask_caller(&mut conn, self.end, &[])?;
             transaction::commit(&mut conn).map_err(|error| judge::of_ours(&error))
         });
@@ -140,6 +153,9 @@ impl<'a> Run<'a> {
     fn cover(&mut self, upto: usize) {
         self.covered = upto;
         self.caller.committed(upto);
+        if let Some(related) = &self.sync.related {
+            related.shared.wake.tell(self.waiting.take_news());
+        }
     }
 
     fn stop_at(&mut self, index: usize, stop: Stop) {
@@ -164,6 +180,9 @@ impl<'a> Run<'a> {
         };
         for (item, outcome) in settled {
             let index = self.items[item].index;
+            if let Outcome::Superseded(why) = outcome {
+                say_superseded(&self.records[index], why);
+            }
             self.refused += usize::from(matches!(outcome, Outcome::Failed(_)));
             self.outcomes[index] = Some(outcome);
         }
@@ -188,9 +207,12 @@ impl<'a> Run<'a> {
         if at.len() > 1 {
             return parts(at, PARTS).all(|part| self.transact(part));
         }
+        if self.waits_after_all(at.start, &error) {
+            return self.transact(at);
+        }
         let index = self.items[at.start].index;
         self.refused += 1;
-        match self.caller.decide(index, &error) {
+        match self.decide(index, &error) {
             Verdict::Settle | Verdict::Leave => {
                 self.outcomes[index] = Some(Outcome::Failed(error));
                 true
@@ -219,6 +241,8 @@ impl<'a> Run<'a> {
     /// One transaction. `Ok` and `Held`: what is settled is committed. Else it is rolled back.
     fn transaction(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
         let mut conn = self.database.begin().map_err(|error| End::Outage(error.to_string().into()))?;
+        let upto = self.index_of(range.end);
+        self.open_keys(&mut conn, upto).and_then(|()| self.open_waiting(&mut conn, upto)).map_err(End::Outage)?;
         let chunk = self.sync.memory.chunk();
         let count = range.len().div_ceil(chunk);
         let end = parts(range.clone(), count).try_for_each(|part| self.settle(&mut conn, part, settled));
@@ -234,6 +258,30 @@ impl<'a> Run<'a> {
                 end
             }
         }
+    }
+
+    /// Reads what the ordering guard knows of the messages before `upto` that no transaction covers yet, and notes those
+    /// that have left already. Where that fails, the transaction is rolled back.
+    fn open_keys(&mut self, conn: &mut DbConn, upto: usize) -> Result<(), Outage> {
+        self.keys = None;
+        let Some(guard) = &self.sync.guard else { return Ok(()) };
+        let opened = Keys::open(guard.clone(), conn, &self.records[self.covered..upto]);
+        let mut keys = opened.map_err(|error| given_up(conn, &error))?;
+        for (index, comes_back) in self.left_before(upto) {
+            keys.fail(&self.records[index], comes_back);
+        }
+        self.keys = Some(keys);
+        Ok(())
+    }
+
+    /// The messages before `upto` that failed outside a transaction and leave: those that cannot be decoded, and those
+    /// that were lost alone.
+    fn left_before(&self, upto: usize) -> impl Iterator<Item = (usize, bool)> {
+        let failed = |index: &usize| matches!(self.outcomes[*index], Some(Outcome::Failed(_)));
+        self.leaving
+            .range(self.covered..upto)
+            .map(|(index, comes_back)| (*index, *comes_back))
+            .filter(move |(i, _)| failed(i))
     }
 
     /// The index of an item's message; behind the last item, the batch's end.
@@ -256,8 +304,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Lets the caller add what is its own. Where it refuses, the transaction is rolled back.
+    /// Lets the ordering guard and the caller add what is their own. Where one refuses, the transaction is rolled back.
     fn ask_caller(&mut self, conn: &mut DbConn, upto: usize, settled: &[(usize, Outcome)]) -> Result<(), Outage> {
+        if let Some(keys) = &self.keys {
+            keys.flush(conn).map_err(|error| given_up(conn, &error))?;
+        }
+        self.close_waiting(conn).map_err(|error| given_up(conn, &error))?;
         let now = settled.iter().map(|(item, outcome)| (self.items[*item].index, outcome));
         let before = (self.covered..upto).filter_map(|index| Some((index, self.outcomes[index].as_ref()?)));
         let mut failed: Vec<(usize, &ConsumeError)> = now
@@ -281,9 +333,9 @@ impl<'a> Run<'a> {
     /// Writes these items; where they fail together, by parts, down to those that fail alone.
     fn settle(&mut self, conn: &mut DbConn, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
         match self.attempt(conn, range.clone()) {
-            Ok(outcomes) => {
+            Ok(written) => {
                 self.sync.memory.trust();
-                settled.extend(outcomes);
+                self.accept(written, settled);
                 Ok(())
             }
             Err(Trouble::Outage(outage)) => Err(End::Outage(outage)),
@@ -291,7 +343,30 @@ impl<'a> Run<'a> {
             Err(Trouble::Refused(_)) if range.len() > 1 => {
                 parts(range, PARTS).try_for_each(|part| self.settle(conn, part, settled))
             }
+            Err(Trouble::Refused(refusal)) if self.waits_after_all(range.start, &refusal.error) => {
+                self.settle(conn, range, settled)
+            }
             Err(Trouble::Refused(refusal)) => self.settle_failed(conn, range.start, refusal, settled),
+        }
+    }
+
+    /// An item was refused alone for the sake of rows that it refers to, or that refer to it: whether it is to be tried
+    /// once more, to wait for them.
+    fn waits_after_all(&mut self, item: usize, error: &ConsumeError) -> bool {
+        if self.is_blocked(item, error) {
+            self.refused += 1;
+            return self.waiting.blocked.insert(item);
+        }
+        self.may_wait(item, error) && self.waiting.asked_again.insert(item)
+    }
+
+    /// What was written in a savepoint is kept.
+    fn accept(&mut self, written: Written, settled: &mut Settled) {
+        settled.extend(written.outcomes);
+        let is_daemon = self.caller.claimed().is_some();
+        self.waiting.accept(written.gated, is_daemon);
+        if let Some(keys) = &mut self.keys {
+            keys.accept(written.draft);
         }
     }
 
@@ -314,13 +389,16 @@ impl<'a> Run<'a> {
                 None => return Ok(()),
             },
         };
-        match self.caller.decide(self.items[item].index, &refusal.error) {
-            Verdict::Settle | Verdict::Leave => {
-                settled.push((item, Outcome::Failed(refusal.error)));
-                Ok(())
-            }
-            Verdict::Hold => Err(End::Held(item, refusal.error)),
+        let index = self.items[item].index;
+        let verdict = self.decide(index, &refusal.error);
+        match (verdict, &mut self.keys) {
+            (Verdict::Hold, _) => return Err(End::Held(item, refusal.error)),
+            (Verdict::Leave, Some(keys)) => keys.fail(&self.records[index], self.leaving.get(&index) == Some(&true)),
+            (Verdict::Leave | Verdict::Settle, _) => {}
         }
+        self.note_failed(item);
+        settled.push((item, Outcome::Failed(refusal.error)));
+        Ok(())
     }
 
     /// An item failed with an error that may be the database's: tries it again, then a write of our own, then the
@@ -336,8 +414,8 @@ impl<'a> Run<'a> {
         for retry in 1..=judge::RETRIES {
             judge::pause(retry);
             match self.attempt(conn, only.clone()) {
-                Ok(outcomes) => {
-                    settled.extend(outcomes);
+                Ok(written) => {
+                    self.accept(written, settled);
                     return Ok(None);
                 }
                 Err(Trouble::Refused(again)) => refusal = again,
@@ -373,71 +451,28 @@ impl<'a> Run<'a> {
             Ok(_) | Err(Trouble::Refused(_) | Trouble::Lost(_)) => Ok(false),
         }
     }
+}
 
-    /// Writes these items in a savepoint.
-    fn attempt(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Settled, Trouble> {
-        let gone = |error: diesel::result::Error| match judge::outage(&error) {
-            Some(outage) => Trouble::Outage(outage),
-            None => Trouble::Lost(judge::of_transaction(&error)),
-        };
-        let depth = transaction::depth(conn).map_err(gone)?;
-        transaction::savepoint(conn).map_err(gone)?;
-        match self.write(conn, range) {
-            Ok(outcomes) => {
-                transaction::release(conn).map_err(gone)?;
-                Ok(outcomes)
-            }
-            Err(Judged::Outage(outage)) => Err(Trouble::Outage(outage)),
-            Err(Judged::Refused(refusal)) => match transaction::rollback_to(conn, depth) {
-                Ok(()) => Err(Trouble::Refused(refusal)),
-                Err(_) => Err(Trouble::Lost(refusal.error)),
-            },
-        }
+fn say_superseded(record: &RawRecord, why: Superseded) {
+    let origin = record.origin();
+    let (topic, partition, offset) = (&*origin.topic, origin.partition, origin.offset);
+    match why {
+        Superseded::By(newer) => tracing::info!(
+            topic,
+            partition,
+            offset,
+            newer,
+            "superseded: newer messages of its key wrote all that this one would"
+        ),
+        Superseded::Repeat => tracing::info!(topic, partition, offset, "superseded: a copy of it is done with already"),
     }
+}
 
-    /// Plans and runs the statements, then calls the `after` functions in the messages' order.
-    fn write(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Settled, Judged> {
-        let items = &self.items[range.clone()];
-        let ops: Vec<Op<RowKey<'_>>> = items
-            .iter()
-            .map(|item| Op { table: item.target, key: item.key(), lookup: item.lookup, kind: item.kind })
-            .collect();
-        let plan = plan::plan(&ops, &self.traits);
-        for statement in &plan.statements {
-            let rows: Vec<&dyn Row> = statement.rows.iter().map(|&row| &*items[row].row).collect();
-            let table = &self.tables[statement.table];
-            let write = Write { table, lookup: statement.lookup, kind: statement.kind, rows: &rows };
-            write::execute(conn, &write).map_err(|error| {
-                // All rows of a statement are of one kind; the first stands for them.
-                judge::of_write(error, table, &items[statement.rows[0]])
-            })?;
-        }
-        let mut outcomes: Settled = range.map(|item| (item, Outcome::Applied)).collect();
-        for &reduced in &plan.reduced {
-            outcomes[reduced].1 = Outcome::Reduced;
-        }
-        for (item, (_, outcome)) in items.iter().zip(&outcomes) {
-            if matches!(outcome, Outcome::Applied) {
-                self.call_after(conn, item)?;
-            }
-        }
-        Ok(outcomes)
-    }
-
-    fn call_after(&self, conn: &mut DbConn, item: &Item) -> Result<(), Judged> {
-        let target = &self.sync.targets[item.target];
-        let Some(after) = target.after else { return Ok(()) };
-        let depth = transaction::depth(conn).map_err(|error| judge::of_hook(error.into()))?;
-        let called = caught("it", || {
-            let message = JsonMessage::new(&self.records[item.index], self.sync.topic)?;
-            decode::with_context(&target.plan, &message, |cx| after(cx, judge::applied(item.kind), conn))?
-        });
-        called.map_err(|error| judge::of_hook(AfterError::wrap(error)))?;
-        match transaction::depth(conn) {
-            Ok(now) if now == depth => Ok(()),
-            _ => Err(judge::of_hook("the `after` function began or ended a transaction without its end".into())),
-        }
-    }
+/// A statement of ours failed: the transaction is rolled back.
+fn given_up(conn: &mut DbConn, error: &diesel::result::Error) -> Outage {
+    // Where this fails too, the connection is given up with its transaction.
+    let _ = transaction::rollback_to(conn, 0);
+    judge::of_ours(error)
 }
 
 /// What the tables allow for the lookups of this batch.

@@ -118,8 +118,9 @@ impl WriteError {
 
 fn done(kind: Kind) -> &'static str {
     match kind {
-        Kind::Upsert(_) => "written",
+        Kind::Upsert(_) | Kind::Part { .. } => "written",
         Kind::Delete => "deleted",
+        Kind::Reset(_) => "set to its defaults",
     }
 }
 
@@ -128,9 +129,12 @@ fn constraint_text(table: &Table, kind: Kind, error: &Error) -> String {
     let why = match error {
         Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => "another row has this value already",
         Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => match kind {
-            Kind::Upsert(_) => "the row that it refers to does not exist",
-            Kind::Delete => "other rows still refer to it",
+            Kind::Upsert(_) | Kind::Part { .. } => "the row that it refers to does not exist",
+            Kind::Delete | Kind::Reset(_) => "other rows still refer to it",
         },
+        Error::DatabaseError(DatabaseErrorKind::NotNullViolation, _) if matches!(kind, Kind::Reset(_)) => {
+            "a column has no default, and newer messages of the key wrote a part of the row, so that it cannot go"
+        }
         Error::DatabaseError(DatabaseErrorKind::NotNullViolation, _) => {
             "a column without a default has no value, because the message lacks it or says null"
         }

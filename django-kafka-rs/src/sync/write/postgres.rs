@@ -47,6 +47,8 @@ pub(super) fn execute(conn: &mut PgConnection, write: &Write<'_>) -> Result<(), 
         (Way::Together, Kind::Upsert(present)) => shape.insert_all(conn, present, rows),
         (Way::UpdateFirst, Kind::Upsert(present)) => shape.update_all(conn, present, rows),
         (Way::Alone, Kind::Upsert(present)) => rows.iter().try_for_each(|row| shape.upsert(conn, present, *row)),
+        (_, Kind::Part { update, .. }) => rows.iter().try_for_each(|row| shape.upsert(conn, update, *row)),
+        (_, Kind::Reset(columns)) => rows.iter().try_for_each(|row| shape.reset(conn, columns, *row)),
         (Way::Alone, Kind::Delete) => rows.iter().try_for_each(|row| shape.delete(conn, *row)),
         (Way::Together | Way::UpdateFirst, Kind::Delete) => shape.delete_all(conn, rows),
     }
@@ -130,6 +132,18 @@ impl<'a> Shape<'a> {
         match (Delete { shape: self, row }).execute(conn)? {
             0 | 1 => Ok(()),
             // Unique, but for NULL. The caller rolls back.
+            _ => Err(WriteError::Ambiguous),
+        }
+    }
+
+    /// Sets columns to their defaults, where the row is there.
+    fn reset(self, conn: &mut PgConnection, columns: ColumnSet, row: &'a dyn Row) -> Result<(), WriteError> {
+        match self.matches(conn, row)? {
+            0 => Ok(()),
+            1 => {
+                Reset { shape: self, columns, row }.execute(conn)?;
+                Ok(())
+            }
             _ => Err(WriteError::Ambiguous),
         }
     }
@@ -409,6 +423,34 @@ impl QueryFragment<Pg> for Update<'_> {
     }
 }
 
+/// `UPDATE t SET c = DEFAULT WHERE …`
+struct Reset<'a> {
+    shape: Shape<'a>,
+    columns: ColumnSet,
+    row: &'a dyn Row,
+}
+
+impl QueryFragment<Pg> for Reset<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let table = self.shape.table;
+        self.shape.caching(&mut out);
+        out.push_sql("UPDATE ");
+        out.push_sql(&table.sql);
+        out.push_sql(" SET ");
+        for (place, column) in self.columns.iter().enumerate() {
+            out.push_sql(if place == 0 { "" } else { ", " });
+            out.push_sql(&table.columns[column]);
+            out.push_sql(" = ");
+            if table.is_filled(column) {
+                self.row.bind_postgres(column, out.reborrow())?;
+            } else {
+                out.push_sql("DEFAULT");
+            }
+        }
+        self.shape.where_lookup(self.row, &mut out)
+    }
+}
+
 /// `DELETE FROM t WHERE …`
 struct Delete<'a> {
     shape: Shape<'a>,
@@ -470,7 +512,7 @@ macro_rules! by_text {
         impl RunQueryDsl<PgConnection> for $statement<'_> {}
     )* };
 }
-by_text!(Insert, UpdateAll, Existing, DeleteAll, Update, Delete, Matches, Nulls);
+by_text!(Insert, UpdateAll, Existing, DeleteAll, Update, Reset, Delete, Matches, Nulls);
 
 macro_rules! gives_a_number {
     ($($statement:ident),*) => { $(

@@ -25,6 +25,7 @@ pub(super) fn execute(conn: &mut SqliteConnection, write: &Write<'_>) -> Result<
     let together = match kind {
         Kind::Upsert(present) => table.upserts_together(lookup, present, rows.len() == 1),
         Kind::Delete => table.deletes_together(lookup),
+        Kind::Part { .. } | Kind::Reset(_) => false,
     };
     // A unique index does not hold for NULL, and `IN` does not find it.
     let together = together && !(table.nullable(lookup) && shape.any_null(conn, rows)?);
@@ -32,7 +33,9 @@ pub(super) fn execute(conn: &mut SqliteConnection, write: &Write<'_>) -> Result<
         Kind::Upsert(present) if together => shape.upsert_together(conn, present, rows),
         Kind::Upsert(present) => rows.iter().try_for_each(|row| shape.upsert(conn, present, *row)),
         Kind::Delete if together => shape.delete_together(conn, rows),
+        Kind::Part { update, .. } => rows.iter().try_for_each(|row| shape.upsert(conn, update, *row)),
         Kind::Delete => rows.iter().try_for_each(|row| shape.delete(conn, *row)),
+        Kind::Reset(columns) => rows.iter().try_for_each(|row| shape.reset(conn, columns, *row)),
     }
 }
 
@@ -99,6 +102,18 @@ impl<'a> Shape<'a> {
         match (Delete { shape: self, row }).execute(conn)? {
             0 | 1 => Ok(()),
             // Unique, but for NULL. The caller rolls back.
+            _ => Err(WriteError::Ambiguous),
+        }
+    }
+
+    /// Sets columns to their defaults, where the row is there.
+    fn reset(self, conn: &mut SqliteConnection, columns: ColumnSet, row: &'a dyn Row) -> Result<(), WriteError> {
+        match self.matches(conn, row)? {
+            0 => Ok(()),
+            1 => {
+                Reset { shape: self, columns, row }.execute(conn)?;
+                Ok(())
+            }
             _ => Err(WriteError::Ambiguous),
         }
     }
@@ -222,6 +237,34 @@ impl QueryFragment<Sqlite> for Update<'_> {
     }
 }
 
+/// `UPDATE t SET c = (its default) WHERE …`; SQLite has no word for a column's default.
+struct Reset<'a> {
+    shape: Shape<'a>,
+    columns: ColumnSet,
+    row: &'a dyn Row,
+}
+
+impl QueryFragment<Sqlite> for Reset<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let table = self.shape.table;
+        self.shape.caching(&mut out);
+        out.push_sql("UPDATE ");
+        self.shape.table_name(&mut out);
+        out.push_sql(" SET ");
+        for (place, column) in self.columns.iter().enumerate() {
+            out.push_sql(if place == 0 { "" } else { ", " });
+            out.push_sql(&table.columns[column]);
+            out.push_sql(" = ");
+            if table.is_filled(column) {
+                self.row.bind_sqlite(column, out.reborrow())?;
+            } else {
+                out.push_sql(&table.default_values[column]);
+            }
+        }
+        self.shape.where_lookup(self.row, &mut out)
+    }
+}
+
 /// `DELETE FROM t WHERE …`
 struct Delete<'a> {
     shape: Shape<'a>,
@@ -304,7 +347,7 @@ macro_rules! by_text {
         impl RunQueryDsl<SqliteConnection> for $statement<'_> {}
     )* };
 }
-by_text!(Insert, Update, Delete, DeleteAll, Matches, Nulls);
+by_text!(Insert, Update, Reset, Delete, DeleteAll, Matches, Nulls);
 
 impl Query for Matches<'_> {
     type SqlType = BigInt;

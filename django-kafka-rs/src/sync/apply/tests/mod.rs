@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sqlite")]
 mod cases;
+mod guard;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod property;
@@ -23,6 +24,7 @@ use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
 use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::guard::Superseded;
 use crate::sync::model::{
     ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
 };
@@ -126,12 +128,10 @@ impl Row for ListRow {
         }
     }
 
-    fn fill_from(&mut self, earlier: &mut dyn Row) {
+    fn take_from(&mut self, columns: ColumnSet, earlier: &mut dyn Row) {
         let earlier = earlier.as_any_mut().downcast_mut::<Self>().unwrap();
-        for (cell, earlier) in self.cells.iter_mut().zip(&mut earlier.cells) {
-            if cell.is_none() {
-                *cell = earlier.take();
-            }
+        for column in columns.iter() {
+            self.cells[column] = earlier.cells[column].take();
         }
     }
 
@@ -158,7 +158,7 @@ fn decode(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, Consume
         bytes.as_deref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
     };
     let (key, value) = (read(&message.key), read(&message.value));
-    if value.get("poison").is_some() {
+    if value.get("poison").is_some() || message.raw.headers.get("fail").is_some() {
         return Err(DecodeError::new("poison").into());
     }
     assert!(value.get("panic").is_none(), "told to panic");
@@ -323,6 +323,9 @@ fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied => "applied".to_owned(),
         Outcome::Reduced => "reduced".to_owned(),
+        Outcome::Superseded(Superseded::By(newer)) => format!("superseded by {newer}"),
+        Outcome::Superseded(Superseded::Repeat) => "repeated".to_owned(),
+        Outcome::Parked => "parked".to_owned(),
         Outcome::Ignored => "ignored".to_owned(),
         Outcome::Failed(error) => format!("failed: {error}"),
     }

@@ -207,7 +207,7 @@ proptest! {
 
 /// Each case makes two schemas: a fourth of the cases takes the time.
 #[cfg(feature = "postgres")]
-fn fewer_cases() -> ProptestConfig {
+pub(super) fn fewer_cases() -> ProptestConfig {
     let config = ProptestConfig::default();
     ProptestConfig { cases: config.cases.div_ceil(4), ..config }
 }

@@ -112,7 +112,7 @@ macro_rules! no_row {
         fn id_value(&self, _: usize) -> crate::sync::IdValue {
             crate::sync::IdValue::Unknown
         }
-        fn fill_from(&mut self, _: &mut dyn crate::sync::model::Row) {}
+        fn take_from(&mut self, _: crate::sync::model::ColumnSet, _: &mut dyn crate::sync::model::Row) {}
         fn as_any(&self) -> &dyn std::any::Any {
             self
         }

@@ -1,0 +1,268 @@
+//! The keys of one transaction that have a state: read before it does anything, written back as its last thing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use diesel::QueryResult;
+
+use super::Guard;
+use super::state::{Ask, KeyState, Ruling, Superseded};
+use super::store::{self, Scope, Stored, stored_key};
+use crate::db::DbConn;
+use crate::record::RawRecord;
+
+/// Where a topic has no more rows than these, they are read as a list, which takes no longer than asking whether there
+/// are any; where it has more, the transaction's keys are looked up.
+const FEW: usize = 64;
+
+/// The keys of one transaction that have a state.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    guard: Arc<Guard>,
+    partitions: Vec<Partition>,
+    known: Vec<Known>,
+    /// Topics that have rows, of whatever keys.
+    with_rows: Vec<Arc<str>>,
+}
+
+/// The keys of one partition.
+#[derive(Debug)]
+struct Partition {
+    topic: Arc<str>,
+    number: i32,
+    /// By the key as it is stored: an index into `known`.
+    keys: HashMap<Vec<u8>, usize>,
+}
+
+/// A key with its state.
+#[derive(Debug)]
+struct Known {
+    state: KeyState,
+    /// As the table has it.
+    stored: Option<KeyState>,
+    /// A message of it failed: its row stays for its whole time from now on.
+    failed: bool,
+}
+
+/// What a part of a transaction would change, until it is known whether that part is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Draft(HashMap<usize, KeyState>);
+
+/// A message's place in its first topic, and its key.
+#[derive(Clone, Copy)]
+struct Place<'r> {
+    topic: &'r Arc<str>,
+    partition: i32,
+    offset: i64,
+    key: &'r [u8],
+}
+
+impl<'r> Place<'r> {
+    /// `None` for a message without a key.
+    fn of(record: &'r RawRecord) -> Option<Self> {
+        let key = record.key.as_deref()?;
+        Some(match &record.retried {
+            Some(retried) => {
+                let origin = &retried.origin;
+                Self { topic: &origin.topic, partition: origin.partition, offset: origin.offset, key }
+            }
+            None => Self { topic: &record.topic, partition: record.partition, offset: record.offset, key },
+        })
+    }
+}
+
+impl Keys {
+    /// Reads and locks what is known of these messages' keys.
+    pub(crate) fn open(guard: Arc<Guard>, conn: &mut DbConn, records: &[Arc<RawRecord>]) -> QueryResult<Self> {
+        let mut keys = Self { guard, partitions: Vec::new(), known: Vec::new(), with_rows: Vec::new() };
+        for topic in topics(records) {
+            keys.open_topic(conn, &topic, records)?;
+        }
+        Ok(keys)
+    }
+
+    fn open_topic(&mut self, conn: &mut DbConn, topic: &Arc<str>, records: &[Arc<RawRecord>]) -> QueryResult<()> {
+        let places = || records.iter().filter_map(|record| Place::of(record)).filter(|place| place.topic == topic);
+        let Some(first) = places().next() else { return Ok(()) };
+        let partition = places().all(|place| place.partition == first.partition).then_some(first.partition);
+        let guard = self.guard.clone();
+        let few = store::first_keys(conn, (&guard.group, topic), partition, FEW as i64 + 1)?;
+        if few.is_empty() {
+            return Ok(());
+        }
+        self.with_rows.push(topic.clone());
+        let mut wanted: BTreeMap<i32, BTreeSet<_>> = BTreeMap::new();
+        if few.len() <= FEW {
+            let few: BTreeSet<(i32, Vec<u8>)> = few.into_iter().collect();
+            let mine: BTreeSet<_> = places().map(|place| (place.partition, stored_key(place.key))).collect();
+            // The shorter list is the one to search for.
+            for (number, key) in few {
+                if mine.contains(&(number, key.as_slice().into())) {
+                    wanted.entry(number).or_default().insert(key.into());
+                }
+            }
+        } else {
+            for place in places() {
+                wanted.entry(place.partition).or_default().insert(stored_key(place.key));
+            }
+        }
+        for (number, keys) in wanted {
+            let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
+            let scope = Scope { group: &guard.group, topic, partition: number };
+            for row in store::load(conn, scope, &keys)? {
+                let state = read(&row);
+                let known = Known { state: state.clone(), stored: Some(state), failed: false };
+                self.insert(topic, number, row.key, known);
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, topic: &Arc<str>, number: i32, key: Vec<u8>, known: Known) -> usize {
+        let index = self.known.len();
+        self.known.push(known);
+        let found = self.partitions.iter().position(|p| p.number == number && p.topic == *topic);
+        let partition = found.unwrap_or_else(|| {
+            self.partitions.push(Partition { topic: topic.clone(), number, keys: HashMap::new() });
+            self.partitions.len() - 1
+        });
+        self.partitions[partition].keys.insert(key, index);
+        index
+    }
+
+    fn find(&self, place: Place<'_>) -> Option<usize> {
+        let partition = self.partitions.iter().find(|p| p.number == place.partition && p.topic == *place.topic)?;
+        partition.keys.get(&*stored_key(place.key)).copied()
+    }
+
+    /// What may be done for a message whose turn is behind those that `draft` has seen; notes in `draft` that it is done.
+    /// `None`: its key has no state, so whatever it asks for.
+    pub(crate) fn rule<'a>(
+        &self,
+        draft: &mut Draft,
+        record: &RawRecord,
+        ask: impl FnOnce(i64) -> Ask<'a>,
+    ) -> Option<Ruling> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let place = Place::of(record)?;
+        let index = self.find(place)?;
+        let state = draft.0.get(&index).unwrap_or(&self.known[index].state);
+        let ask = ask(place.offset);
+        let ruling = state.rule(&ask);
+        if ruling != Ruling::Nothing(Superseded::Repeat) {
+            let mut next = state.clone();
+            next.succeed(&ask);
+            draft.0.insert(index, next);
+        }
+        Some(ruling)
+    }
+
+    /// The part of the transaction that made the draft is kept.
+    pub(crate) fn accept(&mut self, draft: Draft) {
+        for (index, state) in draft.0 {
+            self.known[index].state = state;
+        }
+    }
+
+    /// A message failed and leaves: for a retry topic (`comes_back`), or for the dead letter topic.
+    pub(crate) fn fail(&mut self, record: &RawRecord, comes_back: bool) {
+        let Some(place) = Place::of(record) else { return };
+        let index = self.find(place).unwrap_or_else(|| {
+            let known = Known { state: KeyState::new(place.offset), stored: None, failed: true };
+            self.insert(place.topic, place.partition, stored_key(place.key).into_owned(), known)
+        });
+        let known = &mut self.known[index];
+        known.state.fail(place.offset, comes_back);
+        known.failed = true;
+    }
+
+    /// Writes what has changed.
+    pub(crate) fn flush(&self, conn: &mut DbConn) -> QueryResult<()> {
+        // Ascending, so that two transactions cannot wait for each other.
+        let mut all: Vec<(&Partition, &Vec<u8>, &Known)> = self
+            .partitions
+            .iter()
+            .flat_map(|partition| partition.keys.iter().map(move |(key, &index)| (partition, key, &self.known[index])))
+            .filter(|(.., known)| known.failed || known.stored.as_ref() != Some(&known.state))
+            .collect();
+        all.sort_unstable_by_key(|(partition, key, _)| (&partition.topic, partition.number, *key));
+        let rows = |new: bool| -> Vec<Stored> {
+            let of = |(partition, key, known): &(&Partition, &Vec<u8>, &Known)| self.row(partition, key, &known.state);
+            all.iter().filter(|(.., known)| known.stored.is_none() == new).map(of).collect()
+        };
+        store::put(conn, &rows(false))?;
+        let new = rows(true);
+        if store::add(conn, &new)? < new.len() {
+            self.join(conn, &new)?;
+        }
+        for topic in &self.with_rows {
+            self.guard.purge(conn, topic)?;
+        }
+        Ok(())
+    }
+
+    /// Another transaction was first with some of these rows.
+    fn join(&self, conn: &mut DbConn, new: &[Stored]) -> QueryResult<()> {
+        for rows in new.chunk_by(|a, b| (&a.topic, a.partition) == (&b.topic, b.partition)) {
+            let keys: Vec<&[u8]> = rows.iter().map(|row| row.key.as_slice()).collect();
+            let scope = Scope { group: &self.guard.group, topic: &rows[0].topic, partition: rows[0].partition };
+            let mut joined = store::load(conn, scope, &keys)?;
+            for row in &mut joined {
+                let mut state = read(row);
+                if let Some(mine) = rows.iter().find(|mine| mine.key == row.key) {
+                    state.join(read(mine));
+                }
+                self.fill(row, &state);
+            }
+            store::put(conn, &joined)?;
+        }
+        Ok(())
+    }
+
+    fn row(&self, partition: &Partition, key: &[u8], state: &KeyState) -> Stored {
+        let mut row = Stored {
+            group: self.guard.group.to_string(),
+            topic: partition.topic.to_string(),
+            partition: partition.number,
+            key: key.to_vec(),
+            offset: 0,
+            state: String::new(),
+            purge_after: None,
+        };
+        self.fill(&mut row, state);
+        row
+    }
+
+    fn fill(&self, row: &mut Stored, state: &KeyState) {
+        row.offset = state.highest();
+        row.state = state.to_text();
+        row.purge_after = (!state.has_dead()).then(|| self.guard.purge_after());
+    }
+}
+
+/// The topics that these messages were first read from: mostly one.
+fn topics(records: &[Arc<RawRecord>]) -> Vec<Arc<str>> {
+    let mut topics: Vec<Arc<str>> = Vec::new();
+    for place in records.iter().filter_map(|record| Place::of(record)) {
+        if !topics.iter().any(|topic| Arc::ptr_eq(topic, place.topic) || topic == place.topic) {
+            topics.push(place.topic.clone());
+        }
+    }
+    topics.sort_unstable();
+    topics
+}
+
+/// A row's state. What cannot be read guards nothing; it is overwritten at the next failure.
+fn read(row: &Stored) -> KeyState {
+    KeyState::from_text(&row.state).unwrap_or_else(|error| {
+        tracing::error!(
+            topic = row.topic,
+            partition = row.partition,
+            "the ordering guard's row of a key cannot be read, so that late retries may overwrite newer rows of this \
+             key: django_kafka_key_version.state: {error}"
+        );
+        KeyState::new(row.offset)
+    })
+}

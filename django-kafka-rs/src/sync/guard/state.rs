@@ -1,0 +1,212 @@
+//! What is known of one key, and what follows from it for a message. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sync::model::{ColumnDescriptor, ColumnSet};
+use crate::sync::plan::Kind;
+
+/// Offsets that each list of a key keeps at most; the oldest go first. What is lost with one is said at the list.
+const LISTED_MAX: usize = 64;
+
+/// A key of which a message failed and left.
+///
+/// Offsets are those of the key's first partition. For each column the newest offset that wrote it is known as far as
+/// it matters: once something newer than all failed messages wrote a column, what is newer still makes no difference
+/// to them and is not recorded, so that a key which is written often costs no more than one which is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyState {
+    /// The newest message that failed and left.
+    failed: i64,
+    /// The newest message that wrote everything: all of the model's columns, or a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    all: Option<i64>,
+    /// The newest message that wrote a column, by the column's SQL name, where that is newer than `all`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    columns: BTreeMap<String, i64>,
+    /// Messages on their way through retry topics. For people: nothing is decided by them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    open: BTreeSet<i64>,
+    /// Messages in the dead letter topic.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    dead: BTreeSet<i64>,
+    /// Whether `dead` has lost one: then it cannot be known that none is left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more_dead: bool,
+    /// Messages that failed and are done with since, so that stray copies in retry topics are recognised. A copy of
+    /// one that is no longer listed is written again where nothing newer was: with the values that are there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    done: BTreeSet<i64>,
+}
+
+/// What a message asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub offset: i64,
+    /// Whether it came through a retry topic or the dead letter topic. A message that is read from its own topic again
+    /// is no copy: somebody may have emptied the table and started over.
+    pub copy: bool,
+    /// The model's columns.
+    pub columns: &'a [ColumnDescriptor],
+    pub lookup: ColumnSet,
+    pub kind: Kind,
+}
+
+/// What may be done for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    /// This: what it asks for, or the part of it that nothing newer wrote.
+    Do(Kind),
+    /// Nothing: it is superseded.
+    Nothing(Superseded),
+}
+
+/// Why nothing is left to do for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Superseded {
+    /// Newer messages of its key wrote everything that it would; this is the newest that is known.
+    By(i64),
+    /// It is done with already: this is a copy.
+    Repeat,
+}
+
+impl KeyState {
+    /// Nothing is known but that `failed` is a message that failed, or comes behind all that did.
+    pub(crate) fn new(failed: i64) -> Self {
+        Self {
+            failed,
+            all: None,
+            columns: BTreeMap::new(),
+            open: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            more_dead: false,
+            done: BTreeSet::new(),
+        }
+    }
+
+    /// What may be done for a message.
+    pub(crate) fn rule(&self, ask: &Ask<'_>) -> Ruling {
+        if ask.copy && self.done.contains(&ask.offset) {
+            return Ruling::Nothing(Superseded::Repeat);
+        }
+        // Of a column too that the model has no more: it shows that the row was written.
+        let newest = self.columns.values().copied().max().max(self.all);
+        let Some(newest) = newest.filter(|&newest| newest > ask.offset) else { return Ruling::Do(ask.kind) };
+        if self.all.is_some_and(|all| all > ask.offset) {
+            return Ruling::Nothing(Superseded::By(newest));
+        }
+        let newer = |column: &usize| self.columns.get(ask.columns[*column].column).is_some_and(|&at| at > ask.offset);
+        let taken = (0..ask.columns.len()).filter(newer).fold(ColumnSet::EMPTY, ColumnSet::with);
+        let left_of = |wanted: ColumnSet| wanted.without(ask.lookup).without(taken);
+        let (left, kind) = match ask.kind {
+            Kind::Upsert(given) | Kind::Part { given, .. } => {
+                let left = left_of(given);
+                (left, Kind::Part { update: left.union(ask.lookup), given })
+            }
+            // Deleted, then written in part: a row whose other columns have their defaults.
+            Kind::Delete | Kind::Reset(_) => {
+                let left = left_of(ColumnSet::first(ask.columns.len()));
+                (left, Kind::Reset(left))
+            }
+        };
+        if left.is_empty() { Ruling::Nothing(Superseded::By(newest)) } else { Ruling::Do(kind) }
+    }
+
+    /// A message failed and left: for a retry topic (`comes_back`), or for the dead letter topic.
+    pub(crate) fn fail(&mut self, offset: i64, comes_back: bool) {
+        self.failed = self.failed.max(offset);
+        for listed in [&mut self.open, &mut self.dead, &mut self.done] {
+            listed.remove(&offset);
+        }
+        if comes_back {
+            list(&mut self.open, offset);
+        } else {
+            self.more_dead |= list(&mut self.dead, offset);
+        }
+    }
+
+    /// A message is done with: what it asks for is written, as far as it was due.
+    pub(crate) fn succeed(&mut self, ask: &Ask<'_>) {
+        let Ask { offset, columns, kind, .. } = *ask;
+        let (open, dead) = (self.open.remove(&offset), self.dead.remove(&offset));
+        if open || dead {
+            list(&mut self.done, offset);
+        }
+        let all = ColumnSet::first(columns.len());
+        let written = match kind {
+            Kind::Upsert(given) | Kind::Part { given, .. } => given,
+            Kind::Delete | Kind::Reset(_) => all,
+        };
+        let failed = self.failed;
+        let matters = |known: Option<i64>| known.is_none_or(|known| known <= failed && known < offset);
+        if written.includes(all) {
+            if matters(self.all) {
+                self.all = Some(offset);
+                self.columns.retain(|_, at| *at > offset);
+            }
+            return;
+        }
+        for column in written.iter().map(|column| columns[column].column) {
+            let known = self.columns.get(column).copied().max(self.all);
+            if matters(known) {
+                self.columns.insert(column.to_owned(), offset);
+            }
+        }
+    }
+
+    /// Takes in what another transaction learned of the same key at the same time.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.failed = self.failed.max(other.failed);
+        self.all = self.all.max(other.all);
+        for (column, at) in other.columns {
+            let known = self.columns.entry(column).or_insert(at);
+            *known = (*known).max(at);
+        }
+        let all = self.all;
+        self.columns.retain(|_, at| Some(*at) > all);
+        for offset in other.done {
+            list(&mut self.done, offset);
+        }
+        for offset in other.dead {
+            self.more_dead |= list(&mut self.dead, offset);
+        }
+        self.more_dead |= other.more_dead;
+        for offset in other.open {
+            list(&mut self.open, offset);
+        }
+        let done = &self.done;
+        self.dead.retain(|offset| !done.contains(offset));
+        let dead = &self.dead;
+        self.open.retain(|offset| !done.contains(offset) && !dead.contains(offset));
+    }
+
+    /// Whether a dead letter of the key may be replayed.
+    pub(crate) fn has_dead(&self) -> bool {
+        self.more_dead || !self.dead.is_empty()
+    }
+
+    /// The highest offset in it.
+    pub(crate) fn highest(&self) -> i64 {
+        self.columns.values().copied().max().max(self.all).max(Some(self.failed)).unwrap_or_default()
+    }
+
+    /// As it is stored.
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("numbers, texts and lists of them can be written")
+    }
+
+    /// As it was stored.
+    ///
+    /// # Errors
+    /// It is not what [`to_text`](Self::to_text) writes.
+    pub(crate) fn from_text(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+/// Lists an offset; whether the oldest one had to go.
+fn list(offsets: &mut BTreeSet<i64>, offset: i64) -> bool {
+    offsets.insert(offset);
+    offsets.len() > LISTED_MAX && offsets.pop_first().is_some()
+}

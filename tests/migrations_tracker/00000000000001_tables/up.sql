@@ -1,0 +1,3 @@
+CREATE TABLE parents (id BIGINT PRIMARY KEY);
+CREATE TABLE children (id BIGINT PRIMARY KEY, parent_id BIGINT NOT NULL REFERENCES parents (id), name TEXT NOT NULL);
+INSERT INTO parents (id) VALUES (1);
