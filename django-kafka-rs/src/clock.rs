@@ -32,7 +32,7 @@ impl Clock {
     }
 
     /// Moves the clock forward and wakes whoever sleeps on it.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn advance(&self, by: Duration) {
         self.advanced.send_modify(|advanced| *advanced += by);
     }

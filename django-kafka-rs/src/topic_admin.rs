@@ -155,6 +155,13 @@ impl TopicAdmin {
         }
     }
 
+    /// The offset that a partition's next message gets; `None` where the broker does not say. Blocks, two seconds at most.
+    pub(crate) fn end_of(&self, topic: &str, partition: i32) -> Option<i64> {
+        let client: BaseConsumer = self.inner.config.create().ok()?;
+        let (_, end) = client.fetch_watermarks(topic, partition, Duration::from_secs(2)).ok()?;
+        Some(end)
+    }
+
     async fn request(&self, missing: &[&Wanted], there: &BTreeMap<String, usize>) -> Result<Created, String> {
         let settings = &self.inner.settings;
         let configs: Vec<_> = missing.iter().map(|topic| topic.kind.config(settings.retention)).collect();

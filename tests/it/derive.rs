@@ -78,7 +78,8 @@ where
     is_deletion = is_gone,
     after = note_change,
     envelope = flat,
-    reduce(off)
+    reduce(off),
+    guard(off)
 )]
 struct Everything {
     #[diesel(column_name = the_key)]

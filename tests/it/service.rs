@@ -228,7 +228,8 @@ fn what_is_not_there_ends_with_1_and_the_remedy() {
         1,
         &expect![[r#"
             error: the database's tables are not as the models need them:
-              - table `customers` of model `Customer` (tests/src/bin/service.rs:15) does not exist; create it by a migration, or correct `#[diesel(table_name = …)]`"#]],
+              - table `customers` of model `Customer` (tests/src/bin/service.rs:15) does not exist; create it by a migration, or correct `#[diesel(table_name = …)]`
+              - table `django_kafka_key_version`, which guards the order of each key's messages, does not exist; run `migrate`"#]],
     );
     let mut no_broker = place.command(&["consume"]);
     no_broker.env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", "127.0.0.1:1");

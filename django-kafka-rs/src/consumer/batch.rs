@@ -162,12 +162,12 @@ async fn run_models(
         // Start-up refuses models without a database.
         return Handled { stop: Some(Stop::Outage), ..Handled::default() };
     };
-    let cx = env.context.clone();
+    let (cx, topics) = (env.context.clone(), env.topics.clone());
     let work = move || {
         let Handler::Models(sync) = &topic.handler else { return Handled::default() };
         let judge = Judge::new(&topic, failures);
         let superseding = Superseding::new(&topic, &records);
-        let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, decisions: Vec::new() };
+        let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions: Vec::new() };
         let report = sync.apply(&database, &records, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
@@ -227,6 +227,7 @@ struct LaneCaller<'a> {
     superseding: Superseding,
     records: &'a [Arc<RawRecord>],
     cx: &'a Context,
+    topics: TopicAdmin,
     /// In the order in which they were asked for; the last one of a message counts.
     decisions: Vec<(usize, Decision)>,
 }
@@ -258,6 +259,10 @@ impl Caller for LaneCaller<'_> {
 
     fn comes_back(&self, index: usize) -> bool {
         matches!(self.decision_of(index), Some(Decision::Hop { .. }))
+    }
+
+    fn end_of(&mut self, topic: &str, partition: i32) -> Option<i64> {
+        self.topics.end_of(topic, partition)
     }
 
     fn before_commit(&mut self, _conn: &mut DbConn, _covered: &Covered<'_>) -> Result<(), Refused> {

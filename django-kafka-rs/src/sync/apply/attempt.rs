@@ -10,7 +10,7 @@ use super::run::{Run, Settled};
 use crate::db::{DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
 use crate::sync::decode::{self, JsonMessage};
-use crate::sync::guard::{Ask, Draft, Ruling};
+use crate::sync::guard::{Draft, Ruling};
 use crate::sync::model::Row;
 use crate::sync::plan::{self, Kind, Op};
 use crate::sync::write::{self, Write};
@@ -91,14 +91,7 @@ impl Run<'_> {
         if !target.guarded || self.caller.forces(item.index) {
             return as_asked;
         }
-        let ask = |offset| Ask {
-            offset,
-            copy: record.retried.is_some(),
-            columns: target.model.columns,
-            lookup: item.lookup,
-            kind: item.kind,
-        };
-        keys.rule(draft, record, ask).unwrap_or(as_asked)
+        keys.rule(draft, record, target.model.columns, item.lookup, item.kind).unwrap_or(as_asked)
     }
 
     fn call_after(&self, conn: &mut DbConn, item: &Item, kind: Kind) -> Result<(), Judged> {

@@ -89,6 +89,12 @@ pub(crate) trait Caller {
         false
     }
 
+    /// The offset that the next message of a partition of a topic gets; `None` where that cannot be known now. Asked
+    /// within a transaction, rarely: for messages that were read before, or that look so.
+    fn end_of(&mut self, _topic: &str, _partition: i32) -> Option<i64> {
+        None
+    }
+
     /// Whether each message is to be in a transaction, also those that write nothing: the caller has something to
     /// commit with each.
     fn commits_all(&self) -> bool {

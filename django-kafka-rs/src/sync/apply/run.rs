@@ -265,7 +265,8 @@ impl<'a> Run<'a> {
     fn open_keys(&mut self, conn: &mut DbConn, upto: usize) -> Result<(), Outage> {
         self.keys = None;
         let Some(guard) = &self.sync.guard else { return Ok(()) };
-        let opened = Keys::open(guard.clone(), conn, &self.records[self.covered..upto]);
+        let mut end_of = |topic: &str, partition| self.caller.end_of(topic, partition);
+        let opened = Keys::open(guard.clone(), conn, &self.records[self.covered..upto], &mut end_of);
         let mut keys = opened.map_err(|error| given_up(conn, &error))?;
         for (index, comes_back) in self.left_before(upto) {
             keys.fail(&self.records[index], comes_back);

@@ -10,6 +10,8 @@ use super::state::{Ask, KeyState, Ruling, Superseded};
 use super::store::{self, Scope, Stored, stored_key};
 use crate::db::DbConn;
 use crate::record::RawRecord;
+use crate::sync::model::{ColumnDescriptor, ColumnSet};
+use crate::sync::plan::Kind;
 
 /// Where a topic has no more rows than these, they are read as a list, which takes no longer than asking whether there
 /// are any; where it has more, the transaction's keys are looked up.
@@ -54,30 +56,40 @@ struct Place<'r> {
     topic: &'r Arc<str>,
     partition: i32,
     offset: i64,
+    timestamp_ms: Option<i64>,
     key: &'r [u8],
+    /// Whether it came through a retry topic or the dead letter topic.
+    copy: bool,
 }
+
+/// Where a partition of a topic ends now: the offset that its next message gets. `None`: that cannot be known now.
+pub(crate) type EndOf<'a> = &'a mut dyn FnMut(&str, i32) -> Option<i64>;
 
 impl<'r> Place<'r> {
     /// `None` for a message without a key.
     fn of(record: &'r RawRecord) -> Option<Self> {
-        let key = record.key.as_deref()?;
-        Some(match &record.retried {
-            Some(retried) => {
-                let origin = &retried.origin;
-                Self { topic: &origin.topic, partition: origin.partition, offset: origin.offset, key }
-            }
-            None => Self { topic: &record.topic, partition: record.partition, offset: record.offset, key },
-        })
+        let (topic, partition, offset) = match &record.retried {
+            Some(retried) => (&retried.origin.topic, retried.origin.partition, retried.origin.offset),
+            None => (&record.topic, record.partition, record.offset),
+        };
+        let (timestamp_ms, copy) = (record.timestamp_ms, record.retried.is_some());
+        Some(Self { topic, partition, offset, timestamp_ms, key: record.key.as_deref()?, copy })
     }
 }
 
 impl Keys {
     /// Reads and locks what is known of these messages' keys.
-    pub(crate) fn open(guard: Arc<Guard>, conn: &mut DbConn, records: &[Arc<RawRecord>]) -> QueryResult<Self> {
+    pub(crate) fn open(
+        guard: Arc<Guard>,
+        conn: &mut DbConn,
+        records: &[Arc<RawRecord>],
+        end_of: EndOf<'_>,
+    ) -> QueryResult<Self> {
         let mut keys = Self { guard, partitions: Vec::new(), known: Vec::new(), with_rows: Vec::new() };
         for topic in topics(records) {
             keys.open_topic(conn, &topic, records)?;
         }
+        keys.forget_outlived(records, end_of);
         Ok(keys)
     }
 
@@ -118,6 +130,32 @@ impl Keys {
         Ok(())
     }
 
+    /// Forgets what is known of a topic that was deleted, where these messages are of one that was created anew under its
+    /// name.
+    fn forget_outlived(&mut self, records: &[Arc<RawRecord>], end_of: EndOf<'_>) {
+        for record in records {
+            let Some(place) = Place::of(record).filter(|place| !place.copy) else { continue };
+            let Some(index) = self.find(place) else { continue };
+            let state = &self.known[index].state;
+            // Read again, or created anew: an older offset than others that were read before.
+            if place.offset >= state.highest() {
+                continue;
+            }
+            let mut is_beyond_end =
+                || self.guard.end(place.topic, place.partition, end_of).is_some_and(|end| state.highest() >= end);
+            if state.is_outlived_by(place.offset, place.timestamp_ms) || is_beyond_end() {
+                tracing::warn!(
+                    topic = &**place.topic,
+                    partition = place.partition,
+                    offset = place.offset,
+                    known = state.highest(),
+                    "the topic was created anew: what the ordering guard knew of a key is forgotten"
+                );
+                self.known[index].state = KeyState::new(-1);
+            }
+        }
+    }
+
     fn insert(&mut self, topic: &Arc<str>, number: i32, key: Vec<u8>, known: Known) -> usize {
         let index = self.known.len();
         self.known.push(known);
@@ -137,11 +175,13 @@ impl Keys {
 
     /// What may be done for a message whose turn is behind those that `draft` has seen; notes in `draft` that it is done.
     /// `None`: its key has no state, so whatever it asks for.
-    pub(crate) fn rule<'a>(
+    pub(crate) fn rule(
         &self,
         draft: &mut Draft,
         record: &RawRecord,
-        ask: impl FnOnce(i64) -> Ask<'a>,
+        columns: &[ColumnDescriptor],
+        lookup: ColumnSet,
+        kind: Kind,
     ) -> Option<Ruling> {
         if self.known.is_empty() {
             return None;
@@ -149,7 +189,8 @@ impl Keys {
         let place = Place::of(record)?;
         let index = self.find(place)?;
         let state = draft.0.get(&index).unwrap_or(&self.known[index].state);
-        let ask = ask(place.offset);
+        let Place { offset, timestamp_ms, copy, .. } = place;
+        let ask = Ask { offset, timestamp_ms, copy, columns, lookup, kind };
         let ruling = state.rule(&ask);
         if ruling != Ruling::Nothing(Superseded::Repeat) {
             let mut next = state.clone();
@@ -174,7 +215,7 @@ impl Keys {
             self.insert(place.topic, place.partition, stored_key(place.key).into_owned(), known)
         });
         let known = &mut self.known[index];
-        known.state.fail(place.offset, comes_back);
+        known.state.fail(place.offset, place.timestamp_ms, comes_back);
         known.failed = true;
     }
 

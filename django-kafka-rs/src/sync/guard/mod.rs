@@ -13,27 +13,32 @@
 //! - Keys are the messages' key bytes, within one partition of the topic where they were first read. Messages without a
 //!   key are not guarded, and a key that changes its partition (more partitions were added) starts anew.
 //! - A topic that was deleted and created anew under its name counts its offsets from 0 again, and what is stored of the
-//!   old one would make its messages look old. `Guard::forget_recreated` sees to that.
+//!   old one would make its messages look old. What is known of a key is forgotten where a message of the topic itself has
+//!   an older offset and was made later, or where the topic is not that long.
 
 mod keys;
 mod state;
 mod store;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime};
 use diesel::QueryResult;
 
-pub(crate) use self::keys::{Draft, Keys};
-pub(crate) use self::state::{Ask, Ruling, Superseded};
+pub(crate) use self::keys::{Draft, EndOf, Keys};
+pub(crate) use self::state::{Ruling, Superseded};
 use crate::clock::Clock;
 use crate::db::DbConn;
 
 /// Rows stay at least this long: brokers keep messages for a week where nobody says otherwise, retry topics included,
 /// and a retry may come as long as it is kept.
 const KEPT_MIN: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+/// How long a partition's end is believed: long enough that a topic which is read again is not asked for it with each
+/// batch.
+const END_KNOWN_MS: i64 = 10 * 1_000;
 /// How often rows are purged.
 const PURGE_EVERY_MS: i64 = 10 * 60 * 1_000;
 
@@ -45,6 +50,8 @@ pub(crate) struct Guard {
     kept_ms: i64,
     clock: Clock,
     purged_ms: AtomicI64,
+    /// Ends of partitions, and when they were asked for.
+    ends: Mutex<HashMap<(Arc<str>, i32), (i64, Option<i64>)>>,
 }
 
 impl Guard {
@@ -52,7 +59,7 @@ impl Guard {
     pub(crate) fn new(group: Arc<str>, horizon: Duration, clock: Clock) -> Self {
         let kept = horizon.saturating_mul(2).max(KEPT_MIN);
         let kept_ms = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-        Self { group, kept_ms, clock, purged_ms: AtomicI64::new(0) }
+        Self { group, kept_ms, clock, purged_ms: AtomicI64::new(0), ends: Mutex::default() }
     }
 
     /// When a row that is written now may go.
@@ -70,6 +77,20 @@ impl Guard {
         let purged = store::purge(conn, (&self.group, topic), time(now))?;
         tracing::debug!(topic, purged, "rows of the ordering guard went by their age");
         Ok(())
+    }
+
+    /// Where a partition ends.
+    fn end(&self, topic: &Arc<str>, partition: i32, end_of: EndOf<'_>) -> Option<i64> {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now_ms();
+        match ends.get(&(topic.clone(), partition)) {
+            Some((asked, end)) if now.saturating_sub(*asked) < END_KNOWN_MS => *end,
+            _ => {
+                let end = end_of(topic, partition);
+                ends.insert((topic.clone(), partition), (now, end));
+                end
+            }
+        }
     }
 
     /// What is wrong with the guard's table, if anything.

@@ -10,6 +10,10 @@ use crate::sync::plan::Kind;
 /// Offsets that each list of a key keeps at most; the oldest go first. What is lost with one is said at the list.
 const LISTED_MAX: usize = 64;
 
+/// How much later than all that is known of its key an older message may have been made, in milliseconds: clocks of
+/// producers differ.
+const CLOCKS_DIFFER_MS: i64 = 60_000;
+
 /// A key of which a message failed and left.
 ///
 /// Offsets are those of the key's first partition. For each column the newest offset that wrote it is known as far as
@@ -38,12 +42,17 @@ pub(crate) struct KeyState {
     /// one that is no longer listed is written again where nothing newer was: with the values that are there.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     done: BTreeSet<i64>,
+    /// When the latest of all these messages was made, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    latest_ms: Option<i64>,
 }
 
 /// What a message asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
     pub offset: i64,
+    /// When it was made, in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
     /// Whether it came through a retry topic or the dead letter topic. A message that is read from its own topic again
     /// is no copy: somebody may have emptied the table and started over.
     pub copy: bool,
@@ -82,6 +91,7 @@ impl KeyState {
             dead: BTreeSet::new(),
             more_dead: false,
             done: BTreeSet::new(),
+            latest_ms: None,
         }
     }
 
@@ -114,7 +124,8 @@ impl KeyState {
     }
 
     /// A message failed and left: for a retry topic (`comes_back`), or for the dead letter topic.
-    pub(crate) fn fail(&mut self, offset: i64, comes_back: bool) {
+    pub(crate) fn fail(&mut self, offset: i64, timestamp_ms: Option<i64>, comes_back: bool) {
+        self.latest_ms = self.latest_ms.max(timestamp_ms);
         self.failed = self.failed.max(offset);
         for listed in [&mut self.open, &mut self.dead, &mut self.done] {
             listed.remove(&offset);
@@ -142,6 +153,7 @@ impl KeyState {
         let matters = |known: Option<i64>| known.is_none_or(|known| known <= failed && known < offset);
         if written.includes(all) {
             if matters(self.all) {
+                self.latest_ms = self.latest_ms.max(ask.timestamp_ms);
                 self.all = Some(offset);
                 self.columns.retain(|_, at| *at > offset);
             }
@@ -150,6 +162,7 @@ impl KeyState {
         for column in written.iter().map(|column| columns[column].column) {
             let known = self.columns.get(column).copied().max(self.all);
             if matters(known) {
+                self.latest_ms = self.latest_ms.max(ask.timestamp_ms);
                 self.columns.insert(column.to_owned(), offset);
             }
         }
@@ -159,6 +172,7 @@ impl KeyState {
     pub(crate) fn join(&mut self, other: Self) {
         self.failed = self.failed.max(other.failed);
         self.all = self.all.max(other.all);
+        self.latest_ms = self.latest_ms.max(other.latest_ms);
         for (column, at) in other.columns {
             let known = self.columns.entry(column).or_insert(at);
             *known = (*known).max(at);
@@ -179,6 +193,13 @@ impl KeyState {
         self.dead.retain(|offset| !done.contains(offset));
         let dead = &self.dead;
         self.open.retain(|offset| !done.contains(offset) && !dead.contains(offset));
+    }
+
+    /// Whether a message that is read from the topic itself shows that the topic was created anew since: it has an older
+    /// offset, and was made later than everything that is known. Else what is known would silence it.
+    pub(crate) fn is_outlived_by(&self, offset: i64, timestamp_ms: Option<i64>) -> bool {
+        let later = |made: i64| self.latest_ms.is_some_and(|latest| made > latest.saturating_add(CLOCKS_DIFFER_MS));
+        offset < self.highest() && timestamp_ms.is_some_and(later)
     }
 
     /// Whether a dead letter of the key may be replayed.

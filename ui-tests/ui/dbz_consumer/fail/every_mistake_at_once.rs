@@ -5,7 +5,7 @@ diesel::table! { customers (id) { id -> BigInt, name -> Text, email -> Nullable<
 
 #[topic(name = "customers")]
 #[derive(DbzConsumer)]
-#[sync(exclude(label), lookup(emial), guard(off))]
+#[sync(exclude(label), lookup(emial), guard(on))]
 struct Customer {
     id: i64,
     #[sync(from = "label")]

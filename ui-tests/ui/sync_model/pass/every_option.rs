@@ -35,7 +35,8 @@ use schema::{contacts, labels, notes};
     is_deletion = is_gone,
     envelope = auto,
     after = changed,
-    reduce(off)
+    reduce(off),
+    guard(off)
 )]
 struct Person {
     first: i64,

@@ -1,6 +1,8 @@
 //! Late messages overwrite nothing newer: the rows are those of the messages that succeeded, in the topic's order,
 //! whatever fails, is retried, is doubled or is interrupted in between.
 
+mod cases;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
@@ -30,6 +32,10 @@ static ITEM: ModelDescriptor = model("GuardedItem", COLUMNS, items, HOOKED);
 static DEFAULTED: ModelDescriptor = model("DefaultedItem", WITH_DEFAULT, items, HOOKED);
 static ITEMS: ModelTopic = topic(Targets::One(&ITEM), true);
 static UNREDUCED: ModelTopic = topic(Targets::One(&ITEM), false);
+static UNGUARDED: ModelTopic = {
+    let plain = topic(Targets::One(&ITEM), true);
+    ModelTopic { options: SyncOptions { guard: Some(false), ..plain.options }, ..plain }
+};
 static DEFAULTED_ITEMS: ModelTopic = topic(Targets::One(&DEFAULTED), true);
 
 /// Fails for messages whose headers say so: at once, after its row is written, or when the transaction commits.
@@ -104,6 +110,8 @@ enum Lane {
     Retry,
     /// Of dead letters.
     Replay,
+    /// None: somebody empties the table and has the topic read from its beginning.
+    StartOver,
 }
 
 /// When the process is killed.
@@ -130,7 +138,7 @@ fn message() -> impl Strategy<Value = Message> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let lane = prop_oneof![3 => Just(Lane::Main), 4 => Just(Lane::Retry), 1 => Just(Lane::Replay)];
+    let lane = prop_oneof![9 => Just(Lane::Main), 12 => Just(Lane::Retry), 3 => Just(Lane::Replay), 1 => Just(Lane::StartOver)];
     let crash = prop_oneof![
         12 => Just(Crash::Never),
         1 => (1..3_usize).prop_map(Crash::BeforeCommit),
@@ -241,6 +249,10 @@ impl World<'_> {
     }
 
     fn run(&mut self, step: &Step) {
+        if step.lane == Lane::StartOver {
+            self.start_over();
+            return;
+        }
         let batch = self.take(step);
         if batch.is_empty() {
             return;
@@ -287,6 +299,14 @@ impl World<'_> {
         } else if step.lane == Lane::Main {
             self.position += batch.len();
         }
+    }
+
+    /// What the guard knows stays, so that rows may lack until the end what is to be read again.
+    fn start_over(&mut self) {
+        self.bench.execute("DELETE FROM items");
+        self.position = 0;
+        self.faithful = false;
+        self.succeeded.clear();
     }
 
     /// Until nothing is left that can succeed.
