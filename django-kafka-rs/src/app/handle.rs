@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::error::RunError;
+use super::relating::RunningDaemon;
 use super::services::Services;
 use crate::clock::Clock;
 use crate::consumer::engine::Ended;
@@ -15,6 +16,7 @@ use crate::consumer::event::{Event, Snapshot};
 use crate::consumer::progress::{Counts, Progress};
 use crate::db::Database;
 use crate::producer::Kafka;
+use crate::relations::Resolver;
 
 /// How long closing a consumer may take after its batches have ended: librdkafka can wait for a broker that is away.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +32,15 @@ pub(crate) struct Running {
     /// Closed when the poll thread has closed the consumer.
     pub(crate) poll_thread: oneshot::Receiver<()>,
     pub(crate) progress: Arc<Progress>,
+}
+
+/// What a handle gives access to.
+pub(crate) struct HandleParts {
+    pub(crate) services: Arc<Services>,
+    pub(crate) kafka: Kafka,
+    pub(crate) database: Option<Database>,
+    pub(crate) clock: Clock,
+    pub(crate) resolver: Option<Resolver>,
 }
 
 /// What was done, in numbers.
@@ -56,6 +67,7 @@ pub struct Handle {
     kafka: Kafka,
     database: Option<Database>,
     clock: Clock,
+    resolver: Option<Resolver>,
     ended: watch::Receiver<Option<Result_>>,
 }
 
@@ -67,20 +79,15 @@ pub(crate) struct ConsumerHandle {
 }
 
 impl Handle {
-    pub(crate) fn new(
-        running: Vec<Running>,
-        services: Arc<Services>,
-        kafka: Kafka,
-        database: Option<Database>,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(running: Vec<Running>, daemon: Option<RunningDaemon>, parts: HandleParts) -> Self {
+        let HandleParts { services, kafka, database, clock, resolver } = parts;
         let consumers: Vec<_> = running
             .iter()
             .map(|r| ConsumerHandle { name: r.name.clone(), sender: r.sender.clone(), progress: r.progress.clone() })
             .collect();
         let (tell, ended) = watch::channel(None);
-        tokio::spawn(supervise(running, consumers.clone(), services.clone(), kafka.clone(), tell));
-        Self { consumers, services, kafka, database, clock, ended }
+        tokio::spawn(supervise(running, daemon, consumers.clone(), services.clone(), kafka.clone(), tell));
+        Self { consumers, services, kafka, database, clock, resolver, ended }
     }
 
     /// Asks all consumers to finish what is under way, commit and leave their groups. The request is made at once;
@@ -165,6 +172,11 @@ impl Handle {
         self.database.as_ref()
     }
 
+    /// What resolves relations, where there may be any.
+    pub(crate) fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -207,6 +219,7 @@ async fn ask_to_stop(consumers: &[ConsumerHandle]) {
 /// service that does half of its work is worse than one that is started again.
 async fn supervise(
     running: Vec<Running>,
+    daemon: Option<RunningDaemon>,
     consumers: Vec<ConsumerHandle>,
     services: Arc<Services>,
     kafka: Kafka,
@@ -235,6 +248,9 @@ async fn supervise(
         };
         tracing::error!("{error}");
         result = result.and(Err(error));
+    }
+    if let Some(daemon) = daemon {
+        daemon.end(services.settings.shutdown_timeout).await;
     }
     let flushed = tokio::task::spawn_blocking(move || kafka.producer().flush(CLOSE_TIMEOUT)).await;
     if let Ok(Err(error)) = flushed {

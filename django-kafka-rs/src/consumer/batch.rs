@@ -24,6 +24,7 @@ use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
 use crate::sync::{Caller, Covered, Outcome, Refused, Stop as SyncStop, Verdict};
+use crate::topic::CustomTopic;
 use crate::topic::names::DerivedNames;
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
@@ -289,22 +290,56 @@ impl<'t> Judge<'t> {
     }
 
     fn decide(&self, index: usize, record: &RawRecord, error: &ConsumeError) -> Decision {
-        let attempts = self.attempts(index, record);
-        let decision = policy::decide(self.topic.retry.as_ref(), error, attempts, spread());
-        let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
-        match decision {
-            Decision::Hold(delay) | Decision::Hop { delay, .. } => {
-                if self.topic.retry.is_some_and(|retry| policy::is_logged(&retry, attempts)) {
-                    tracing::warn!(topic, partition, offset, attempts, ?delay, "retried: {error}");
-                } else {
-                    tracing::debug!(topic, partition, offset, attempts, ?delay, "retried: {error}");
-                }
-            }
-            Decision::Skip => tracing::info!(topic, partition, offset, "skipped: {error}"),
-            Decision::DeadLetter | Decision::Superseded => {}
-        }
-        decision
+        decide(self.topic, record, error, self.attempts(index, record))
     }
+}
+
+/// Decides about a failed message, by its topic's settings.
+pub(crate) fn decide(topic: &TopicRuntime, record: &RawRecord, error: &ConsumeError, attempts: u32) -> Decision {
+    let decision = policy::decide(topic.retry.as_ref(), error, attempts, spread());
+    let is_logged = topic.retry.is_some_and(|retry| policy::is_logged(&retry, attempts));
+    let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
+    match decision {
+        Decision::Hold(delay) | Decision::Hop { delay, .. } if is_logged => {
+            tracing::warn!(topic, partition, offset, attempts, ?delay, "retried: {error}");
+        }
+        Decision::Hold(delay) | Decision::Hop { delay, .. } => {
+            tracing::debug!(topic, partition, offset, attempts, ?delay, "retried: {error}");
+        }
+        Decision::Skip => tracing::info!(topic, partition, offset, "skipped: {error}"),
+        Decision::DeadLetter | Decision::Superseded => {}
+    }
+    decision
+}
+
+/// Sends messages that failed (by their index, with their attempts) to the dead letter topic; gives those that the
+/// broker has acknowledged.
+pub(crate) async fn dead_letters(
+    topic: &TopicRuntime,
+    records: &[Arc<RawRecord>],
+    failed: Vec<(usize, ConsumeError, u32)>,
+    env: &BatchEnvironment,
+) -> Vec<usize> {
+    let indices: Vec<usize> = failed.iter().map(|(index, ..)| *index).collect();
+    let settled = failed.into_iter().map(|(index, error, attempts)| Settled {
+        index,
+        error,
+        attempts,
+        decision: Decision::DeadLetter,
+    });
+    let handled = Handled { count: records.len(), settled: settled.collect(), stop: None };
+    let handled = settle(topic, records, handled, env).await.handled;
+    indices.into_iter().filter(|index| *index < handled).collect()
+}
+
+/// Has a message handled by the user's code. A panic is the message's failure.
+pub(crate) async fn call(
+    handler: &dyn CustomTopic,
+    record: Arc<RawRecord>,
+    attempt: u32,
+    context: &Context,
+) -> ConsumeResult {
+    catch_panic(handler.consume(record, attempt, context)).await
 }
 
 /// Sends the retries and the dead letters and waits for them all. Until then none of them counts as handled.

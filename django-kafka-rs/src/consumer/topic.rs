@@ -77,6 +77,15 @@ impl TopicTable {
         self.exact.values().chain(self.patterns.iter().map(|(_, topic)| topic))
     }
 
+    /// Whether messages of these topics may wait for rows.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.iter().any(|topic| match &topic.handler {
+            Handler::Custom(_) => true,
+            Handler::Models(sync) => sync.may_wait(),
+            Handler::KeyOffsets(_) => false,
+        })
+    }
+
     /// Whether any topic is a pattern.
     pub(crate) fn has_patterns(&self) -> bool {
         !self.patterns.is_empty()

@@ -114,12 +114,7 @@ mod tests {
             ConsumerDeclaration::new("Crm", "crm", &[ORDERS, PLAIN], at(8)),
             ConsumerDeclaration::new("Audit", "audit", &[ORDERS, EVENTS], at(9)),
         ];
-<<<<<<< HEAD
-        let registry =
-            Registry { topics: vec![], consumers, connectors: vec![], tracker_group: group_in_code.map(str::to_owned) };
-=======
         let registry = Registry { consumers, tracker_group: group_in_code.map(str::to_owned), ..Registry::default() };
->>>>>>> main
         let text = match resolve(&registry, &settings) {
             Ok(consumers) => consumers
                 .iter()

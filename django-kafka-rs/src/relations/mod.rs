@@ -5,6 +5,7 @@
 //!
 //! `gate` (pure) decides what waits, `store` keeps it, `resolver` knows what exists, `wake` tells the daemon.
 
+mod daemon;
 mod gate;
 mod message;
 mod related;
@@ -14,6 +15,8 @@ mod store;
 mod tests;
 mod wake;
 
+pub(crate) use self::daemon::Group;
+pub use self::daemon::{LocalDaemon, ResolveError, Resolver, ResolverDaemon};
 pub(crate) use self::gate::{Ask, Decided, Fate, Wants, decide};
 pub use self::message::{Awaited, Chain, Parking, WaitingMessage, WaitingStatus};
 pub(crate) use self::related::{Declared, Referring, Related, Relations, is_same};
@@ -21,3 +24,27 @@ pub use self::resolver::{RelationError, RelationResolver, TableResolver};
 pub(crate) use self::resolver::{awaited, model_key};
 pub use self::store::{Claim, MessageProcessor, ParkedKey, Presence, Still, TableProcessor, Which};
 pub(crate) use self::wake::News;
+
+use crate::db::{DbConn, introspect};
+use crate::sync::TableName;
+
+/// Whether the table of waiting messages exists.
+pub(crate) fn has_table(conn: &mut DbConn) -> diesel::QueryResult<bool> {
+    let name = TableName {
+        plain: "django_kafka_waiting_message",
+        #[cfg(feature = "postgres")]
+        postgres: "\"django_kafka_waiting_message\"".to_owned(),
+        #[cfg(feature = "sqlite")]
+        sqlite: "`django_kafka_waiting_message`".to_owned(),
+    };
+    Ok(introspect::table(conn, &name)?.is_some())
+}
+
+/// What is wrong with the table of waiting messages, if anything.
+pub(crate) fn mistake(conn: &mut DbConn) -> diesel::QueryResult<Option<String>> {
+    Ok((!has_table(conn)?).then(|| {
+        "table `django_kafka_waiting_message`, where messages wait for the rows they refer to, does not exist; run \
+         `migrate`"
+            .to_owned()
+    }))
+}

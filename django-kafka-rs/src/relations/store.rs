@@ -123,8 +123,8 @@ pub struct ParkedKey {
 /// Which messages a daemon takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
-    /// Those that wait for this row.
-    Relation(&'a Awaited),
+    /// Those that wait for one of these rows.
+    Relations(&'a [Awaited]),
     /// Followers that came since their chain was looked at last, and followers that have lost their head.
     Unseen,
     /// Deletions that other rows blocked.
@@ -199,6 +199,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn failed(&self, conn: &mut DbConn, id: i64, attempts: u32, error: &str, due_ms: i64) -> QueryResult<()>;
     /// Frees what this token still has.
     fn release(&self, conn: &mut DbConn, token: &str) -> QueryResult<()>;
+    /// Whether a daemon has messages of these groups in hand.
+    fn is_claimed(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<bool>;
     /// Messages in order, behind the number `after`.
     fn list(&self, conn: &mut DbConn, groups: &[String], after: i64, limit: i64) -> QueryResult<Vec<WaitingMessage>>;
     /// One message.
@@ -479,9 +481,9 @@ impl MessageProcessor for TableProcessor {
             "SELECT m.model AS relation_model_key, m.field AS relation_id_field, m.id AS relation_id_value FROM {} \
              WHERE EXISTS (SELECT 1 FROM {TABLE} w WHERE w.relation_model_key = m.model AND w.relation_id_field = \
              m.field AND w.relation_id_value = m.id AND NOT w.deletion)",
-            d.objects(1, &[("model", "text"), ("field", "text"), ("id", "text")])
+            d.objects(1, &AWAITED_COLUMNS)
         ));
-        let rows = list(rows.iter().map(|r| json!({ "model": r.model_key, "field": r.field, "id": r.value })));
+        let rows = list(rows.iter().map(awaited_json));
         let rows = on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(rows.as_str()), load::<AwaitedRow>)?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
@@ -591,11 +593,13 @@ impl MessageProcessor for TableProcessor {
             "UPDATE {TABLE} AS w SET \
              status = CASE WHEN EXISTS (SELECT 1 FROM {TABLE} e WHERE {} AND e.\"offset\" < w.\"offset\") \
              THEN 'BEHIND' ELSE 'WAITING' END, claim_token = NULL, claimed_until_ms = 0, \
+             due_ms = CASE WHEN w.deletion THEN {} ELSE 0 END, \
              relation_model_key = CASE WHEN w.deletion THEN w.relation_model_key ELSE m.model END, \
              relation_id_field = CASE WHEN w.deletion THEN w.relation_id_field ELSE m.field END, \
              relation_id_value = CASE WHEN w.deletion THEN w.relation_id_value ELSE m.id END \
              FROM {} WHERE {} AND w.claim_token = $3",
             same_chain("e", "w"),
+            d.now_ms,
             d.objects(1, &columns),
             is_chain(&d, 2)
         ));
@@ -641,6 +645,18 @@ impl MessageProcessor for TableProcessor {
              claim_token = NULL, claimed_until_ms = 0 WHERE claim_token = $1"
         ));
         on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(token), execute).map(drop)
+    }
+
+    fn is_claimed(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<bool> {
+        let d = Dialect::of(conn);
+        let sql = d.numbered(&format!(
+            "SELECT w.id FROM {TABLE} w WHERE w.consumer_group IN {} AND w.claimed_until_ms >= {} LIMIT 1",
+            d.texts(1),
+            d.now_ms
+        ));
+        let groups = groups_json(groups);
+        let rows = on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(groups.as_str()), load::<IdRow>)?;
+        Ok(!rows.is_empty())
     }
 
     fn list(&self, conn: &mut DbConn, groups: &[String], after: i64, limit: i64) -> QueryResult<Vec<WaitingMessage>> {
@@ -691,48 +707,57 @@ impl MessageProcessor for TableProcessor {
 
 /// The first rows of the chains that are free; on PostgreSQL they are locked, so that no two daemons take one chain.
 fn heads(conn: &mut DbConn, d: &Dialect, which: Which<'_>, claim: &Claim<'_>) -> QueryResult<Vec<i64>> {
-    let condition = match which {
-        Which::Relation(_) => {
-            "c.relation_model_key = $1 AND c.relation_id_field = $2 AND c.relation_id_value = $3 AND NOT c.deletion"
-                .to_owned()
+    let awaited = d.objects(1, &AWAITED_COLUMNS);
+    let (from, condition, list_of) = match which {
+        Which::Relations(rows) => (
+            format!(
+                "{awaited} JOIN {TABLE} c ON c.relation_model_key = m.model AND c.relation_id_field = m.field AND \
+                 c.relation_id_value = m.id AND NOT c.deletion"
+            ),
+            "c.due_ms <= $3".to_owned(),
+            list(rows.iter().map(awaited_json)),
+        ),
+        Which::Ids(ids) => (
+            format!("{TABLE} c"),
+            format!("c.id IN {} AND $3 IS NOT NULL", d.integers(1)),
+            list(ids.iter().copied().map(Value::from)),
+        ),
+        others => {
+            let condition = match others {
+                Which::Blocked => "c.deletion",
+                Which::Failed => "c.due_ms > 0 AND NOT c.deletion",
+                _ => "c.relation_model_key IS NULL",
+            };
+            (format!("{TABLE} c"), format!("{condition} AND c.due_ms <= $3 AND $1 IS NOT NULL"), list([]))
         }
-        Which::Unseen => "$1 = $2 AND $1 = $3 AND c.relation_model_key IS NULL".to_owned(),
-        Which::Blocked => "$1 = $2 AND $1 = $3 AND c.deletion".to_owned(),
-        Which::Failed => "$1 = $2 AND $1 = $3 AND c.due_ms > 0".to_owned(),
-        Which::Ids(_) => format!("c.id IN {} AND $2 = $3", d.integers(1)),
     };
-    let due = if matches!(which, Which::Ids(_)) { "c.due_ms <= $5 + 9000000000000" } else { "c.due_ms <= $5" };
     let sql = d.numbered(&format!(
-        "SELECT w.id FROM {TABLE} w WHERE w.id IN (SELECT (SELECT min(e.id) FROM {TABLE} e WHERE {chain}) FROM {TABLE} c \
-         WHERE {condition} AND c.consumer_group IN {groups} AND {due} AND c.claimed_until_ms < {now} \
-         ORDER BY c.id LIMIT $6) AND w.claimed_until_ms < {now} ORDER BY w.id {lock}",
+        "SELECT w.id FROM {TABLE} w WHERE w.id IN (SELECT (SELECT min(e.id) FROM {TABLE} e WHERE {chain}) FROM {from} \
+         WHERE {condition} AND c.consumer_group IN {groups} AND c.claimed_until_ms < {now} \
+         ORDER BY c.due_ms, c.id LIMIT $4) AND w.claimed_until_ms < {now} ORDER BY w.id {lock}",
         chain = same_chain("e", "c"),
-        groups = d.texts(4),
+        groups = d.texts(2),
         now = d.now_ms,
         lock = d.lock_free,
     ));
-    let ids;
-    let (a, b, c) = match which {
-        Which::Relation(awaited) => (&*awaited.model_key, &*awaited.field, &*awaited.value),
-        Which::Unseen | Which::Blocked | Which::Failed => ("", "", ""),
-        Which::Ids(list_of) => {
-            ids = list(list_of.iter().copied().map(Value::from));
-            (ids.as_str(), "", "")
-        }
-    };
     let groups = groups_json(claim.groups);
     let rows = on!(
         conn,
         diesel::sql_query(sql.as_str())
-            .bind::<Text, _>(a)
-            .bind::<Text, _>(b)
-            .bind::<Text, _>(c)
+            .bind::<Text, _>(list_of.as_str())
             .bind::<Text, _>(groups.as_str())
             .bind::<BigInt, _>(claim.now_ms)
             .bind::<BigInt, _>(claim.chains_max),
         load::<IdRow>
     )?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Rows that are awaited, in a list of objects.
+const AWAITED_COLUMNS: [(&str, &str); 3] = [("model", "text"), ("field", "text"), ("id", "text")];
+
+fn awaited_json(row: &Awaited) -> Value {
+    json!({ "model": row.model_key, "field": row.field, "id": row.value })
 }
 
 fn parking_json(parking: &Parking) -> Value {

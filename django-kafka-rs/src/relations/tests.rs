@@ -151,10 +151,10 @@ fn a_chain_is_taken_whole_and_by_one_daemon() {
         ];
         TableProcessor.park(&mut conn, GROUP, &parked).unwrap();
         // Of key 2, what is before the whole row does not matter.
-        assert_eq!(claimed(&mut conn, Which::Relation(&customer(5)), "a"), [1, 3, 4]);
-        assert_eq!(claimed(&mut conn, Which::Relation(&customer(5)), "b"), [0; 0]);
+        assert_eq!(claimed(&mut conn, Which::Relations(&[customer(5)]), "a"), [1, 3, 4]);
+        assert_eq!(claimed(&mut conn, Which::Relations(&[customer(5)]), "b"), [0; 0]);
         assert_eq!(claimed(&mut conn, Which::Unseen, "b"), [0; 0]);
-        assert_eq!(claimed(&mut conn, Which::Relation(&customer(6)), "b"), [5]);
+        assert_eq!(claimed(&mut conn, Which::Relations(&[customer(6)]), "b"), [5]);
         let all = TableProcessor.list(&mut conn, &groups(), 0, 10).unwrap();
         assert!(all.iter().all(|message| message.status == WaitingStatus::Resolving));
         let ids: Vec<i64> = all.iter().map(|message| message.id).collect();
@@ -164,12 +164,12 @@ fn a_chain_is_taken_whole_and_by_one_daemon() {
         let still = Still { chain: parked[0].chain.clone(), relation: Some(customer(7)) };
         TableProcessor.still(&mut conn, GROUP, "a", &[still]).unwrap();
         TableProcessor.release(&mut conn, "a").unwrap();
-        assert_eq!(claimed(&mut conn, Which::Relation(&customer(7)), "c"), [1, 3]);
+        assert_eq!(claimed(&mut conn, Which::Relations(&[customer(7)]), "c"), [1, 3]);
         assert_eq!(claimed(&mut conn, Which::Unseen, "c"), [4]);
 
         // A lease that has run out is anybody's.
         TableProcessor.renew(&mut conn, "c", -1).unwrap();
-        assert_eq!(claimed(&mut conn, Which::Relation(&customer(7)), "d"), [1, 3]);
+        assert_eq!(claimed(&mut conn, Which::Relations(&[customer(7)]), "d"), [1, 3]);
         assert!(TableProcessor.held(&mut conn, "c", &ids).unwrap().len() < 3);
     });
 }
@@ -182,7 +182,7 @@ fn a_chain_whose_message_failed_is_left_until_it_is_due() {
         TableProcessor.park(&mut conn, GROUP, &parked).unwrap();
         let id = TableProcessor.list(&mut conn, &groups(), 0, 1).unwrap()[0].id;
         TableProcessor.failed(&mut conn, id, 2, "no", 1_001).unwrap();
-        assert_eq!(claimed(&mut conn, Which::Relation(&customer(5)), "a"), [0; 0]);
+        assert_eq!(claimed(&mut conn, Which::Relations(&[customer(5)]), "a"), [0; 0]);
         assert_eq!(claimed(&mut conn, Which::Failed, "a"), [0; 0]);
         // By hand, at any time.
         assert_eq!(claimed(&mut conn, Which::Ids(&[id]), "a"), [1, 2]);

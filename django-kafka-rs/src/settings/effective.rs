@@ -76,6 +76,8 @@ impl Settings {
         list.add("retry_topic_suffix", &self.retry_topic_suffix);
         list.add("dead_letter_topic_suffix", &self.dead_letter_topic_suffix);
         list.add("polling_frequency", show_duration(self.polling_frequency));
+        list.add("relation_resolver_daemon", self.relation_resolver_daemon.name());
+        list.add("relation_resolver_daemon_interval", show_duration(self.relation_resolver_daemon_interval));
         list.add("database_url", self.database_url.as_deref().unwrap_or_default());
         list.add("database.pool_size", self.database.pool_size.to_string());
         list.add("database.busy_timeout", show_duration(self.database.busy_timeout));

@@ -12,9 +12,9 @@ pub use self::payload::Payload;
 use std::future::Future;
 
 use crate::context::Context;
-use crate::error::ConsumeResult;
+use crate::error::{ConsumeError, ConsumeResult};
 use crate::record::Record;
-use crate::sync::ModelTopic;
+use crate::sync::{ModelRelation, ModelTopic};
 
 /// A declared topic. Written by `#[topic(name = "…")]`.
 #[diagnostic::on_unimplemented(
@@ -57,7 +57,22 @@ pub trait ProducedTopic: Topic {}
 pub trait TopicConsumer: Topic {
     /// Handles one message. An error is retried, or sent to the dead letter topic, as `retry(…)` says.
     fn consume(&self, record: &Record<Self>, cx: &Context) -> impl Future<Output = ConsumeResult> + Send;
+
+    /// The rows that a message refers to. While one of them does not exist, the message waits for it in the database,
+    /// and later messages of its key behind it; the partition goes on. Default: none.
+    ///
+    /// # Errors
+    /// As those of [`consume`](Self::consume).
+    fn relations(&self, record: &Record<Self>) -> Result<Vec<ModelRelation>, ConsumeError> {
+        let _ = record;
+        Err(NoRelations.into())
+    }
 }
+
+/// What the default of [`TopicConsumer::relations`] says: not even a database has to be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the topic declares no relations")]
+struct NoRelations;
 
 /// A topic that can stand in `topics(…)` of a consumer: one with a [`TopicConsumer`], or one on which
 /// `DbzConsumer` or `ModelTopicConsumer` is derived.
@@ -102,9 +117,25 @@ pub trait CustomTopic: Send + Sync {
         attempt: u32,
         cx: &'a Context,
     ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>>;
+
+    /// The rows that a message refers to; `None`: the topic declares no relations.
+    fn relations(
+        &self,
+        raw: &std::sync::Arc<crate::record::RawRecord>,
+    ) -> Result<Option<Vec<ModelRelation>>, ConsumeError>;
 }
 
-struct Custom<T>(T);
+struct Custom<T> {
+    topic: T,
+    /// The topic declares no relations: known since the first message.
+    has_no_relations: std::sync::atomic::AtomicBool,
+}
+
+impl<T> Custom<T> {
+    fn new(topic: T) -> Self {
+        Self { topic, has_no_relations: std::sync::atomic::AtomicBool::new(false) }
+    }
+}
 
 impl<T: TopicConsumer> CustomTopic for Custom<T> {
     fn consume<'a>(
@@ -115,16 +146,34 @@ impl<T: TopicConsumer> CustomTopic for Custom<T> {
     ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>> {
         Box::pin(async move {
             let record = Record::<T>::new(raw, attempt);
-            self.0.consume(&record, cx).await
+            self.topic.consume(&record, cx).await
         })
+    }
+
+    fn relations(
+        &self,
+        raw: &std::sync::Arc<crate::record::RawRecord>,
+    ) -> Result<Option<Vec<ModelRelation>>, ConsumeError> {
+        use std::sync::atomic::Ordering;
+        if self.has_no_relations.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match self.topic.relations(&Record::<T>::new(raw.clone(), raw.retry_number())) {
+            Ok(relations) => Ok(Some(relations)),
+            Err(error) if error.error().is::<NoRelations>() => {
+                self.has_no_relations.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
 fn custom_topic<T: TopicConsumer>() -> Option<Box<dyn CustomTopic>> {
-    T::__construct().map(|topic| Box::new(Custom(topic)) as Box<dyn CustomTopic>)
+    T::__construct().map(|topic| Box::new(Custom::new(topic)) as Box<dyn CustomTopic>)
 }
 
 /// A topic value given through the builder.
 pub(crate) fn custom_topic_of<T: TopicConsumer>(topic: T) -> std::sync::Arc<dyn CustomTopic> {
-    std::sync::Arc::new(Custom(topic))
+    std::sync::Arc::new(Custom::new(topic))
 }

@@ -24,7 +24,7 @@ use super::table::{self, Table};
 use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
-use crate::relations::{Referring, Related};
+use crate::relations::{self, Referring, Related};
 
 /// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
 /// counts only where the message's outcome is in the [`Report`].
@@ -236,6 +236,12 @@ impl ModelSync {
         self
     }
 
+    /// Whether its messages may wait for rows.
+    pub(crate) fn may_wait(&self) -> bool {
+        let waits = |referring: &Referring| referring.refers() || referring.waits_for_children;
+        self.targets.iter().any(|target| target.referring.as_ref().is_some_and(waits))
+    }
+
     /// Looks at the models' tables: once before the first batch, and again after the database's tables changed.
     ///
     /// # Errors
@@ -267,9 +273,13 @@ impl ModelSync {
         // The writer: a migration that is under way is waited for.
         let mut conn = database.writer()?;
         let guard = if self.guard.is_some() { Guard::mistake(&mut conn) } else { Ok(None) };
-        let tables = guard.and_then(|mistake| match (table::resolve(&mut conn, &models)?, mistake) {
-            (Ok(tables), None) => Ok(Ok(tables)),
-            (tables, mistake) => Ok(Err(tables.err().into_iter().flatten().chain(mistake).collect())),
+        let tables = guard.and_then(|guard| {
+            let waiting = self.related.as_ref().map(|_| relations::mistake(&mut conn)).transpose()?.flatten();
+            let mistakes: Vec<String> = guard.into_iter().chain(waiting).collect();
+            Ok(match table::resolve(&mut conn, &models)? {
+                Ok(tables) if mistakes.is_empty() => Ok(tables),
+                tables => Err(tables.err().into_iter().flatten().chain(mistakes).collect()),
+            })
         });
         tables.map_err(|error| match failure::classify(&error).outage(&error) {
             Some(reason) => DatabaseError::Unavailable(reason),
