@@ -9,6 +9,7 @@ mod engine;
 mod handlers;
 mod models;
 mod postgres;
+mod relations;
 mod retry_topics;
 mod service;
 mod tidy;
