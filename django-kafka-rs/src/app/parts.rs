@@ -222,14 +222,14 @@ impl Parts {
             for topic in &consumer.topics {
                 let declared = topic.entry.declaration;
                 let tracker = tracking.of_topic(consumer, topic)?;
+                let group: Arc<str> = consumer.group.as_str().into();
+                let related = making.relations.clone().map(|shared| Related { shared, group: group.clone() });
                 let handler = match (topic.entry.handler)() {
                     HandlerSource::KeyOffsets => Ok(Some(Handler::KeyOffsets(tracking.watermarks(consumer)?))),
                     source => {
                         let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
-                        let group: Arc<str> = consumer.group.as_str().into();
                         let guard = Guard::new(group.clone(), horizon, making.clock.clone());
-                        let related = making.relations.clone().map(|shared| Related { shared, group });
-                        let order = Order { guard, related };
+                        let order = Order { guard, related: related.clone() };
                         self.handler(source, (topic.entry.type_id)(), order, making.database, &mut tables)
                     }
                 };
@@ -239,6 +239,7 @@ impl Parts {
                         name: topic.name.clone(),
                         retry: topic.retry,
                         tracker,
+                        related,
                         handler,
                     }),
                     Ok(None) => {}

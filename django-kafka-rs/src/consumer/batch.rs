@@ -20,6 +20,7 @@ use crate::error::{ConsumeError, ConsumeResult, ProduceError};
 use crate::key_offset_tracker::{Followed, follow};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
+use crate::relations::{self, Admit, LaneGate};
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
@@ -102,6 +103,10 @@ async fn run_custom(
     let mut superseding = Superseding::new(topic, &records);
     let mut handled = Handled::default();
     let started = Instant::now();
+    let mut gate = match LaneGate::open(&**handler, topic.related.as_ref(), &records, &env.context).await {
+        Ok(gate) => gate,
+        Err(reason) => return Handled { stop: Some(waits_for(topic, &reason)), ..handled },
+    };
     for (index, record) in records.iter().enumerate() {
         if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
             handled.stop = Some(Stop::Cancelled);
@@ -110,7 +115,31 @@ async fn run_custom(
         let attempts = judge.attempts(index, record);
         // Of a message before, whose handler made the best of it.
         env.context.take_outage();
-        let result = catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await;
+        let admit = match &mut gate {
+            Some(gate) => gate.admit(index).await,
+            None => Admit::Go,
+        };
+        let mut result = match admit {
+            Admit::Go => catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await,
+            Admit::Parked => Ok(()),
+            Admit::Failed(error) => Err(error),
+            Admit::Wait(reason) => {
+                handled.stop = Some(waits_for(topic, &reason));
+                break;
+            }
+        };
+        if let (Err(error), Some(gate)) = (&result, &mut gate)
+            && relations::violates_foreign_key(error)
+        {
+            match gate.waits_after_all(index).await {
+                Ok(false) => {}
+                Ok(true) => result = Ok(()),
+                Err(reason) => {
+                    handled.stop = Some(waits_for(topic, &reason));
+                    break;
+                }
+            }
+        }
         if let Err(error) = result {
             if let Some(stop) = not_its_own_fault(topic, &error, env) {
                 handled.stop = Some(stop);
@@ -134,7 +163,19 @@ async fn run_custom(
         }
         handled.count = index + 1;
     }
+    if let Some(gate) = &mut gate
+        && let Err((first, reason)) = gate.flush().await
+    {
+        handled.count = handled.count.min(first);
+        handled.settled.retain(|settled| settled.index < first);
+        handled.stop = Some(waits_for(topic, &reason));
+    }
     handled
+}
+
+fn waits_for(topic: &TopicRuntime, reason: &str) -> Stop {
+    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
+    Stop::Outage
 }
 
 /// Whether a handler failed because the database is away, the brokers are, or the partition is: the database and the

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::key_offset_tracker::{Tracker, Watermarks};
+use crate::relations::Related;
 use crate::sync::ModelSync;
 use crate::topic::names::retry_pattern;
 use crate::topic::{CustomTopic, RetryMode, RetrySettings};
@@ -18,6 +19,8 @@ pub(crate) struct TopicRuntime {
     pub(crate) retry: Option<RetrySettings>,
     /// Tells failed messages that a newer one has superseded, where the retry settings ask for that.
     pub(crate) tracker: Option<Tracker>,
+    /// What its handler's messages have to do with rows that they refer to.
+    pub(crate) related: Option<Related>,
     pub(crate) handler: Handler,
 }
 

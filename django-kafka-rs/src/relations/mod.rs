@@ -7,6 +7,7 @@
 
 mod daemon;
 mod gate;
+mod lane;
 mod message;
 mod related;
 mod resolver;
@@ -18,6 +19,7 @@ mod wake;
 pub(crate) use self::daemon::Group;
 pub use self::daemon::{LocalDaemon, ResolveError, Resolver, ResolverDaemon};
 pub(crate) use self::gate::{Ask, Decided, Fate, Wants, decide};
+pub(crate) use self::lane::{Admit, LaneGate};
 pub use self::message::{Awaited, Chain, Parking, WaitingMessage, WaitingStatus};
 pub(crate) use self::related::{Declared, Referring, Related, Relations, is_same};
 pub use self::resolver::{RelationError, RelationResolver, TableResolver};
@@ -26,6 +28,7 @@ pub use self::store::{Claim, MessageProcessor, ParkedKey, Presence, Still, Table
 pub(crate) use self::wake::News;
 
 use crate::db::{DbConn, introspect};
+use crate::error::ConsumeError;
 use crate::sync::TableName;
 
 /// Whether the table of waiting messages exists.
@@ -47,4 +50,17 @@ pub(crate) fn mistake(conn: &mut DbConn) -> diesel::QueryResult<Option<String>> 
          `migrate`"
             .to_owned()
     }))
+}
+
+/// Whether a row was refused because of another row: one that it refers to, or that refers to it.
+pub(crate) fn violates_foreign_key(error: &ConsumeError) -> bool {
+    use diesel::result::{DatabaseErrorKind as Kind, Error};
+    let mut next = Some(error.error());
+    while let Some(source) = next {
+        if let Some(Error::DatabaseError(kind, _)) = source.downcast_ref::<Error>() {
+            return matches!(kind, Kind::ForeignKeyViolation | Kind::RestrictViolation);
+        }
+        next = source.source();
+    }
+    false
 }

@@ -172,14 +172,14 @@ impl Run<'_> {
         waits
             && matches!(self.items[item].kind, Kind::Delete)
             && !self.waiting.blocked.contains(&item)
-            && violates_foreign_key(error)
+            && relations::violates_foreign_key(error)
     }
 
     /// Whether a row was refused for the sake of a row that it refers to: the gate is asked once more.
     pub(super) fn may_wait(&self, item: usize, error: &ConsumeError) -> bool {
         let target = &self.sync.targets[self.items[item].target];
         let refers = target.referring.as_ref().is_some_and(relations::Referring::refers);
-        refers && matches!(self.items[item].kind, Kind::Upsert(_)) && violates_foreign_key(error)
+        refers && matches!(self.items[item].kind, Kind::Upsert(_)) && relations::violates_foreign_key(error)
     }
 
     /// A message failed: for a daemon its chain stops there.
@@ -194,18 +194,6 @@ impl Run<'_> {
         let claim = self.caller.claimed()?;
         claim.ids.get(self.items[item].index).copied()
     }
-}
-
-fn violates_foreign_key(error: &ConsumeError) -> bool {
-    use diesel::result::{DatabaseErrorKind as Kind, Error};
-    let mut next = Some(error.error());
-    while let Some(source) = next {
-        if let Some(Error::DatabaseError(kind, _)) = source.downcast_ref::<Error>() {
-            return matches!(kind, Kind::ForeignKeyViolation | Kind::RestrictViolation);
-        }
-        next = source.source();
-    }
-    false
 }
 
 fn as_ruled(rulings: &[(usize, Ruling)]) -> Admitted {

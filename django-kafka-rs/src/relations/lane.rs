@@ -1,0 +1,272 @@
+//! The gate before a handler of the user's: which messages of a batch wait for rows.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::related::Related;
+use super::{Awaited, Chain, News, ParkedKey, Parking, RelationError, RelationResolver, WaitingStatus, awaited};
+use crate::context::Context;
+use crate::db::{Database, DbConn, failure};
+use crate::error::ConsumeError;
+use crate::record::RawRecord;
+use crate::sync::ModelRelation;
+use crate::topic::CustomTopic;
+
+/// What is to be done with a message.
+pub(crate) enum Admit {
+    /// The handler takes it.
+    Go,
+    /// It waits, and is stored until then.
+    Parked,
+    /// It is told wrongly what it refers to: its own failure.
+    Failed(ConsumeError),
+    /// Nothing can be done now, and why: the partition waits.
+    Wait(String),
+}
+
+/// A batch's messages, and what they refer to.
+pub(crate) struct LaneGate {
+    related: Related,
+    database: Database,
+    context: Context,
+    asked: Vec<Asked>,
+    parked: HashMap<Chain, ParkedKey>,
+    /// Messages that wait and are not stored yet; they are before any handler runs.
+    pending: Vec<Parking>,
+    first_pending: Option<usize>,
+}
+
+struct Asked {
+    record: Arc<RawRecord>,
+    chain: Chain,
+    relations: Vec<ModelRelation>,
+    /// Why its relations are not known.
+    failed: Option<ConsumeError>,
+    missing: Option<Awaited>,
+}
+
+impl LaneGate {
+    /// Asks for a batch. `None`: the topic declares no relations.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub(crate) async fn open(
+        topic: &dyn CustomTopic,
+        related: Option<&Related>,
+        records: &[Arc<RawRecord>],
+        context: &Context,
+    ) -> Result<Option<Self>, String> {
+        let mut asked = Vec::with_capacity(records.len());
+        for record in records {
+            let (relations, failed) = match topic.relations(record) {
+                Ok(None) => return Ok(None),
+                Ok(Some(relations)) => (relations, None),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            let relations = relations.into_iter().filter(|relation| relation.value().is_some()).collect();
+            let chain = Chain::of(record);
+            asked.push(Asked { record: record.clone(), chain, relations, failed, missing: None });
+        }
+        let (Some(related), Some(database)) = (related.cloned(), context.database().cloned()) else {
+            let refers = |asked: &Asked| !asked.relations.is_empty() || asked.failed.is_some();
+            return if asked.iter().any(refers) { Err(NO_DATABASE.to_owned()) } else { Ok(None) };
+        };
+        let gate = Self {
+            related,
+            database,
+            context: context.clone(),
+            asked,
+            parked: HashMap::new(),
+            pending: Vec::new(),
+            first_pending: None,
+        };
+        blocking(move || gate.asked()).await.map(Some)
+    }
+
+    fn asked(mut self) -> Result<Self, String> {
+        let mut conn = self.database.writer().map_err(|error| error.to_string())?;
+        let processor = self.related.shared.processor.clone();
+        let origins: BTreeSet<&str> = self.asked.iter().map(|asked| &*asked.chain.topic).collect();
+        let origins: Vec<&str> = origins.into_iter().collect();
+        let presence = processor.presence(&mut conn, &self.related.group, &origins, &[]).map_err(outage)?;
+        if presence.parked {
+            let chains: HashSet<&Chain> = self.asked.iter().map(|asked| &asked.chain).collect();
+            let chains: Vec<&Chain> = chains.into_iter().filter(|chain| chain.key.is_some()).collect();
+            let parked = processor.parked(&mut conn, &self.related.group, &chains).map_err(outage)?;
+            self.parked.extend(parked);
+        }
+        let resolver = self.related.shared.resolver.clone();
+        if missing(&*resolver, &mut conn, &mut self.asked, None)?.is_err() {
+            // One of them names what is not there: which?
+            for index in 0..self.asked.len() {
+                if let Err(error) = missing(&*resolver, &mut conn, &mut self.asked, Some(index))? {
+                    self.asked[index].failed = Some(error);
+                }
+            }
+        }
+        drop(conn);
+        Ok(self)
+    }
+
+    /// What is to be done with the message of this index; each is asked about once, in order.
+    pub(crate) async fn admit(&mut self, index: usize) -> Admit {
+        let asked = &mut self.asked[index];
+        if let Some(error) = asked.failed.take() {
+            return Admit::Failed(error);
+        }
+        let parked = self.parked.get(&asked.chain).copied().unwrap_or_default();
+        if asked.record.value.is_none() {
+            if parked.resolving {
+                return Admit::Wait("earlier messages of the key are being handled".to_owned());
+            }
+            let over = parked.rows.then(|| (asked.chain.clone(), asked.record.origin().offset));
+            self.parked.remove(&asked.chain.clone());
+            return self.store(over).await;
+        }
+        if !parked.rows && asked.missing.is_none() {
+            return self.store(None).await;
+        }
+        let relation = asked.missing.clone().filter(|_| !parked.rows);
+        self.wait(index, relation);
+        Admit::Parked
+    }
+
+    /// Whether a message that its handler failed waits after all: a row that it refers to has gone in between.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub(crate) async fn waits_after_all(&mut self, index: usize) -> Result<bool, String> {
+        let relations = self.asked[index].relations.clone();
+        if relations.is_empty() {
+            return Ok(false);
+        }
+        let (database, resolver) = (self.database.clone(), self.related.shared.resolver.clone());
+        let found = blocking(move || {
+            let mut conn = database.writer().map_err(|error| error.to_string())?;
+            let asked: Vec<&ModelRelation> = relations.iter().collect();
+            // What is wrong with them was said before.
+            let exist = resolver.exist(&mut conn, &asked).unwrap_or_default();
+            let missing = asked.iter().zip(exist).find(|(_, exists)| !exists).map(|(relation, _)| *relation);
+            Ok(missing.and_then(|relation| awaited(&conn, relation)))
+        });
+        let Some(relation) = found.await? else { return Ok(false) };
+        self.wait(index, Some(relation));
+        Ok(true)
+    }
+
+    fn wait(&mut self, index: usize, relation: Option<Awaited>) {
+        let asked = &self.asked[index];
+        self.parked.entry(asked.chain.clone()).or_default().rows = true;
+        self.first_pending.get_or_insert(index);
+        self.pending.push(Parking {
+            record: asked.record.clone(),
+            chain: asked.chain.clone(),
+            status: if relation.is_some() { WaitingStatus::Waiting } else { WaitingStatus::Behind },
+            deletion: false,
+            full_row: false,
+            relation,
+        });
+    }
+
+    /// Stores what waits so far. `Err`: the index of the first message that is not stored, and why.
+    pub(crate) async fn flush(&mut self) -> Result<(), (usize, String)> {
+        let first = self.first_pending;
+        match self.store(None).await {
+            Admit::Wait(reason) => Err((first.unwrap_or(0), reason)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores what waits, and forgets what a deletion ends, before a handler runs.
+    async fn store(&mut self, over: Option<(Chain, i64)>) -> Admit {
+        if self.pending.is_empty() && over.is_none() {
+            return Admit::Go;
+        }
+        let (pending, group) = (std::mem::take(&mut self.pending), self.related.group.clone());
+        let (database, context, shared) = (self.database.clone(), self.context.clone(), self.related.shared.clone());
+        let stored = blocking(move || {
+            let parked = database.write_transaction(|conn| {
+                if !context.may_commit() {
+                    return Err(Refused("the partition is no longer this process's".to_owned()));
+                }
+                shared.processor.park(conn, &group, &pending)?;
+                let over: Vec<(&Chain, i64)> = over.iter().map(|(chain, upto)| (chain, *upto)).collect();
+                shared.processor.forget(conn, &group, &over)?;
+                Ok(())
+            });
+            parked.map_err(|Refused(reason)| reason)?;
+            let unseen = pending.iter().any(|parking| parking.relation.is_none());
+            let rows = pending.into_iter().filter_map(|parking| parking.relation).collect();
+            shared.wake.tell(News { rows, unseen, ..News::default() });
+            Ok(())
+        });
+        match stored.await {
+            Ok(()) => {
+                self.first_pending = None;
+                Admit::Go
+            }
+            Err(reason) => Admit::Wait(reason),
+        }
+    }
+}
+
+const NO_DATABASE: &str = "its messages refer to rows, and there is no database: set `database_url` in the settings, or \
+                           DJANGO_KAFKA__DATABASE_URL";
+
+/// Why something was not stored.
+struct Refused(String);
+
+impl From<diesel::result::Error> for Refused {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(outage(error))
+    }
+}
+
+impl From<crate::db::DatabaseError> for Refused {
+    fn from(error: crate::db::DatabaseError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
+fn outage(error: diesel::result::Error) -> String {
+    failure::classify(&error).outage(&error).unwrap_or_else(|| error.to_string())
+}
+
+/// Finds out which relations are missing, of all messages or of one; the inner error is that of a message.
+fn missing(
+    resolver: &dyn RelationResolver,
+    conn: &mut DbConn,
+    asked: &mut [Asked],
+    only: Option<usize>,
+) -> Result<Result<(), ConsumeError>, String> {
+    let range = only.map_or(0..asked.len(), |index| index..index + 1);
+    let relations: Vec<(usize, ModelRelation)> =
+        range.flat_map(|index| asked[index].relations.iter().map(move |relation| (index, relation.clone()))).collect();
+    if relations.is_empty() {
+        return Ok(Ok(()));
+    }
+    let all: Vec<&ModelRelation> = relations.iter().map(|(_, relation)| relation).collect();
+    match resolver.exist(conn, &all) {
+        Ok(exist) => {
+            for ((index, relation), _) in relations.iter().zip(exist).filter(|(_, exists)| !exists) {
+                if asked[*index].missing.is_none() {
+                    asked[*index].missing = awaited(conn, relation);
+                }
+            }
+            Ok(Ok(()))
+        }
+        Err(RelationError::Database(error)) => match failure::classify(&error).outage(&error) {
+            Some(reason) => Err(reason),
+            None => Ok(Err(error.into())),
+        },
+        Err(error) => Ok(Err(error.into())),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(format!("a fault of ours: {error}")),
+    }
+}
