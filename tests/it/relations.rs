@@ -142,3 +142,164 @@ async fn orders_wait_for_their_customer_and_the_partition_goes_on() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_has_gone_to_a_parent_that_is_there_waits_no_more_for_the_first() {
+    each(async |app| {
+        send(&app, "customers", 6, customer(6)).await;
+        app.settle().await.unwrap();
+        // Customer 5 was deleted before it came here, and never comes.
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        app.settle().await.unwrap();
+        assert_eq!(waiting(&app).await.len(), 1);
+        // TOAST: what has not changed is not said, and taken from the message that waits.
+        send(&app, "orders", 1, json!({ "id": 1, "customer_id": 6, "note": "__debezium_unavailable_value" })).await;
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["1→6:10"]);
+        assert_eq!(rows(&app, "SELECT note AS line FROM orders").await, ["n"]);
+        assert_eq!(waiting(&app).await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_ends_what_waits_of_its_key_and_never_waits_for_a_parent() {
+    each(async |app| {
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        send(&app, "orders", 2, order(2, 5, 10)).await;
+        send(&app, "orders", 3, order(3, 5, 10)).await;
+        app.settle().await.unwrap();
+        send(&app, "orders", 1, Value::Null).await;
+        let mut marked = order(2, 5, 10);
+        marked["__deleted"] = "true".into();
+        send(&app, "orders", 2, marked).await;
+        app.settle().await.unwrap();
+        assert_eq!(waiting(&app).await, [r#"orders {"id":3} WAITING customers.id = 5"#]);
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["3→5:10"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grandchildren_and_several_relations_of_one_message() {
+    each(async |app| {
+        send(&app, "lines", 1, json!({ "id": 1, "order_id": 1, "buyer": "u6" })).await;
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        app.settle().await.unwrap();
+        assert_eq!(
+            waiting(&app).await,
+            [r#"lines {"id":1} WAITING orders.id = 1"#, r#"orders {"id":1} WAITING customers.id = 5"#]
+        );
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["1→5:10"]);
+        assert_eq!(waiting(&app).await, [r#"lines {"id":1} WAITING customers.uid = u6"#]);
+        send(&app, "customers", 6, customer(6)).await;
+        app.settle().await.unwrap();
+        assert_eq!(rows(&app, "SELECT order_id || ' ' || buyer AS line FROM lines").await, ["1 u6"]);
+        assert_eq!(waiting(&app).await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_comes_from_its_leaves() {
+    each(async |app| {
+        for (id, parent) in [(3, Some(2)), (2, Some(1)), (4, Some(9)), (1, None)] {
+            send(&app, "categories", id, json!({ "id": id, "parent_id": parent, "name": "c" })).await;
+        }
+        app.settle().await.unwrap();
+        let sql = "SELECT id || coalesce('<' || parent_id, '') AS line FROM categories ORDER BY id";
+        assert_eq!(rows(&app, sql).await, ["1", "2<1", "3<2"]);
+        assert_eq!(waiting(&app).await, [r#"categories {"id":4} WAITING categories.id = 9"#]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_its_children_block_waits_for_them() {
+    each(async |app| {
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        app.settle().await.unwrap();
+        send(&app, "customers", 5, Value::Null).await;
+        send(&app, "customers", 6, customer(6)).await;
+        app.settle().await.unwrap();
+        assert_eq!(waiting(&app).await, [r#"customers {"id":5} WAITING customers.id = 5"#]);
+        assert!(app.waiting().await.unwrap()[0].deletion);
+        assert_eq!(rows(&app, "SELECT name AS line FROM customers ORDER BY id").await, ["c5", "c6"]);
+        send(&app, "orders", 1, Value::Null).await;
+        app.settle().await.unwrap();
+        assert_eq!(rows(&app, "SELECT name AS line FROM customers").await, ["c6"]);
+        assert_eq!(waiting(&app).await, [""; 0]);
+        assert!(app.dead_letters("customers").await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_used_again_supersedes_its_blocked_deletion() {
+    each(async |app| {
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        app.settle().await.unwrap();
+        send(&app, "customers", 5, Value::Null).await;
+        app.settle().await.unwrap();
+        // The columns that it does not name are those of a new row.
+        send(&app, "customers", 5, json!({ "id": 5, "name": "again" })).await;
+        app.settle().await.unwrap();
+        assert_eq!(rows(&app, "SELECT name || coalesce(uid, '-') AS line FROM customers").await, ["again-"]);
+        assert_eq!(waiting(&app).await, [""; 0]);
+        send(&app, "orders", 2, order(2, 5, 20)).await;
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["1→5:10", "2→5:20"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_message_follows_the_retry_settings_and_holds_only_its_key() {
+    each(async |app| {
+        send(&app, "orders", 1, order(1, 5, 5000)).await;
+        send(&app, "orders", 1, json!({ "id": 1, "note": "later" })).await;
+        send(&app, "orders", 2, order(2, 5, 20)).await;
+        app.settle().await.unwrap();
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["2→5:20"]);
+        let left = app.waiting().await.unwrap();
+        assert_eq!((left.len(), left[0].attempts), (2, 1));
+        assert!(left[0].last_error.as_deref().unwrap().contains("check"), "{:?}", left[0].last_error);
+        assert!(app.dead_letters("orders").await.unwrap().is_empty());
+        for _ in 0..2 {
+            app.advance(Duration::from_secs(61)).await;
+            app.settle().await.unwrap();
+        }
+        let letters = app.dead_letters("orders").await.unwrap();
+        assert_eq!(letters.iter().map(|letter| (letter.offset, letter.attempts)).collect::<Vec<_>>()[0], (0, 3));
+        assert_eq!(orders(&app).await, ["2→5:20"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_is_gone_again_is_waited_for_again() {
+    each(async |app| {
+        send(&app, "lines", 1, json!({ "id": 1, "order_id": 1, "buyer": null })).await;
+        app.settle().await.unwrap();
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        send(&app, "orders", 1, Value::Null).await;
+        app.settle().await.unwrap();
+        assert_eq!(waiting(&app).await, [r#"lines {"id":1} WAITING orders.id = 1"#]);
+        send(&app, "orders", 1, order(1, 5, 10)).await;
+        app.settle().await.unwrap();
+        assert_eq!(waiting(&app).await, [""; 0]);
+    })
+    .await;
+}

@@ -152,6 +152,13 @@ pub(crate) fn check(mut parts: Parts, mut report: CheckReport) -> CheckReport {
             report.add("database", Finding::Skipped("the declarations are not right".to_owned()));
         }
     }
+    #[cfg(feature = "connect")]
+    {
+        let asked = super::connect::check(&parts.registry.connectors, &services.settings);
+        for (what, finding) in tokio::runtime::Handle::current().block_on(asked) {
+            report.add(what, finding);
+        }
+    }
     report
 }
 

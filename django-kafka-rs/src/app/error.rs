@@ -15,6 +15,9 @@ pub enum StartError {
     /// The declarations are wrong, alone or together with the settings.
     #[error("{}", list("the declarations are not right", .0))]
     Declarations(Vec<String>),
+    /// What connectors are to be sent with is not known: variables or settings that are not set.
+    #[error("{}", list("the connectors' configurations are not complete; nothing was sent", .0))]
+    Connectors(Vec<String>),
     /// A consumer was asked for that there is not.
     #[error("{0}")]
     UnknownConsumer(String),
@@ -41,7 +44,9 @@ impl StartError {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) | Self::Declarations(_) | Self::UnknownConsumer(_) => Exit::WrongUse,
+            Self::Settings(_) | Self::Declarations(_) | Self::Connectors(_) | Self::UnknownConsumer(_) => {
+                Exit::WrongUse
+            }
             _ => Exit::Failed,
         }
     }

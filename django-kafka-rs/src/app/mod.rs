@@ -1,6 +1,8 @@
 //! The application: what is declared, what it is given, and how it is started.
 
 mod check;
+#[cfg(feature = "connect")]
+mod connect;
 mod error;
 mod handle;
 mod parts;
@@ -23,6 +25,7 @@ pub(crate) use self::relating::Replacements;
 pub use self::run::run;
 pub(crate) use self::services::{Services, reach_broker};
 
+use crate::connect::Connector;
 use crate::consumer::Consumer;
 use crate::context::States;
 use crate::kafka::{ClientError, ErrorHandler};
@@ -63,7 +66,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Everything that `#[topic]` and `#[consumer]` declare in this program and the crates it names.
+    /// Everything that `#[topic]`, `#[consumer]` and `#[connector]` declare in this program and the crates it names.
     pub fn from_linked() -> Self {
         Self { registry: Registry::from_linked(), ..Self::default() }
     }
@@ -80,6 +83,12 @@ impl App {
             Some(group) => self.registry.tracker_group = Some(group.to_owned()),
             None => self.registry.consumers.push(C::DECLARATION),
         }
+        self
+    }
+
+    /// Adds a connector of Kafka Connect, for the command `connect`.
+    pub fn connector<C: Connector>(mut self, _connector: C) -> Self {
+        self.registry.connectors.push(C::DECLARATION);
         self
     }
 

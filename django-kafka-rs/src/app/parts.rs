@@ -93,7 +93,15 @@ impl Parts {
 
     /// The consumers of these names, with their names resolved.
     pub(crate) fn resolve(&self, names: &[String]) -> Result<Vec<ResolvedConsumer>, StartError> {
-        let consumers = resolve(&self.registry, &self.settings).map_err(StartError::Declarations)?;
+        let consumers = resolve(&self.registry, &self.settings);
+        let connectors = crate::connect::resolve::resolve(&self.registry.connectors, &self.settings);
+        let consumers = match (consumers, connectors) {
+            (Ok(consumers), Ok(_)) => consumers,
+            (consumers, connectors) => {
+                let mistakes = consumers.err().into_iter().chain(connectors.err()).flatten().collect();
+                return Err(StartError::Declarations(mistakes));
+            }
+        };
         if names.is_empty() {
             return Ok(consumers);
         }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{App, ConsumeOptions, Handle, Parts, StartError, Summary, check};
 use crate::cli::progress::{ProgressView, summary_text};
-use crate::cli::{self, CheckReport, Commands, ConsumeArgs, Exit, Failure, GlobalArgs, RegisteredConsumer, TopicRow};
+use crate::cli::{
+    self, CheckReport, Commands, ConsumeArgs, Exit, Failure, GlobalArgs, RegisteredConnector, RegisteredConsumer,
+    TopicRow,
+};
 use crate::telemetry;
 
 /// How often progress is looked at.
@@ -80,6 +83,16 @@ impl Commands for AppCommands {
             .collect()
     }
 
+    fn registered_connectors(&self) -> Vec<RegisteredConnector> {
+        let connectors = self.app.registry.connectors.iter();
+        connectors
+            .map(|connector| RegisteredConnector {
+                name: connector.type_name.to_owned(),
+                declared_at: connector.location.to_string(),
+            })
+            .collect()
+    }
+
     async fn consume(self, arguments: ConsumeArgs) -> Result<String, Failure> {
         let parts = self.parts()?;
         for warning in parts.settings.warnings() {
@@ -107,6 +120,15 @@ impl Commands for AppCommands {
     async fn topics(self, create: bool) -> Result<Vec<TopicRow>, Failure> {
         let parts = self.parts()?;
         blocking(move || check::topics(parts, create).map_err(Into::into)).await?
+    }
+
+    #[cfg(feature = "connect")]
+    async fn connect(
+        self,
+        arguments: cli::ConnectArgs,
+        say: impl FnMut(crate::connect::step::Step),
+    ) -> Result<String, Failure> {
+        super::connect::connect(self.parts()?, &arguments, say).await
     }
 
     async fn migrate(self) -> Result<Vec<String>, Failure> {

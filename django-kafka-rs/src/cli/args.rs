@@ -116,6 +116,17 @@ pub(crate) enum Command {
         json: bool,
     },
 
+    /// Validate, publish and watch connectors of Kafka Connect
+    #[cfg(feature = "connect")]
+    #[command(
+        visible_alias = "kafka_connect",
+        long_about = "Validate, publish and watch the connectors that this program declares (`#[connector(…)]`), at the \
+                      Kafka Connect that `connect_host` in the settings names. What is asked for is done in the order of \
+                      the options below, for all connectors or for those that are named; what fails stops no other \
+                      connector."
+    )]
+    Connect(super::connect::ConnectArgs),
+
     /// Create or update the database's tables
     #[command(
         long_about = "Create or update the database's tables: this library's own, and the program's, where it gives \
@@ -125,7 +136,7 @@ pub(crate) enum Command {
 
     /// Look for what would keep the consumers from working
     #[command(long_about = "Look for what would keep the consumers from working: settings, declarations and names of \
-                      topics, the broker, the database and its tables. Each line is ok or says what to do; then \
+                      topics, the broker, the database and its tables, Kafka Connect. Each line is ok or says what to do; then \
                       follow the settings in effect, each with its source. Nothing is changed.")]
     Check,
 
@@ -165,6 +176,13 @@ const EXAMPLES: &[(&str, &str)] = &[
         "topics",
         "Examples:\n  {program} topics\n  {program} topics --create\n  {program} topics --json | jq -r '.[] | select(.exists | not).name'",
     ),
+    #[cfg(feature = "connect")]
+    (
+        "connect",
+        "Examples:\n  {program} connect --list\n  {program} connect --publish --dry-run         # what would change\n  \
+         {program} connect --validate --publish --check-status\n  \
+         {program} connect CrmSource --check-status --json\n  {program} connect restart CrmSource --only-failed",
+    ),
     ("migrate", "Example:\n  {program} migrate --settings production.toml"),
     ("check", "Example:\n  {program} check && {program} consume"),
     (
@@ -201,6 +219,15 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 fn program_name(called: Option<&OsString>) -> String {
     let name = called.and_then(|path| Path::new(path).file_stem()).and_then(|stem| stem.to_str());
     name.unwrap_or("service").to_owned()
+}
+
+/// The help of a command.
+#[cfg(feature = "connect")]
+pub(super) fn help(program: &str, name: &str) -> String {
+    let mut command = command(program);
+    // Gives each command its full name.
+    command.build();
+    command.find_subcommand_mut(name).map(|command| command.render_long_help().to_string()).unwrap_or_default()
 }
 
 /// The completions of a shell.

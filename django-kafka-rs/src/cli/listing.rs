@@ -17,6 +17,15 @@ pub(crate) struct RegisteredConsumer {
     pub(crate) declared_at: String,
 }
 
+/// A connector as declared.
+#[derive(Debug, Clone)]
+pub(crate) struct RegisteredConnector {
+    /// The type's name, which `connect` takes.
+    pub(crate) name: String,
+    /// `file:line`.
+    pub(crate) declared_at: String,
+}
+
 /// A topic of the program.
 #[derive(Debug, Clone)]
 pub(crate) struct TopicRow {
@@ -81,6 +90,21 @@ pub(crate) fn registered(consumers: &[RegisteredConsumer], program: &str) -> Str
         .map(|c| [format!("  {}", c.name), format!("group {}", c.group), c.topics.join(", "), c.declared_at.clone()])
         .collect();
     format!("Registered consumers:\n{}\nRun them with `{program} consume`.\n", align(&rows))
+}
+
+/// The connectors of the program, under that.
+pub(crate) fn registered_connectors(connectors: &[RegisteredConnector], program: &str) -> String {
+    if connectors.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<[String; 2]> =
+        connectors.iter().map(|connector| [format!("  {}", connector.name), connector.declared_at.clone()]).collect();
+    let how = if cfg!(feature = "connect") {
+        format!("Publish them with `{program} connect --publish`.")
+    } else {
+        "This program is built without the feature `connect` of django-kafka-rs, which publishes them.".to_owned()
+    };
+    format!("\nRegistered connectors:\n{}\n{how}\n", align(&rows))
 }
 
 /// The table of `topics`.

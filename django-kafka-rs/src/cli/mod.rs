@@ -4,6 +4,8 @@
 
 mod args;
 mod check;
+#[cfg(feature = "connect")]
+mod connect;
 mod exit;
 mod listing;
 pub(crate) mod progress;
@@ -17,13 +19,18 @@ use std::process::ExitCode;
 
 pub(crate) use self::args::{Command, CommandLine, ConsumeArgs, GlobalArgs};
 pub(crate) use self::check::{CheckReport, Finding, counted};
+#[cfg(feature = "connect")]
+pub(crate) use self::connect::ConnectArgs;
 pub(crate) use self::exit::{Exit, Failure};
-pub(crate) use self::listing::{Existence, RegisteredConsumer, TopicKind, TopicRow, registered};
+pub(crate) use self::listing::{Existence, RegisteredConnector, RegisteredConsumer, TopicKind, TopicRow, registered};
 
 /// What the commands do.
 pub(crate) trait Commands {
     /// The consumers of this program as they are declared: neither settings nor services are asked.
     fn registered(&self) -> Vec<RegisteredConsumer>;
+
+    /// Its connectors, likewise.
+    fn registered_connectors(&self) -> Vec<RegisteredConnector>;
 
     /// Consumes until told to stop, or until the end. The text says what was done.
     fn consume(self, arguments: ConsumeArgs) -> impl Future<Output = Result<String, Failure>>;
@@ -32,6 +39,15 @@ pub(crate) trait Commands {
     ///
     /// `create`: creates those that are missing, first.
     fn topics(self, create: bool) -> impl Future<Output = Result<Vec<TopicRow>, Failure>>;
+
+    /// Validates, publishes, checks, restarts, pauses or resumes connectors; `say` is told of each step when it is done.
+    /// The text is what is left to say.
+    #[cfg(feature = "connect")]
+    fn connect(
+        self,
+        arguments: ConnectArgs,
+        say: impl FnMut(crate::connect::step::Step),
+    ) -> impl Future<Output = Result<String, Failure>>;
 
     /// Runs migrations; gives the names of those that were run.
     fn migrate(self) -> impl Future<Output = Result<Vec<String>, Failure>>;
@@ -56,7 +72,9 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
     let result = match line.command {
         None => {
             let help = args::command(&line.program).render_help();
-            Ok(format!("{help}\n{}", registered(&commands.registered(), &line.program)))
+            let (consumers, connectors) = (commands.registered(), commands.registered_connectors());
+            let connectors = listing::registered_connectors(&connectors, &line.program);
+            Ok(format!("{help}\n{}{connectors}", registered(&consumers, &line.program)))
         }
         Some(Command::Completions { shell }) => Ok(args::completions(shell, &line.program)),
         Some(Command::Consume(arguments)) => commands.consume(arguments).await,
@@ -64,6 +82,10 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
             .topics(create)
             .await
             .map(|rows| if json { listing::topics_json(&rows) } else { listing::topics(&rows) }),
+        #[cfg(feature = "connect")]
+        Some(Command::Connect(arguments)) if arguments.is_idle() => Ok(args::help(&line.program, "connect")),
+        #[cfg(feature = "connect")]
+        Some(Command::Connect(arguments)) => manage_connectors(arguments, commands).await,
         Some(Command::Migrate) => commands.migrate().await.map(|names| listing::migrated(&names)),
         Some(Command::Check) => {
             let report = commands.check().await;
@@ -78,6 +100,37 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
         }
         Err(failure) => failure.report(),
     }
+}
+
+/// Shows each step when it is done; as JSON, all at the end.
+#[cfg(feature = "connect")]
+async fn manage_connectors(arguments: ConnectArgs, commands: impl Commands) -> Result<String, Failure> {
+    use crate::connect::step::{Kind, Step};
+
+    let is_json = arguments.is_json();
+    let (mut listed, mut steps): (Vec<Step>, Vec<Step>) = (Vec::new(), Vec::new());
+    let show_list = |listed: &mut Vec<Step>| {
+        if !listed.is_empty() {
+            say(&connect::listing(&std::mem::take(listed)));
+        }
+    };
+    let result = commands
+        .connect(arguments, |step| match step.step {
+            _ if is_json => steps.push(step),
+            Kind::List => listed.push(step),
+            _ => {
+                show_list(&mut listed);
+                say(&connect::step(&step));
+            }
+        })
+        .await;
+    show_list(&mut listed);
+    // Where nothing was begun, the failure says all.
+    if is_json && (result.is_ok() || !steps.is_empty()) {
+        say(&connect::json(&steps));
+        return result.map(|_| String::new());
+    }
+    result
 }
 
 /// Writes to standard output. A reader that has gone (`| head`) is no error.

@@ -268,6 +268,14 @@ fn the_registered_consumers() {
     "#]].assert_eq(&registered(&[], "shop"));
 }
 
+#[test]
+fn the_registered_connectors() {
+    assert_eq!(listing::registered_connectors(&[], "shop"), "");
+    let connector = RegisteredConnector { name: "CrmSource".to_owned(), declared_at: "src/main.rs:50".to_owned() };
+    let text = listing::registered_connectors(&[connector], "shop");
+    assert!(text.starts_with("\nRegistered connectors:\n  CrmSource  src/main.rs:50\n"), "{text}");
+}
+
 fn topic_rows() -> Vec<TopicRow> {
     let row = |name: &str, kind, consumer: Option<&str>, existence| TopicRow {
         name: name.to_owned(),
@@ -426,12 +434,21 @@ impl Commands for Fake {
         consumers()
     }
 
+    fn registered_connectors(&self) -> Vec<RegisteredConnector> {
+        Vec::new()
+    }
+
     async fn consume(self, _: ConsumeArgs) -> Result<String, Failure> {
         Err(Failure::new(Exit::WrongUse, "there is no consumer `X`"))
     }
 
     async fn topics(self, _create: bool) -> Result<Vec<TopicRow>, Failure> {
         Ok(topic_rows())
+    }
+
+    #[cfg(feature = "connect")]
+    async fn connect(self, _: ConnectArgs, _: impl FnMut(crate::connect::step::Step)) -> Result<String, Failure> {
+        Err(Failure::new(Exit::Failed, "1 of 2 connectors failed"))
     }
 
     async fn migrate(self) -> Result<Vec<String>, Failure> {

@@ -23,9 +23,23 @@
 //! Short configurations stand in the attribute itself: see [`#[connector]`](macro@crate::prelude::connector). What the
 //! consumers' side needs of Debezium is in [`debezium`].
 
+#[cfg(feature = "connect")]
+pub(crate) mod answer;
+#[cfg(feature = "connect")]
+pub(crate) mod client;
+#[cfg(feature = "connect")]
+pub(crate) mod command;
 mod config;
 pub mod debezium;
 mod declaration;
+#[cfg(feature = "client")]
+pub(crate) mod resolve;
+#[cfg(feature = "connect")]
+mod retry;
+#[cfg(feature = "connect")]
+pub(crate) mod step;
+#[cfg(all(test, feature = "connect"))]
+mod tests;
 
 pub use self::config::{ConfigError, ConnectorConfig, ConnectorValue, IntoConnectorConfig, env, setting};
 pub use self::declaration::{Connector, ConnectorDeclaration, ConnectorSource};

@@ -5,7 +5,7 @@ use super::properties::deprecated;
 use super::read::is_built;
 use super::secret::mask;
 use super::values::{show_bytes, show_duration};
-use super::{Properties, Settings};
+use super::{Properties, Settings, connect};
 use crate::topic::{RetryMode, RetrySettings};
 
 /// One setting as it is in effect.
@@ -57,7 +57,7 @@ impl Settings {
     }
 
     /// The value of a setting for `setting("path")`, unmasked: one that only declarations read, or one of ours.
-    pub(super) fn lookup(&self, path: &str) -> Option<String> {
+    pub(crate) fn lookup(&self, path: &str) -> Option<String> {
         let referenced = self.loaded.referenced.get(path).map(|(value, _)| value.clone());
         referenced.or_else(|| {
             self.listing().into_iter().find(|(key, value)| key == path && !value.is_empty()).map(|(_, value)| value)
@@ -78,6 +78,9 @@ impl Settings {
         list.add("polling_frequency", show_duration(self.polling_frequency));
         list.add("relation_resolver_daemon", self.relation_resolver_daemon.name());
         list.add("relation_resolver_daemon_interval", show_duration(self.relation_resolver_daemon_interval));
+        if cfg!(feature = "connect") {
+            connect::listing(self).into_iter().for_each(|(key, value)| list.add(key, value));
+        }
         list.add("database_url", self.database_url.as_deref().unwrap_or_default());
         list.add("database.pool_size", self.database.pool_size.to_string());
         list.add("database.busy_timeout", show_duration(self.database.busy_timeout));

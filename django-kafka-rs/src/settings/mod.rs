@@ -19,6 +19,7 @@
 //! Unknown keys, wrong values and options that are not built yet are errors at start, all at once.
 
 mod client;
+mod connect;
 mod document;
 mod effective;
 mod error;
@@ -38,11 +39,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) use self::client::ClientKind;
+pub use self::connect::{ConnectAuth, ConnectRetry};
 pub use self::effective::EffectiveSetting;
 pub use self::error::{SettingsErrors, SettingsMistake, Source};
 pub use self::load::{LoadOptions, SettingsSource};
 pub use self::properties::Properties;
-pub(crate) use self::secret::mask;
+pub(crate) use self::secret::{is_secret, mask};
 use crate::consumer::BatchSettings;
 pub use crate::db::Synchronous;
 use crate::topic::RetrySettings;
@@ -78,6 +80,16 @@ pub struct Settings {
     pub relation_resolver_daemon: RelationResolverDaemon,
     /// How often it looks at what waits, where nothing tells it to look: 5 seconds by default.
     pub relation_resolver_daemon_interval: Duration,
+    /// Kafka Connect's REST interface: `http://host:8083`, with a path where it stands behind one. Default: none.
+    pub connect_host: Option<String>,
+    /// Basic authentication with Kafka Connect. Default: none.
+    pub connect_auth: Option<ConnectAuth>,
+    /// How often requests to Kafka Connect are repeated.
+    pub connect_retry: ConnectRetry,
+    /// How long Kafka Connect may take to answer. Default: 30 seconds.
+    pub connect_requests_timeout: Duration,
+    /// What stands before the names of connectors, with a dot between. Default: nothing.
+    pub connector_name_prefix: String,
     /// Where the models' tables are: `postgres://…`, `sqlite://FILE`, or a plain file name (SQLite). Default: none.
     pub database_url: Option<String>,
     /// Connections.
@@ -182,6 +194,11 @@ impl Default for Settings {
             polling_frequency: Duration::from_secs(1),
             relation_resolver_daemon: RelationResolverDaemon::Local,
             relation_resolver_daemon_interval: Duration::from_secs(5),
+            connect_host: None,
+            connect_auth: None,
+            connect_retry: ConnectRetry::default(),
+            connect_requests_timeout: Duration::from_secs(30),
+            connector_name_prefix: String::new(),
             database_url: None,
             database: DatabaseSettings::default(),
             batch: BatchLimits::default(),

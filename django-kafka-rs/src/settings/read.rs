@@ -8,7 +8,7 @@ use super::section::{Findings, Section};
 use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
     BatchLimits, DatabaseSettings, EmbeddedSettings, RelationResolverDaemon, Settings, Synchronous, TopicSettings,
-    properties, read_retry,
+    connect, properties, read_retry,
 };
 use crate::topic::names;
 
@@ -16,15 +16,23 @@ use crate::topic::names;
 /// be worse. Later versions delete lines here.
 const NOT_BUILT: &[(&str, &str)] = &[
     ("schema_registry", "Avro and the schema registry"),
-    ("connect_host", "Kafka Connect"),
-    ("connect_auth", "Kafka Connect"),
-    ("connect_retry", "Kafka Connect"),
-    ("connect_requests_timeout", "Kafka Connect"),
-    ("connector_name_prefix", "Kafka Connect"),
     ("temporal", "Temporal"),
     ("temporal_task_queue", "Temporal"),
     ("reproducer_config", "topic reproducers"),
 ];
+
+/// Keys of features that this program was built without.
+const LEFT_OUT: &[(&str, &str)] = if cfg!(feature = "connect") {
+    &[]
+} else {
+    &[
+        ("connect_host", "connect"),
+        ("connect_auth", "connect"),
+        ("connect_retry", "connect"),
+        ("connect_requests_timeout", "connect"),
+        ("connector_name_prefix", "connect"),
+    ]
+};
 
 /// Settings of the Python library that name code. Code is given in code.
 const IN_CODE: &[&str] = &["error_handler", "relation_resolver", "relation_resolver_processor"];
@@ -62,6 +70,7 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     top.set("relation_resolver_daemon", &mut settings.relation_resolver_daemon, findings, |node| one_of(node, DAEMONS));
     let interval = &mut settings.relation_resolver_daemon_interval;
     top.set("relation_resolver_daemon_interval", interval, findings, positive_duration);
+    connect::read(&mut top, &mut settings, findings);
     settings.database_url = top.read("database_url", findings, text);
     if let Some(section) = top.section("database", findings) {
         database(section, &mut settings.database, findings);
@@ -97,6 +106,13 @@ fn without_unbuilt(mut table: Table, findings: &mut Findings) -> Table {
     for (key, capability) in NOT_BUILT {
         if let Some(node) = table.remove(*key) {
             findings.mistake(&node.source, key, format!("{capability}: not built yet; take it out"));
+        }
+    }
+    for (key, feature) in LEFT_OUT {
+        if let Some(node) = table.remove(*key) {
+            let message =
+                format!("this program is built without the feature `{feature}` of django-kafka-rs; take it out");
+            findings.mistake(&node.source, key, message);
         }
     }
     for key in IN_CODE {

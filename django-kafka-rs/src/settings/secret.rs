@@ -4,8 +4,25 @@
 const MASK: &str = "***";
 
 /// Words in a key whose value nobody may see.
-const SECRET_WORDS: &[&str] =
-    &["password", "passwd", "secret", "token", "credential", "key.pem", "ssl_key", "api_key", "api.key", "jaas"];
+const SECRET_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "key.pem",
+    "ssl_key",
+    "api_key",
+    "api.key",
+    "access.key",
+    "access_key",
+    "private.key",
+    "private_key",
+    "user.info",
+    "jaas",
+];
 
 /// Properties under `sasl.` that are no secret; all others there are taken for one.
 const OPEN_SASL: &[&str] = &["sasl.mechanism", "sasl.mechanisms"];
@@ -76,6 +93,9 @@ mod tests {
             "sasl.oauthbearer.client.secret",
             "DB_PASSWORD",
             "topic_variables.api_token",
+            "value.converter.basic.auth.user.info",
+            "aws.access.key.id",
+            "snowflake.private.key",
         ] {
             assert!(is_secret(key), "{key}");
         }

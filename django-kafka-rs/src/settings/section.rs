@@ -21,6 +21,11 @@ pub(super) const SECTIONS: &[&str] = &[
     "polling_frequency",
     "relation_resolver_daemon",
     "relation_resolver_daemon_interval",
+    "connect_host",
+    "connect_auth",
+    "connect_retry",
+    "connect_requests_timeout",
+    "connector_name_prefix",
     "database_url",
     "database",
     "batch",
@@ -68,6 +73,11 @@ pub(super) struct Section {
 impl Section {
     pub(super) fn top(nodes: Table) -> Self {
         Self { prefix: String::new(), source: Source::Default, nodes, known: Vec::new() }
+    }
+
+    /// The table of this key, which stands at the top.
+    pub(super) fn of(key: &str, source: Source, nodes: Table) -> Self {
+        Self { prefix: format!("{key}."), source, nodes, known: Vec::new() }
     }
 
     /// The key with all its levels.

@@ -1,4 +1,6 @@
 mod client;
+#[cfg(feature = "connect")]
+mod connect;
 mod load;
 
 use expect_test::{Expect, expect};
@@ -46,6 +48,17 @@ fn nothing_set_gives_the_documented_defaults() {
         retry_topic_suffix = retry
         dead_letter_topic_suffix = dlt
         polling_frequency = 1s
+        connect_host = 
+        connect_auth.username = 
+        connect_auth.password = 
+        connect_retry.connect = 5
+        connect_retry.read = 5
+        connect_retry.status = 5
+        connect_retry.backoff_factor = 500ms
+        connect_retry.backoff_max = 2m
+        connect_retry.status_forcelist = 502,503,504
+        connect_requests_timeout = 30s
+        connector_name_prefix = 
         database_url = 
         database.pool_size = 8
         database.busy_timeout = 5s
@@ -215,7 +228,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, database_url, database, batch, key_offset_tracker, topic_variables, topics, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, topic_variables, topics, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -330,11 +343,11 @@ fn retry_settings_have_their_rules() {
 #[test]
 fn options_that_are_not_built_yet_are_refused() {
     check(
-        "connect_host = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
+        "temporal_task_queue = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
         &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "")],
         &expect![[r#"
             5 mistakes in the settings:
-              django-kafka.toml:1: `connect_host`: Kafka Connect: not built yet; take it out
+              django-kafka.toml:1: `temporal_task_queue`: Temporal: not built yet; take it out
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
               django-kafka.toml:3: `schema_registry`: Avro and the schema registry: not built yet; take it out
               django-kafka.toml:6: `key_offset_tracker.a`: unknown setting; there are: group_id

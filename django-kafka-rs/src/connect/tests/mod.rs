@@ -1,0 +1,1 @@
+//! The client and the command, against a server in this process.
