@@ -154,6 +154,7 @@ pub(super) fn auto_relations(
             relations.push(Relation { column: index, parent, field: None });
         }
     }
+    relations.sort_by_key(|relation| relation.column);
 }
 
 /// What a topic of several models cannot say for all of them.

@@ -371,7 +371,8 @@ impl Gate<'_, '_> {
             for (chain, parked) in chains.all.iter().zip(&mut parked) {
                 parked.rows = waiting.failed.contains(chain);
             }
-            for item in &waiting.blocked {
+            // Those of earlier attempts.
+            for item in waiting.blocked.iter().filter(|item| self.asked.iter().all(|asked| asked.item != **item)) {
                 if let Some(index) = chains.index.get(&self.chain_of(*item)) {
                     parked[*index].deletion = true;
                 }
