@@ -309,3 +309,124 @@ async fn a_parent_that_is_gone_again_is_waited_for_again() {
     })
     .await;
 }
+
+// ---- Handlers of the user's, and relations given by a function
+
+#[derive(serde::Deserialize)]
+struct Paid {
+    customer: Option<i64>,
+    amount: i64,
+}
+
+#[topic(name = "payments", key = String, value = Paid, value_format = json, register = false)]
+struct Payments;
+impl TopicConsumer for Payments {
+    fn relations(&self, record: &Record<Self>) -> Result<Vec<ModelRelation>, ConsumeError> {
+        let Some(paid) = record.value_opt()? else { return Ok(Vec::new()) };
+        Ok(vec![ModelRelation::new::<Customer>("id", paid.customer)])
+    }
+
+    async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
+        let Some(paid) = record.value_opt()? else { return Ok(()) };
+        if paid.amount < 0 {
+            return Err("less than nothing".into());
+        }
+        let line = format!(
+            "INSERT INTO orders VALUES ({}, {}, {}, 'paid')",
+            record.offset(),
+            paid.customer.map_or("NULL".to_owned(), |id| id.to_string()),
+            paid.amount
+        );
+        cx.db(move |conn| match conn {
+            django_kafka_rs::db::DbConn::Pg(pg) => diesel::sql_query(line).execute(pg),
+            django_kafka_rs::db::DbConn::Sqlite(sqlite) => diesel::sql_query(line).execute(sqlite),
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+#[consumer(group = "till", topics(Payments, Customer), config("auto.offset.reset" = "earliest"))]
+struct Till;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handlers_messages_wait_in_order_too() {
+    each_of(
+        || App::builder().consumer(Till),
+        async |app| {
+            let pay = async |key: &str, customer: Option<i64>, amount: i64| {
+                app.produce("payments", key, json!({ "customer": customer, "amount": amount })).await.unwrap();
+            };
+            pay("a", Some(5), 1).await;
+            pay("a", None, 2).await;
+            pay("b", None, 3).await;
+            pay("c", Some(5), -1).await;
+            pay("d", Some(5), 4).await;
+            app.produce("payments", "d", ()).await.unwrap();
+            app.settle().await.unwrap();
+            assert_eq!(orders(&app).await, ["2:3"]);
+            assert_eq!(
+                waiting(&app).await,
+                [
+                    "payments a WAITING customers.id = 5",
+                    "payments a BEHIND customers.id = 5",
+                    "payments c WAITING customers.id = 5"
+                ]
+            );
+            send(&app, "customers", 5, customer(5)).await;
+            app.settle().await.unwrap();
+            assert_eq!(orders(&app).await, ["0→5:1", "1:2", "2:3"]);
+            assert_eq!(waiting(&app).await, [""; 0]);
+            let letters = app.dead_letters("payments").await.unwrap();
+            assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [3]);
+        },
+    )
+    .await;
+}
+
+#[topic(name = "orders", register = false)]
+#[derive(ModelTopicConsumer)]
+#[sync(model = PlainOrder, relations_with = buyer_of)]
+struct OrdersByFunction;
+
+#[derive(SyncModel)]
+#[diesel(table_name = orders)]
+struct PlainOrder {
+    id: i64,
+    customer_id: Option<i64>,
+    total: i64,
+}
+
+fn buyer_of(cx: &SyncContext<'_>) -> Result<Vec<ModelRelation>, ConsumeError> {
+    let row: Value = cx.value()?;
+    let field = if row["total"] == 77 { "number" } else { "id" };
+    Ok(vec![ModelRelation::new::<Customer>(field, &row["customer_id"])])
+}
+
+#[consumer(group = "by_function", topics(OrdersByFunction, Customer), config("auto.offset.reset" = "earliest"))]
+struct ByFunction;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relations_by_a_function() {
+    each_of(
+        || App::builder().consumer(ByFunction),
+        async |app| {
+            send(&app, "orders", 1, order(1, 5, 10)).await;
+            send(&app, "orders", 2, order(2, None, 20)).await;
+            send(&app, "orders", 3, order(3, 5, 77)).await;
+            app.settle().await.unwrap();
+            assert_eq!(orders(&app).await, ["2:20"]);
+            assert_eq!(waiting(&app).await, [r#"orders {"id":1} WAITING customers.id = 5"#]);
+            let letters = app.dead_letters("orders").await.unwrap();
+            assert_eq!(letters.len(), 1);
+            assert_eq!(
+                letters[0].summary,
+                "a relation names `number`, but `Customer` has no such field with a column; it has `id`, `name`, `uid`"
+            );
+            send(&app, "customers", 5, customer(5)).await;
+            app.settle().await.unwrap();
+            assert_eq!(orders(&app).await, ["1→5:10", "2:20"]);
+        },
+    )
+    .await;
+}
