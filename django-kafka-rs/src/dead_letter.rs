@@ -29,6 +29,11 @@ const PREFIX: &str = "DEAD_LETTER_MESSAGE_";
 /// The longest text of one header, in bytes: a huge error must not make the dead letter itself too large.
 pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 
+/// Whether a header is one of ours.
+pub(crate) fn is_ours(header: &str) -> bool {
+    header.starts_with(PREFIX)
+}
+
 /// The headers of a record's dead letter: its own, then ours.
 ///
 /// Ours of an earlier dead letter (a message that was replayed and failed again) are replaced, so that they do not
@@ -36,7 +41,7 @@ pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 pub(crate) fn headers(record: &RawRecord, error: &ConsumeError, group: &str, attempts: u32) -> Headers {
     let origin = record.origin();
     let mut headers = Headers::new();
-    for (name, value) in record.headers.iter().filter(|(name, _)| !name.starts_with(PREFIX) && !retry::is_ours(name)) {
+    for (name, value) in record.headers.iter().filter(|(name, _)| !is_ours(name) && !retry::is_ours(name)) {
         headers.push(name, value.map(<[u8]>::to_vec));
     }
     let mut push = |name: &str, text: String| headers.push(name, Some(cut(text).into_bytes()));

@@ -74,6 +74,76 @@ impl EmbeddedBroker {
     }
 }
 
+/// A request of Kafka's protocol that the embedded broker can be told to refuse.
+#[cfg(feature = "testing")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Messages of a producer: retries and dead letters too.
+    Produce,
+    /// Messages for a consumer.
+    Fetch,
+    /// A member's sign of life.
+    Heartbeat,
+    /// Offsets that are committed.
+    OffsetCommit,
+}
+
+/// Faults, for tests of what a program does about them.
+#[cfg(feature = "testing")]
+impl EmbeddedBroker {
+    /// Cuts all connections and takes no new ones, until [`come_up`](Self::come_up). What it holds stays.
+    pub fn go_down(&self) {
+        self.with_cluster(|cluster| cluster.broker_down(ALL_BROKERS));
+    }
+
+    /// Takes connections again.
+    pub fn come_up(&self) {
+        self.with_cluster(|cluster| cluster.broker_up(ALL_BROKERS));
+    }
+
+    /// Lets each answer take this long. Zero is as fast as it can.
+    pub fn answer_after(&self, delay: std::time::Duration) {
+        self.with_cluster(|cluster| cluster.broker_round_trip_time(ALL_BROKERS, delay));
+    }
+
+    /// Answers the next requests of this kind with these errors, one each: codes of Kafka's protocol, as
+    /// 29 = `TOPIC_AUTHORIZATION_FAILED`, 25 = `UNKNOWN_MEMBER_ID`, 19 = `NOT_ENOUGH_REPLICAS`. A code that librdkafka
+    /// does not know counts as -1, `UNKNOWN_SERVER_ERROR`.
+    pub fn refuse_next(&self, request: Request, codes: &[i16]) {
+        use rdkafka::types::RDKafkaApiKey as Key;
+        let key = match request {
+            Request::Produce => Key::Produce,
+            Request::Fetch => Key::Fetch,
+            Request::Heartbeat => Key::Heartbeat,
+            Request::OffsetCommit => Key::OffsetCommit,
+        };
+        let error = |code: &i16| {
+            RDKafkaRespErr::try_from(i32::from(*code)).unwrap_or(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN)
+        };
+        let errors: Vec<RDKafkaRespErr> = codes.iter().map(error).collect();
+        self.with_cluster(|cluster| {
+            cluster.request_errors(key, &errors);
+            Ok(())
+        });
+    }
+
+    fn with_cluster(
+        &self,
+        act: impl FnOnce(&rdkafka::mocking::MockCluster<'_, DefaultClientContext>) -> Result<(), rdkafka::error::KafkaError>,
+    ) {
+        // Neither fails: the client was made with a cluster, and "all brokers" is no unknown one.
+        let Some(cluster) = self.client.mock_cluster() else { return };
+        if let Err(error) = act(&cluster) {
+            tracing::error!("the embedded broker did not take the fault: {error}");
+        }
+    }
+}
+
+/// The mock cluster's word for all of them.
+#[cfg(feature = "testing")]
+const ALL_BROKERS: i32 = -1;
+
 /// Makes the cluster quick: a group's first member need not wait three seconds for others.
 fn prepare(client: &Client<DefaultClientContext>) -> Result<String, EmbeddedError> {
     // SAFETY: the client lives through all calls; the cluster is its own and not null when checked; the returned

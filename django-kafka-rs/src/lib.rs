@@ -8,6 +8,7 @@
 //! - declaring: [`#[topic]`](macro@prelude::topic) and its `retry(…)`, [`#[consumer]`](macro@prelude::consumer),
 //!   [`DbzConsumer`](derive@prelude::DbzConsumer) with `#[sync(…)]` and `#[reroute(…)]`,
 //!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel)
+//! - connectors of Kafka Connect as code: [`#[connector]`](macro@prelude::connector), [`connect`]
 //! - handling messages yourself: [`TopicConsumer`](topic::TopicConsumer), [`Record`](record::Record),
 //!   [`Context`](context::Context), [`ConsumeError`](error::ConsumeError)
 //! - values: [`dbz`](format::debezium::dbz), and formats of your own by [`Decode`](topic::Decode) and
@@ -45,13 +46,14 @@
 //!
 //! # Features
 //!
-//! Default: `client`, `postgres`, `sqlite`.
+//! Default: `client`, `connect`, `postgres`, `sqlite`.
 //!
 //! - `client`: the Kafka client, the runtime and the command line. Without it there are the declarations and their checks
 //!   only, for crates that hold models.
 //! - `postgres`, `sqlite`: the databases, of which `client` needs one; libpq and SQLite are built along. `postgres-tls`
 //!   builds OpenSSL too.
 //! - `ssl`, `ssl-vendored`, `gssapi-vendored`, `zstd`: what librdkafka can do beyond its default build.
+//! - `connect`: the command of this name; connectors are declared without it. `https` is TLS to Kafka Connect.
 //! - `testing`: tests of your models without services.
 
 #![cfg_attr(

@@ -70,6 +70,49 @@ impl Kind {
     }
 }
 
+/// What is amiss with a retry or dead letter topic that somebody else has made. Pure; `value` is the topic's
+/// configuration, `retention` the setting's.
+pub(crate) fn complaints(
+    topic: &Wanted,
+    value: impl Fn(&str) -> Option<String>,
+    retention: Option<Duration>,
+) -> Vec<String> {
+    let name = &topic.name;
+    let (kept_min, removes) = match &topic.kind {
+        Kind::Declared => return Vec::new(),
+        Kind::Retry { horizon, .. } => (Some(horizon.saturating_mul(2)), "a retry removes earlier ones"),
+        Kind::DeadLetter { .. } => (retention, "a letter removes earlier ones"),
+    };
+    let mut found = Vec::new();
+    if value("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+        found
+            .push(format!("`{name}` is compacted, so that {removes} of its key: set its `cleanup.policy` to `delete`"));
+    }
+    // Negative: without limit.
+    let kept = value("retention.ms").and_then(|ms| ms.parse::<u64>().ok()).map(Duration::from_millis);
+    let shown = |duration: Duration| humantime::format_duration(Duration::from_secs(duration.as_secs()));
+    match (kept, kept_min) {
+        (Some(kept), Some(min)) if kept < min => found.push(format!(
+            "`{name}` keeps its messages for {}, and {} are needed: set its `retention.ms` to {} or more",
+            shown(kept),
+            shown(min),
+            min.as_millis()
+        )),
+        (Some(kept), None) => found.push(format!(
+            "`{name}` keeps its letters for {} only: set its `retention.ms` to -1, or say by `topics.retention` how long \
+             they are needed",
+            shown(kept)
+        )),
+        _ => {}
+    }
+    if let Some(bytes) = value("retention.bytes").and_then(|bytes| bytes.parse::<u64>().ok()) {
+        found.push(format!(
+            "`{name}` drops its oldest messages beyond {bytes} bytes a partition: set its `retention.bytes` to -1"
+        ));
+    }
+    found
+}
+
 /// Creates topics. Cheap to clone; all clones share what is known to be there.
 #[derive(Clone)]
 pub(crate) struct TopicAdmin {
@@ -89,10 +132,10 @@ struct Inner {
 pub(crate) struct Created {
     /// Topics that were not there before.
     pub(crate) made: Vec<String>,
-    /// Topics that are still not there, each with the reason.
+    /// Topics that cannot be created, each with the reason.
     pub(crate) failed: Vec<(String, String)>,
-    /// The broker did not answer: it is worth asking again.
-    pub(crate) is_away: bool,
+    /// Topics that are not there because the broker is away or not ready: it is worth asking again.
+    pub(crate) not_yet: Vec<(String, String)>,
 }
 
 impl TopicAdmin {
@@ -101,15 +144,20 @@ impl TopicAdmin {
         Self { inner: Arc::new(Inner { config, embedded, settings, known: Mutex::default() }) }
     }
 
-    /// Sees to it that these topics are there before the first message is sent to them. What cannot be created is
+    /// Sees to it that these topics are there before the first message is sent to them. What may not be created is
     /// said once, and left to the broker.
-    pub(crate) async fn ensure(&self, wanted: impl IntoIterator<Item = Wanted>) {
+    ///
+    /// # Errors
+    /// The broker is away, or not ready yet: it has to be asked again, before the first message makes it create the
+    /// topic by itself.
+    pub(crate) async fn ensure(&self, wanted: &[Wanted]) -> Result<(), String> {
         let mut known = self.inner.known.lock().await;
-        let unknown: Vec<Wanted> = wanted.into_iter().filter(|topic| !known.contains(&topic.name)).collect();
+        let unknown: Vec<Wanted> = wanted.iter().filter(|topic| !known.contains(&topic.name)).cloned().collect();
         if unknown.is_empty() {
-            return;
+            return Ok(());
         }
-        let result = self.create(&unknown).await;
+        let mut result = self.create(&unknown).await;
+        let not_yet = result.not_yet.pop();
         for name in &result.made {
             tracing::info!(topic = name, "created");
         }
@@ -120,9 +168,10 @@ impl TopicAdmin {
                  retention: {reason}; create it beforehand with `topics --create` under an account that may"
             );
         }
-        if !result.is_away {
-            known.extend(unknown.into_iter().map(|topic| topic.name));
-        }
+        let again: HashSet<String> =
+            result.not_yet.into_iter().chain(not_yet.clone()).map(|(topic, _)| topic).collect();
+        known.extend(unknown.into_iter().map(|topic| topic.name).filter(|topic| !again.contains(topic)));
+        not_yet.map_or(Ok(()), |(topic, reason)| Err(format!("topic `{topic}`: {reason}")))
     }
 
     /// Creates those of the topics that are not there.
@@ -138,14 +187,14 @@ impl TopicAdmin {
             return result;
         }
         let all = |reason: String| {
-            let failed = wanted.iter().map(|topic| (topic.name.clone(), reason.clone())).collect();
-            Created { failed, is_away: true, ..Created::default() }
+            let not_yet = wanted.iter().map(|topic| (topic.name.clone(), reason.clone())).collect();
+            Created { not_yet, ..Created::default() }
         };
         let there = match self.partitions().await {
             Ok(there) => there,
             Err(reason) => return all(reason),
         };
-        let missing: Vec<&Wanted> = wanted.iter().filter(|topic| !there.contains_key(&topic.name)).collect();
+        let missing = missing(wanted, &there);
         if missing.is_empty() {
             return Created::default();
         }
@@ -188,6 +237,9 @@ impl TopicAdmin {
             match answer {
                 Ok(name) => result.made.push(name),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) if passes(code, settings.replication) => {
+                    result.not_yet.push((name, code.to_string()));
+                }
                 Err((name, code)) => result.failed.push((name, code.to_string())),
             }
         }
@@ -206,6 +258,32 @@ impl TopicAdmin {
     }
 }
 
+/// Pure: each topic that is not there, once. A batch wants a topic for each of its messages, and a broker refuses a
+/// request which names one twice.
+fn missing<'w>(wanted: &'w [Wanted], there: &BTreeMap<String, usize>) -> Vec<&'w Wanted> {
+    let mut seen = HashSet::new();
+    wanted.iter().filter(|topic| !there.contains_key(&topic.name) && seen.insert(&topic.name)).collect()
+}
+
+/// Whether a refusal passes by itself: brokers that start or stop, and clusters that elect.
+fn passes(code: RDKafkaErrorCode, replication: Option<u16>) -> bool {
+    use RDKafkaErrorCode as Code;
+    match code {
+        // The broker's own default is too much only while brokers are missing; ours may be a mistake.
+        Code::InvalidReplicationFactor => replication.is_none(),
+        Code::NotController
+        | Code::BrokerNotAvailable
+        | Code::LeaderNotAvailable
+        | Code::NetworkException
+        | Code::RequestTimedOut
+        | Code::OperationTimedOut
+        | Code::BrokerTransportFailure
+        | Code::ThrottlingQuotaExceeded
+        | Code::Unknown => true,
+        _ => false,
+    }
+}
+
 impl std::fmt::Debug for TopicAdmin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TopicAdmin").finish_non_exhaustive()
@@ -215,6 +293,67 @@ impl std::fmt::Debug for TopicAdmin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_that_lose_what_they_are_for_are_complained_of() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let check = |kind: Kind, config: &[(&str, &str)], retention, expected: expect_test::Expect| {
+            let topic = Wanted { name: "crm.orders.x".into(), kind };
+            let value = |key: &str| config.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
+            expected.assert_eq(&complaints(&topic, value, retention).join("\n"));
+        };
+        let retry = || Kind::Retry { origin: "orders".into(), horizon: day };
+        let dead = || Kind::DeadLetter { origin: "orders".into() };
+        let week = ("retention.ms", "604800000");
+        let unlimited = ("retention.bytes", "-1");
+        check(retry(), &[week, unlimited, ("cleanup.policy", "delete")], None, expect_test::expect![""]);
+        check(
+            retry(),
+            &[("retention.ms", "86400000"), ("retention.bytes", "1000"), ("cleanup.policy", "compact,delete")],
+            None,
+            expect_test::expect![[r#"
+                `crm.orders.x` is compacted, so that a retry removes earlier ones of its key: set its `cleanup.policy` to `delete`
+                `crm.orders.x` keeps its messages for 1day, and 2days are needed: set its `retention.ms` to 172800000 or more
+                `crm.orders.x` drops its oldest messages beyond 1000 bytes a partition: set its `retention.bytes` to -1"#]],
+        );
+        check(dead(), &[("retention.ms", "-1"), unlimited], None, expect_test::expect![""]);
+        check(
+            dead(),
+            &[week, ("cleanup.policy", "compact")],
+            None,
+            expect_test::expect![[r#"
+            `crm.orders.x` is compacted, so that a letter removes earlier ones of its key: set its `cleanup.policy` to `delete`
+            `crm.orders.x` keeps its letters for 7days only: set its `retention.ms` to -1, or say by `topics.retention` how long they are needed"#]],
+        );
+        check(dead(), &[week], Some(7 * day), expect_test::expect![""]);
+        check(
+            dead(),
+            &[week],
+            Some(30 * day),
+            expect_test::expect![
+                "`crm.orders.x` keeps its messages for 7days, and 30days are needed: set its `retention.ms` to 2592000000 or more"
+            ],
+        );
+        check(Kind::Declared, &[("cleanup.policy", "compact")], None, expect_test::expect![""]);
+    }
+
+    #[test]
+    fn a_topic_that_several_messages_want_is_asked_for_once() {
+        let topic = |name: &str| Wanted { name: name.into(), kind: Kind::DeadLetter { origin: "o".into() } };
+        let wanted = [topic("a"), topic("b"), topic("a"), topic("c")];
+        let names: Vec<&str> = missing(&wanted, &BTreeMap::from([("b".into(), 1)])).iter().map(|t| &*t.name).collect();
+        assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_broker_that_starts_or_stops_is_asked_again() {
+        use RDKafkaErrorCode as Code;
+        assert!(passes(Code::InvalidReplicationFactor, None), "no broker is left that could have a replica");
+        assert!(!passes(Code::InvalidReplicationFactor, Some(3)), "the setting asks for more brokers than there are");
+        assert!(passes(Code::NotController, Some(3)));
+        assert!(!passes(Code::TopicAuthorizationFailed, None));
+        assert!(!passes(Code::PolicyViolation, None));
+    }
 
     #[test]
     fn retries_are_kept_for_twice_their_horizon_and_dead_letters_without_limit() {

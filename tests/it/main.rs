@@ -5,10 +5,14 @@
 mod bad_input;
 mod custom;
 mod derive;
+mod dlq;
 mod engine;
+mod faults;
+mod guard;
 mod handlers;
 mod models;
 mod postgres;
+mod refusals;
 mod relations;
 mod retry_topics;
 mod service;

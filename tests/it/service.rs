@@ -25,9 +25,9 @@ mod topics {
 }
 
 /// A broker, a folder with a database, and what a service needs to find both.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
-    broker: EmbeddedBroker,
+    pub(crate) broker: EmbeddedBroker,
 }
 
 struct Service {
@@ -36,11 +36,11 @@ struct Service {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_topics(&["shop.customers", "shop.commands"])
     }
 
-    fn with_topics(topics: &[&str]) -> Self {
+    pub(crate) fn with_topics(topics: &[&str]) -> Self {
         let broker = EmbeddedBroker::start(2).unwrap();
         for topic in topics {
             broker.create_topic(topic).unwrap();
@@ -48,11 +48,11 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap(), broker }
     }
 
-    fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("shop.sqlite3")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = service(self.folder.path(), arguments);
         command
             .env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", self.broker.bootstrap_servers())
@@ -61,7 +61,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         finish(self.command(arguments))
     }
 
@@ -69,23 +69,23 @@ impl Place {
         Service::of(self.command(arguments))
     }
 
-    fn kafka(&self) -> Kafka {
+    pub(crate) fn kafka(&self) -> Kafka {
         let mut settings = Settings::default();
         settings.global_config.set("bootstrap.servers", self.broker.bootstrap_servers());
         Kafka::connect(&settings).unwrap()
     }
 
-    async fn customer(&self, id: i64, name: &str) {
+    pub(crate) async fn customer(&self, id: i64, name: &str) {
         let (key, value) =
             (serde_json::json!({ "id": id }), serde_json::json!({ "id": id, "name": name, "email": null }));
         self.kafka().produce(&topics::Customers, key, value).await.unwrap();
     }
 
-    async fn tell(&self, command: &str) {
+    pub(crate) async fn tell(&self, command: &str) {
         self.kafka().produce(&topics::Commands, "key", command).await.unwrap();
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         diesel::table! { customers (id) { id -> BigInt, name -> Text, } }
         let mut conn = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
         customers::table.order(customers::id).select(customers::name).load(&mut conn).unwrap_or_default()
@@ -159,7 +159,7 @@ fn service(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn finish(mut command: Command) -> (i32, String, String) {
+pub(crate) fn finish(mut command: Command) -> (i32, String, String) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
@@ -178,7 +178,7 @@ fn lines(stdout: ChildStdout) -> mpsc::Receiver<String> {
 }
 
 /// Code and standard error of a service that cannot start; what differs from run to run is cut out.
-fn refused(command: Command, code: i32, expected: &Expect) {
+pub(crate) fn refused(command: Command, code: i32, expected: &Expect) {
     let (found, _, stderr) = finish(command);
     let errors: Vec<&str> = stderr.lines().skip_while(|line| !line.starts_with("error: ")).collect();
     expected.assert_eq(&errors.join("\n"));

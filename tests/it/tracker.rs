@@ -35,11 +35,11 @@ struct Child {
     register = false
 )]
 #[derive(DbzConsumer)]
-#[sync(model = Child)]
+#[sync(model = Child, guard(off))]
 struct LaterChildren;
 
 /// A handler that looks for a parent.
-#[topic(name = "shop.visits", retry(max_retries = 0, delay = "1m", use_offset_tracker), register = false)]
+#[topic(name = "shop.visits", retry(max_retries = 3, delay = "1m", use_offset_tracker), register = false)]
 struct Visits;
 
 impl TopicConsumer for Visits {
@@ -243,7 +243,10 @@ async fn a_handlers_failure_is_superseded_too() {
         execute(&app, &["ALTER TABLE django_kafka_key_offset_tracker RENAME TO away"]).await;
         app.produce("shop.visits", "k", "9").await.unwrap();
         app.produce("shop.visits", "k", "1").await.unwrap();
-        app.settle().await.unwrap();
+        for _ in 0..5 {
+            app.settle().await.unwrap();
+            app.advance(MINUTE).await;
+        }
         assert!(app.dead_letters("shop.visits").await.unwrap().is_empty(), "a table that is away is an outage");
 
         execute(&app, &["ALTER TABLE away RENAME TO django_kafka_key_offset_tracker"]).await;
@@ -269,6 +272,10 @@ async fn an_offset_that_the_partition_does_not_have_silences_nothing() {
             execute(&app, EARLIER_LIFE).await;
         }
         app.produce("shop.visits", "k", "9").await.unwrap();
+        for _ in 0..4 {
+            app.settle().await.unwrap();
+            app.advance(MINUTE).await;
+        }
         app.settle().await.unwrap();
         assert_eq!(app.dead_letters("shop.visits").await.unwrap().len(), 1, "not superseded by a message that is gone");
         assert_eq!(app.summary().superseded, 0);

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod chaos;
+mod connectors;
 mod debezium;
 mod groups;
 mod harness;

@@ -1,4 +1,4 @@
-//! TLS to Kafka and to PostgreSQL, with an authority that nobody knows but the stack.
+//! TLS to Kafka, to PostgreSQL and to Kafka Connect, with an authority that nobody knows but the stack.
 
 use crate::harness::{Broker, Load, Replica, ServiceConfig, address, fresh_name};
 
@@ -66,4 +66,76 @@ fn a_service_speaks_tls_to_postgresql_and_trusts_only_whom_it_is_told() {
     assert!(stderr.contains("certificate verify failed"), "{stderr}");
     service(&address("POSTGRES_CA")).run(&["consume", "Items", "--until-end"]);
     load.compare(&replica).unwrap();
+}
+
+/// Passes on what comes over TLS, to a port of this machine.
+const TLS_FRONT: &str = "
+import socket, ssl, sys, threading
+certificate, key, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+listener = socket.create_server(('127.0.0.1', 0))
+print(listener.getsockname()[1], flush=True)
+def pump(source, sink):
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+def serve(raw):
+    try:
+        front = context.wrap_socket(raw, server_side=True)
+    except OSError:
+        return
+    behind = socket.create_connection(('127.0.0.1', port))
+    threading.Thread(target=pump, args=(behind, front), daemon=True).start()
+    pump(front, behind)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+";
+
+#[test]
+fn connect_speaks_tls_and_trusts_only_whom_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("own.pem"), folder.path().join("own.key"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=connect"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let connect = address("CONNECT_URL");
+    let (_, port) = connect.rsplit_once(':').unwrap();
+    let mut front = std::process::Command::new("python3")
+        .args(["-c", TLS_FRONT])
+        .args([&certificate, &key])
+        .arg(port)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = std::io::BufReader::new(front.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    let service = ServiceConfig::of(env!("CARGO_BIN_EXE_connectors"), folder.path())
+        .set("CONNECT_HOST", format!("https://127.0.0.1:{}", line.trim()))
+        .set("CONNECT_RETRY__CONNECT", "0")
+        .set("CONNECTOR_NAME_PREFIX", fresh_name("tls"))
+        .set("TOPIC_VARIABLES__OLD_LINES", "OldLines");
+    let untrusting = service.outcome(&["connect", "OldLines", "--publish"]);
+    let trusting =
+        service.variable("SSL_CERT_FILE", certificate.to_str().unwrap()).outcome(&["connect", "OldLines", "--publish"]);
+    front.kill().unwrap();
+    front.wait().unwrap();
+    assert_eq!(untrusting.0, 1, "{untrusting:?}");
+    assert!(untrusting.1.contains("certificate"), "{untrusting:?}");
+    assert_eq!(
+        (trusting.0, trusting.1.as_str()),
+        (0, "publish   OldLines: to be removed, and not there\n"),
+        "{trusting:?}"
+    );
 }

@@ -49,7 +49,7 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConnectorOptions {
 /// `config(…)`, or `config = path` of a function.
 fn configuration(ctx: &Ctx, entry: &Entry, mark_for_removal: bool) -> Option<Config> {
     if entry.has_value() {
-        return entry.path(ctx, "the path of a function, or `config(\"key\" = value, …)`,").map(Config::Function);
+        return entry.path(ctx, "`config(\"key\" = value, …)` or the path of a function").map(Config::Function);
     }
     let mut pairs = config::read(ctx, entry, KEY_EXAMPLE);
     if let Some(index) = pairs.iter().position(|pair| pair.key.value() == NAME) {
@@ -63,8 +63,9 @@ fn configuration(ctx: &Ctx, entry: &Entry, mark_for_removal: bool) -> Option<Con
     for pair in &pairs {
         let key = pair.key.value();
         if key.trim() != key || key.is_empty() {
-            let message = "a key has no spaces around it, and is not empty";
-            ctx.error(&pair.key, diag::help(message, format_args!("write for example `{KEY_EXAMPLE}`")));
+            let message = if key.trim().is_empty() { "the key is empty" } else { "the key has spaces around it" };
+            let cure = if key.trim().is_empty() { KEY_EXAMPLE.to_owned() } else { format!("{:?} = …", key.trim()) };
+            ctx.error(&pair.key, diag::help(message, format_args!("write `{cure}`")));
         }
         if key == TASKS_MAX && !is_task_count(&pair.value) {
             let message = format_args!("`{TASKS_MAX}` is a number of at least 1");
@@ -82,7 +83,11 @@ fn class(ctx: &Ctx, entry: &Entry, pairs: &[config::Pair], may_lack: bool) {
             ConfigValue::Str(text) if !text.value().trim().is_empty() => {}
             ConfigValue::Env(_) | ConfigValue::Setting(_) => {}
             _ => {
-                let message = format_args!("`{CLASS}` names a Java class");
+                let found = match &pair.value {
+                    ConfigValue::Str(_) => "empty text".to_owned(),
+                    _ => diag::describe(&pair.value_tokens),
+                };
+                let message = format_args!("`{CLASS}` expects the name of a Java class, found {found}");
                 ctx.error(&pair.value_tokens, diag::help(message, format_args!("write `{}`", class_pair())));
             }
         },

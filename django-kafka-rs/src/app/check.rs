@@ -2,6 +2,7 @@
 
 use rdkafka::metadata::Metadata;
 
+use super::derived;
 use super::parts::consumer_config;
 use super::session::Session;
 use super::{Parts, Services, StartError, reach_broker};
@@ -47,7 +48,9 @@ fn create_topics(parts: &Parts, consumers: &[ResolvedConsumer], services: &Servi
     let mut failed = Vec::new();
     for topics in [declared, derived] {
         let result = tokio::runtime::Handle::current().block_on(admin.create(&topics));
-        failed.extend(result.failed.into_iter().map(|(topic, reason)| format!("`{topic}`: {reason}")));
+        failed.extend(
+            result.failed.into_iter().chain(result.not_yet).map(|(topic, reason)| format!("`{topic}`: {reason}")),
+        );
     }
     if failed.is_empty() {
         return Ok(());
@@ -200,6 +203,11 @@ fn check_broker(report: &mut CheckReport, parts: &Parts, services: &Services, co
     let finding =
         if missing.is_empty() { Finding::Ok("all there".to_owned()) } else { Finding::Warning(missing.join("\n")) };
     report.add("topics", finding);
+    if services.embedded.is_none()
+        && let Some(finding) = derived::check(services, consumers, &metadata)
+    {
+        report.add("retries", finding);
+    }
     report.add("sessions", sessions(services, consumers, &metadata));
 }
 

@@ -21,6 +21,9 @@ pub enum StartError {
     /// A consumer was asked for that there is not.
     #[error("{0}")]
     UnknownConsumer(String),
+    /// What was asked for makes no sense with these settings.
+    #[error("{0}")]
+    WrongUse(String),
     /// The broker cannot be reached or used.
     #[error("{0}")]
     Broker(String),
@@ -44,9 +47,11 @@ impl StartError {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) | Self::Declarations(_) | Self::Connectors(_) | Self::UnknownConsumer(_) => {
-                Exit::WrongUse
-            }
+            Self::Settings(_)
+            | Self::Declarations(_)
+            | Self::Connectors(_)
+            | Self::UnknownConsumer(_)
+            | Self::WrongUse(_) => Exit::WrongUse,
             _ => Exit::Failed,
         }
     }

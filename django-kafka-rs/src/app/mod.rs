@@ -3,6 +3,8 @@
 mod check;
 #[cfg(feature = "connect")]
 mod connect;
+mod derived;
+mod dlq;
 mod error;
 mod handle;
 mod parts;
@@ -20,7 +22,7 @@ use diesel_migrations::EmbeddedMigrations;
 
 pub use self::error::{RunError, StartError};
 pub use self::handle::{Handle, Summary};
-pub(crate) use self::parts::{ConsumeOptions, Parts};
+pub(crate) use self::parts::{ConsumeOptions, Making, Parts};
 pub(crate) use self::relating::Replacements;
 pub use self::run::run;
 pub(crate) use self::services::{Services, reach_broker};

@@ -128,6 +128,11 @@ impl Parts {
         migrations::pending(database, self.migrations.as_ref()).map_err(|e| StartError::Database(e.to_string()))
     }
 
+    /// The application's state, for whoever runs its handlers.
+    pub(super) fn take_states(&mut self) -> States {
+        std::mem::take(&mut self.states)
+    }
+
     /// Starts the consumers.
     pub(crate) async fn start(mut self, options: ConsumeOptions) -> Result<Handle, StartError> {
         let consumers = self.resolve(&options.names)?;
@@ -151,15 +156,17 @@ impl Parts {
             self.migrate(database)?;
         }
         let admin = TopicAdmin::new(broker.asking.clone(), services.embedded.clone(), services.settings.topics.clone());
-        let topics = self.needed_topics(&services, consumers);
+        let topics: Vec<_> = self.needed_topics(&services, consumers).into_iter().collect();
         // Consumers of retry topics find them sooner when they are there.
-        tokio::runtime::Handle::current().block_on(admin.ensure(topics));
+        if let Err(reason) = tokio::runtime::Handle::current().block_on(admin.ensure(&topics)) {
+            tracing::warn!("retry topics are not created yet, but before their first message: {reason}");
+        }
         let kafka = services.kafka(self.error_handler.as_ref())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
         let relations = database.as_ref().map(|database| self.relations(database)).transpose()?;
         let making = Making { services: &services, database: database.as_ref(), relations, clock: &clock };
-        let tables = self.topic_tables(consumers, &making)?;
+        let tables = self.topic_tables(consumers, &making, |topic| topic)?;
         let relations = making.relations;
         let consumers: Vec<(&ResolvedConsumer, Arc<TopicTable>)> =
             consumers.iter().zip(tables.into_iter().map(Arc::new)).collect();
@@ -217,10 +224,12 @@ impl Parts {
     }
 
     /// Makes every topic's handler and checks the models' tables: all mistakes of all consumers at once.
+    /// `adjust`: for who runs them in another way.
     pub(super) fn topic_tables(
         &mut self,
         consumers: &[ResolvedConsumer],
         making: &Making<'_>,
+        adjust: fn(TopicRuntime) -> TopicRuntime,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
         let mut made = Vec::new();
@@ -242,14 +251,14 @@ impl Parts {
                     }
                 };
                 match handler {
-                    Ok(Some(handler)) => topics.push(TopicRuntime {
+                    Ok(Some(handler)) => topics.push(adjust(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
                         retry: topic.retry,
                         tracker,
                         related,
                         handler,
-                    }),
+                    })),
                     Ok(None) => {}
                     Err(mistake) => {
                         declarations.push(format!("{}: topic `{}`: {mistake}", declared.location, declared.type_name));
@@ -408,11 +417,11 @@ struct Start<'s> {
 }
 
 /// What topics are made with.
-pub(super) struct Making<'m> {
-    pub(super) services: &'m Services,
-    pub(super) database: Option<&'m Database>,
-    pub(super) relations: Option<Relations>,
-    pub(super) clock: &'m Clock,
+pub(crate) struct Making<'m> {
+    pub(crate) services: &'m Services,
+    pub(crate) database: Option<&'m Database>,
+    pub(crate) relations: Option<Relations>,
+    pub(crate) clock: &'m Clock,
 }
 
 /// What keeps a model topic's messages in order.

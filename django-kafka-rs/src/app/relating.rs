@@ -50,13 +50,14 @@ impl Shared<'_> {
             clock: self.clock.clone(),
             topics: self.admin.clone(),
             cancel: CancellationToken::new(),
+            forces: false,
         }
     }
 }
 
 impl Parts {
     /// The relations that the program declares, whichever of its consumers run.
-    pub(super) fn relations(&self, database: &Database) -> Result<Relations, StartError> {
+    pub(crate) fn relations(&self, database: &Database) -> Result<Relations, StartError> {
         let mut conn = database.writer().map_err(|e| StartError::Database(e.to_string()))?;
         let stored = relations::has_table(&mut conn).map_err(|e| StartError::Database(e.to_string()))?;
         drop(conn);

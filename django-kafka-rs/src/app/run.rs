@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::dlq;
 use super::{App, ConsumeOptions, Handle, Parts, StartError, Summary, check};
 use crate::cli::progress::{ProgressView, summary_text};
 use crate::cli::{
-    self, CheckReport, Commands, ConsumeArgs, Exit, Failure, GlobalArgs, RegisteredConnector, RegisteredConsumer,
-    TopicRow,
+    self, CheckReport, Commands, ConsumeArgs, DlqSelection, Exit, Failure, GlobalArgs, Letters, Look,
+    RegisteredConnector, RegisteredConsumer, Replay, ReplayReport, TopicRow,
 };
 use crate::telemetry;
 
@@ -134,6 +135,17 @@ impl Commands for AppCommands {
     async fn migrate(self) -> Result<Vec<String>, Failure> {
         let parts = self.parts()?;
         blocking(move || check::migrate(parts).map_err(Into::into)).await?
+    }
+
+    async fn dead_letters(self, selection: DlqSelection, look: Look) -> Result<Letters, Failure> {
+        let mut parts = self.parts()?;
+        blocking(move || dlq::letters(&mut parts, &selection, look).map_err(Into::into)).await?
+    }
+
+    async fn replay(self, selection: DlqSelection, how: Replay) -> Result<ReplayReport, Failure> {
+        let mut parts = self.parts()?;
+        let shows_progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        blocking(move || dlq::replay(&mut parts, &selection, how, shows_progress).map_err(Into::into)).await?
     }
 
     async fn check(self) -> CheckReport {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::dlq::DlqCommand;
 use crate::telemetry::{LogFormat, Verbosity};
 
 /// What stands for the program's name in the texts below.
@@ -116,6 +117,14 @@ pub(crate) enum Command {
         json: bool,
     },
 
+    /// Dead letters: list them, show them, handle them again
+    #[command(
+        subcommand,
+        long_about = "Dead letters: messages that could not be handled, in the topics {group}.{topic}.dlt of this \
+                      program's consumers. Each is named by its place there, TOPIC/PARTITION/OFFSET."
+    )]
+    Dlq(DlqCommand),
+
     /// Validate, publish and watch connectors of Kafka Connect
     #[cfg(feature = "connect")]
     #[command(
@@ -175,6 +184,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "topics",
         "Examples:\n  {program} topics\n  {program} topics --create\n  {program} topics --json | jq -r '.[] | select(.exists | not).name'",
+    ),
+    (
+        "dlq",
+        "Examples:\n  {program} dlq list --since 1day\n  {program} dlq show crm.orders.dlt/0/17\n  \
+         {program} dlq replay --match \"foreign key\" --dry-run\n  {program} dlq replay --consumer Crm --topic shop.orders",
     ),
     #[cfg(feature = "connect")]
     (

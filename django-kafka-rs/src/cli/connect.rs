@@ -145,7 +145,7 @@ pub(super) fn listing(steps: &[Step]) -> String {
 }
 
 /// One step for people: a line, and what belongs to it below.
-pub(super) fn step(step: &Step) -> String {
+pub(crate) fn step(step: &Step) -> String {
     let kind = match step.step {
         Kind::List => "list",
         Kind::Validate => "validate",
@@ -249,4 +249,86 @@ pub(super) fn json(steps: &[Step]) -> String {
     }
     let rows: Vec<Row<'_>> = steps.iter().map(|step| Row { ok: !step.outcome.is_failure(), step }).collect();
     serde_json::to_string_pretty(&rows).expect("steps are text and numbers, which have a form in JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use expect_test::expect;
+
+    use super::*;
+    use crate::cli::args;
+    use crate::cli::args::Command;
+    use crate::connect::step::ShownTask;
+
+    fn read(line: &str) -> Result<ConnectArgs, String> {
+        let words = std::iter::once("shop").chain(line.split_whitespace()).map(OsString::from);
+        match args::parse(words).map_err(|error| error.to_string())?.command {
+            Some(Command::Connect(arguments)) => Ok(arguments),
+            other => panic!("it is `connect`, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_originals_line_works() {
+        let arguments =
+            read("kafka_connect app.connectors.CrmSource --validate --publish --check-status --ignore-failures");
+        let arguments = arguments.expect("it is taken");
+        assert_eq!(arguments.connectors, ["app.connectors.CrmSource"]);
+        assert!(arguments.validate && arguments.publish && arguments.check_status && arguments.ignore_failures);
+        assert!(!arguments.list && !arguments.dry_run && !arguments.is_json() && !arguments.is_idle());
+    }
+
+    #[test]
+    fn without_something_to_do_it_is_idle() {
+        assert!(read("connect").expect("it is taken").is_idle());
+        assert!(read("connect CrmSource --json").expect("it is taken").is_idle());
+        assert!(!read("connect --list").expect("it is taken").is_idle());
+    }
+
+    #[test]
+    fn operations_name_their_connectors_or_all() {
+        let arguments = read("connect restart CrmSource Other --only-failed --json").expect("it is taken");
+        let (operation, names) = arguments.operation().expect("there is one");
+        assert_eq!(operation, Operation::Restart { only_failed: true });
+        assert_eq!(names, ["CrmSource", "Other"]);
+        assert!(arguments.is_json() && !arguments.is_idle());
+        let all = read("connect pause --all").expect("it is taken");
+        assert_eq!(all.operation(), Some((Operation::Pause, [].as_slice())));
+        for line in
+            ["connect resume", "connect pause CrmSource --all", "connect --dry-run", "connect --publish pause X"]
+        {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+
+    fn steps() -> Vec<Step> {
+        let step = |step, outcome| Step { step, connector: "Crm".into(), name: "shop.Crm".into(), outcome };
+        let declared = |class: Option<&str>, mark_for_removal| Outcome::Declared {
+            class: class.map(str::to_owned),
+            mark_for_removal,
+            declared_at: "src/main.rs:5".to_owned(),
+        };
+        let task = ShownTask { id: 1, state: "FAILED".into(), worker: "w:2".into(), trace: vec!["no route".into()] };
+        let status = Shown { state: "RUNNING".into(), worker: "w:1".into(), trace: vec![], tasks: vec![task] };
+        vec![
+            step(Kind::List, declared(Some("org.acme.Source"), false)),
+            step(Kind::List, declared(None, true)),
+            step(Kind::Validate, Outcome::Skipped { why: "it is marked for removal".to_owned() }),
+            step(Kind::CheckStatus, Outcome::NotOk { why: "1 of 1 tasks failed".to_owned(), status: Some(status) }),
+            step(Kind::Restart, Outcome::Failed { error: "Kafka Connect answers 500: x".to_owned() }),
+        ]
+    }
+
+    #[test]
+    fn a_list_is_a_table() {
+        expect![[r#""#]].assert_eq(&listing(&steps()));
+    }
+
+    #[test]
+    fn programs_get_each_step_with_whether_it_is_fine() {
+        let steps: Vec<Step> = steps().into_iter().skip(2).collect();
+        expect![[r#""#]].assert_eq(&json(&steps));
+    }
 }

@@ -6,6 +6,7 @@ mod args;
 mod check;
 #[cfg(feature = "connect")]
 mod connect;
+mod dlq;
 mod exit;
 mod listing;
 pub(crate) mod progress;
@@ -21,6 +22,11 @@ pub(crate) use self::args::{Command, CommandLine, ConsumeArgs, GlobalArgs};
 pub(crate) use self::check::{CheckReport, Finding, counted};
 #[cfg(feature = "connect")]
 pub(crate) use self::connect::ConnectArgs;
+#[cfg(all(test, feature = "connect"))]
+pub(crate) use self::connect::step as connect_step;
+pub(crate) use self::dlq::{
+    DlqCommand, DlqSelection, FullLetter, LetterId, LetterRow, Letters, Look, Replay, ReplayReport,
+};
 pub(crate) use self::exit::{Exit, Failure};
 pub(crate) use self::listing::{Existence, RegisteredConnector, RegisteredConsumer, TopicKind, TopicRow, registered};
 
@@ -51,6 +57,12 @@ pub(crate) trait Commands {
 
     /// Runs migrations; gives the names of those that were run.
     fn migrate(self) -> impl Future<Output = Result<Vec<String>, Failure>>;
+
+    /// The dead letters that are asked for.
+    fn dead_letters(self, selection: DlqSelection, look: Look) -> impl Future<Output = Result<Letters, Failure>>;
+
+    /// Handles dead letters again.
+    fn replay(self, selection: DlqSelection, how: Replay) -> impl Future<Output = Result<ReplayReport, Failure>>;
 
     /// Looks at everything that a start needs.
     fn check(self) -> impl Future<Output = CheckReport>;
@@ -87,6 +99,7 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
         #[cfg(feature = "connect")]
         Some(Command::Connect(arguments)) => manage_connectors(arguments, commands).await,
         Some(Command::Migrate) => commands.migrate().await.map(|names| listing::migrated(&names)),
+        Some(Command::Dlq(command)) => return dispatch_dlq(command, commands).await,
         Some(Command::Check) => {
             let report = commands.check().await;
             say(&report.render());
@@ -97,6 +110,31 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
         Ok(text) => {
             say(&text);
             Exit::Done.into()
+        }
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn dispatch_dlq(command: DlqCommand, commands: impl Commands) -> ExitCode {
+    let done = match command {
+        DlqCommand::List { selection, limit, all, json } => {
+            let found = commands.dead_letters(selection, Look { limit, all, is_full: false }).await;
+            found.map(|found| (if json { dlq::letters_json(&found) } else { dlq::list(&found) }, Exit::Done))
+        }
+        DlqCommand::Show { selection, limit, all, json } => {
+            let found = commands.dead_letters(selection, Look { limit, all, is_full: true }).await;
+            found.map(|found| (if json { dlq::letters_json(&found) } else { dlq::show(&found) }, Exit::Done))
+        }
+        DlqCommand::Replay { selection, limit, dry_run, force, json } => {
+            let report = commands.replay(selection, Replay { limit, is_dry: dry_run, is_forced: force }).await;
+            report
+                .map(|report| (if json { dlq::replayed_json(&report) } else { dlq::replayed(&report) }, report.exit()))
+        }
+    };
+    match done {
+        Ok((text, exit)) => {
+            say(&text);
+            exit.into()
         }
         Err(failure) => failure.report(),
     }

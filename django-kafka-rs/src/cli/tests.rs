@@ -89,7 +89,7 @@ fn check_help(line: &str, expected: &Expect) {
 fn the_programs_help_teaches() {
     check_help(
         "--help",
-        &expect![[r"
+        &expect![[r#"
             Keeps database tables in step with Kafka topics.
 
             Settings come from django-kafka.toml in the working directory (or from --settings, or from the file
@@ -101,6 +101,7 @@ fn the_programs_help_teaches() {
             Commands:
               consume      Run the consumers [alias: kafka_consume]
               topics       List the topics: declared and derived names, and which of them the broker has
+              dlq          Dead letters: list them, show them, handle them again
               migrate      Create or update the database's tables
               check        Look for what would keep the consumers from working
               completions  Write a shell's completions to standard output
@@ -135,7 +136,7 @@ fn the_programs_help_teaches() {
               0  done
               1  failed
               2  wrong use, settings or declarations
-              3  ended by a second signal"]],
+              3  ended by a second signal"#]],
     );
 }
 
@@ -455,6 +456,16 @@ impl Commands for Fake {
         Err(Failure::new(Exit::Failed, "the database is away"))
     }
 
+    async fn dead_letters(self, selection: DlqSelection, look: Look) -> Result<Letters, Failure> {
+        assert_eq!((selection.matching.as_deref(), look.limit, look.is_full), (Some("key"), 50, false));
+        Ok(Letters { replayed: 1, ..Letters::default() })
+    }
+
+    async fn replay(self, selection: DlqSelection, how: Replay) -> Result<ReplayReport, Failure> {
+        assert_eq!((selection.letters.len(), how.limit, how.is_dry, how.is_forced), (1, Some(3), false, true));
+        Ok(ReplayReport { failed: 1, ..ReplayReport::default() })
+    }
+
     async fn check(self) -> CheckReport {
         report()
     }
@@ -470,4 +481,6 @@ fn commands_end_with_their_codes() {
     assert_eq!(code("check"), of(Exit::Done));
     assert_eq!(code("consume X"), of(Exit::WrongUse));
     assert_eq!(code("migrate"), of(Exit::Failed));
+    assert_eq!(code("dlq list --match key"), of(Exit::Done));
+    assert_eq!(code("dlq replay crm.orders.dlt/0/3 --limit 3 --force"), of(Exit::Failed));
 }

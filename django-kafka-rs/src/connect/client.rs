@@ -1,7 +1,6 @@
 //! Kafka Connect's REST interface.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::{Plugin, Server, Status, Validation};
-use super::retry::{Repetitions, Trouble};
+use super::retry::{CONFLICT, Repetitions, Trouble};
 use crate::settings::{ConnectAuth, ConnectRetry, Settings, mask};
 
 /// Bytes of an answer at most: a connector's validation has a few hundred KiB.
@@ -221,7 +220,7 @@ impl ConnectClient {
         let mut repetitions = Repetitions::default();
         loop {
             let (trouble, outcome) = match self.send(&method, &url, body).await {
-                Ok(answer) => (Trouble::Status(answer.status.as_u16(), answer.retry_after), Ok(answer)),
+                Ok(answer) => (answer.trouble(), Ok(answer)),
                 Err(error) => {
                     let trouble = if error.is_connect() { Trouble::Connect } else { Trouble::Read };
                     (trouble, Err(self.failure(&error)))
@@ -296,6 +295,30 @@ struct Refusal {
 const NO_SUCH_PATH: &str = "HTTP 404 Not Found";
 
 impl Answer {
+    /// What to do about the answer, where it is not the last word.
+    fn trouble(&self) -> Trouble {
+        // A rebalance is told by 409, but where connectors are only asked for.
+        let is_rebalance =
+            || self.refusal().is_some_and(|refusal| refusal.error_code == 500 && refusal.message.contains("rebalance"));
+        match self.status.as_u16() {
+            404 if self.is_of_a_starting_worker() => Trouble::Connect,
+            500 if is_rebalance() => Trouble::Status(CONFLICT, self.retry_after),
+            status => Trouble::Status(status, self.retry_after),
+        }
+    }
+
+    /// A worker's web server listens before its interface is there.
+    fn is_of_a_starting_worker(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Jetty {
+            status: String,
+            url: String,
+        }
+        let jetty: Option<Jetty> = serde_json::from_str(&self.body).ok();
+        self.status == StatusCode::NOT_FOUND
+            && jetty.is_some_and(|jetty| jetty.status == "404" && !jetty.url.is_empty())
+    }
+
     fn refusal(&self) -> Option<Refusal> {
         serde_json::from_str(&self.body).ok()
     }
@@ -331,6 +354,9 @@ impl Answer {
         }
         match self.refusal() {
             Some(Refusal { message, .. }) if message != NO_SUCH_PATH => ConnectError::Refused { status, message },
+            _ if self.is_of_a_starting_worker() => {
+                ConnectError::Unreachable { address, why: "its worker is starting".to_owned() }
+            }
             _ if self.status.is_redirection() => {
                 let to = self.location.map(|place| format!(" to `{}`", mask("", &place))).unwrap_or_default();
                 ConnectError::NotConnect { address, what: format!("it answers {status}, a redirect{to}") }

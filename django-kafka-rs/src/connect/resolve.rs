@@ -100,6 +100,7 @@ struct Filled {
 #[cfg(feature = "connect")]
 impl FilledConfig {
     /// Fills in what is known only at start. All mistakes at once.
+    #[cfg(test)]
     pub(crate) fn of(
         connector: &NamedConnector,
         settings: &Settings,

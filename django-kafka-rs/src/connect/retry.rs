@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::settings::ConnectRetry;
 
 /// A rebalance of the workers is in progress.
-const CONFLICT: u16 = 409;
+pub(crate) const CONFLICT: u16 = 409;
 
 /// Why a request did not do what it was to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

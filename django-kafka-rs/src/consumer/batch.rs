@@ -46,6 +46,8 @@ pub(crate) struct BatchEnvironment {
     pub(crate) topics: TopicAdmin,
     /// Asks the batch to end early.
     pub(crate) cancel: CancellationToken,
+    /// Messages are written even where newer ones of their keys were: somebody has asked for it.
+    pub(crate) forces: bool,
 }
 
 impl BatchEnvironment {
@@ -66,30 +68,42 @@ pub(crate) struct BatchResult {
 }
 
 /// A message that failed, and leaves the partition: for a retry topic, for the dead letter topic, or for nowhere.
-struct Settled {
-    index: usize,
-    error: ConsumeError,
+pub(super) struct Settled {
+    pub(super) index: usize,
+    pub(super) error: ConsumeError,
     attempts: u32,
-    decision: Decision,
+    pub(super) decision: Decision,
 }
 
 /// What the handlers made of a batch, before its dead letters are sent.
 #[derive(Default)]
-struct Handled {
-    count: usize,
-    settled: Vec<Settled>,
-    stop: Option<Stop>,
+pub(super) struct Handled {
+    pub(super) count: usize,
+    pub(super) settled: Vec<Settled>,
+    /// Messages that were skipped because newer ones of their keys were there.
+    pub(super) superseded: Vec<usize>,
+    pub(super) stop: Option<Stop>,
 }
 
 /// Handles a batch.
 pub(crate) async fn run(topic: Arc<TopicRuntime>, batch: Batch, env: BatchEnvironment) -> BatchResult {
     let records: Arc<[Arc<RawRecord>]> = batch.records.into();
-    let handled = match &topic.handler {
-        Handler::Custom(_) => run_custom(&topic, records.clone(), batch.failures, &env).await,
-        Handler::Models(_) => run_models(topic.clone(), records.clone(), batch.failures, &env).await,
-        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), &env).await,
-    };
+    let handled = handle(&topic, &records, batch.failures, &env).await;
     settle(&topic, &records, handled, &env).await
+}
+
+/// Has messages handled, and decides about those that fail: nothing leaves. `failures`: of the first one, before.
+pub(super) async fn handle(
+    topic: &Arc<TopicRuntime>,
+    records: &Arc<[Arc<RawRecord>]>,
+    failures: u32,
+    env: &BatchEnvironment,
+) -> Handled {
+    match &topic.handler {
+        Handler::Custom(_) => run_custom(topic, records.clone(), failures, env).await,
+        Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env).await,
+        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
+    }
 }
 
 async fn run_custom(
@@ -158,6 +172,7 @@ async fn run_custom(
                     handled.stop = Some(Stop::Retry(delay));
                     break;
                 }
+                Decision::Superseded => handled.superseded.push(index),
                 decision => handled.settled.push(Settled { index, error, attempts, decision }),
             }
         }
@@ -204,19 +219,26 @@ async fn run_models(
         // Start-up refuses models without a database.
         return Handled { stop: Some(Stop::Outage), ..Handled::default() };
     };
-    let (cx, topics) = (env.context.clone(), env.topics.clone());
+    let (cx, topics, forces) = (env.context.clone(), env.topics.clone(), env.forces);
     let work = move || {
         let Handler::Models(sync) = &topic.handler else { return Handled::default() };
         let judge = Judge::new(&topic, failures);
         let superseding = Superseding::new(&topic, &records);
-        let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions: Vec::new() };
+        let mut caller =
+            LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions: Vec::new(), forces };
         let report = sync.apply(&database, &records, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
-            if let Outcome::Failed(error) = outcome {
-                let decision = caller.decision_of(index).unwrap_or(Decision::DeadLetter);
-                let attempts = caller.judge.attempts(index, &records[index]);
-                handled.settled.push(Settled { index, error, attempts, decision });
+            match (outcome, caller.decision_of(index)) {
+                (Outcome::Superseded(_), _) | (Outcome::Failed(_), Some(Decision::Superseded)) => {
+                    handled.superseded.push(index);
+                }
+                (Outcome::Failed(error), decision) => {
+                    let attempts = caller.judge.attempts(index, &records[index]);
+                    let decision = decision.unwrap_or(Decision::DeadLetter);
+                    handled.settled.push(Settled { index, error, attempts, decision });
+                }
+                _ => {}
             }
         }
         handled.stop = report.stop.map(|stop| match stop {
@@ -272,6 +294,7 @@ struct LaneCaller<'a> {
     topics: TopicAdmin,
     /// In the order in which they were asked for; the last one of a message counts.
     decisions: Vec<(usize, Decision)>,
+    forces: bool,
 }
 
 impl LaneCaller<'_> {
@@ -297,6 +320,10 @@ impl Caller for LaneCaller<'_> {
             Decision::Hop { .. } | Decision::DeadLetter => Verdict::Leave,
             Decision::Skip | Decision::Superseded => Verdict::Settle,
         }
+    }
+
+    fn forces(&self, _index: usize) -> bool {
+        self.forces
     }
 
     fn comes_back(&self, index: usize) -> bool {
@@ -368,7 +395,7 @@ pub(crate) async fn dead_letters(
         attempts,
         decision: Decision::DeadLetter,
     });
-    let handled = Handled { count: records.len(), settled: settled.collect(), stop: None };
+    let handled = Handled { count: records.len(), settled: settled.collect(), ..Handled::default() };
     let handled = settle(topic, records, handled, env).await.handled;
     indices.into_iter().filter(|index| *index < handled).collect()
 }
@@ -390,14 +417,20 @@ async fn settle(
     handled: Handled,
     env: &BatchEnvironment,
 ) -> BatchResult {
-    let mut result = BatchResult { handled: handled.count, stop: handled.stop, ..BatchResult::default() };
+    let superseded_before = |end: usize| handled.superseded.iter().filter(|index| **index < end).count();
+    let mut result = BatchResult {
+        handled: handled.count,
+        superseded: superseded_before(handled.count),
+        stop: handled.stop,
+        ..BatchResult::default()
+    };
     if !env.context.may_commit()
         && let Some(first) = handled.settled.first()
     {
         // The new owner handles them: what failed here may have failed for that very reason.
-        return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
+        let superseded = superseded_before(first.index);
+        return BatchResult { handled: first.index, superseded, stop: Some(Stop::Cancelled), ..result };
     }
-    result.superseded = handled.settled.iter().filter(|settled| settled.decision == Decision::Superseded).count();
     let (mut leaving, mut outgoing) = (Vec::new(), Vec::new());
     for settled in &handled.settled {
         if let Some(message) = outgoing_of(&records[settled.index], settled, env) {
@@ -405,23 +438,23 @@ async fn settle(
             outgoing.push(message);
         }
     }
-    if !outgoing.is_empty() {
-        env.topics
-            .ensure(leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic)))
-            .await;
+    let topics = leaving.iter().zip(&outgoing).map(|(s, message)| wanted(&records[s.index], s, message, topic));
+    if let Some(first) = leaving.first()
+        && !create(&topics.collect::<Vec<_>>(), env).await
+    {
+        return BatchResult { handled: first.index, stop: Some(Stop::Cancelled), ..result };
     }
     // All are queued at once and awaited together; the producer keeps their order.
     let mut sends = Vec::with_capacity(outgoing.len());
     for message in &outgoing {
-        sends.push(Box::pin(deliver(message, env)) as Pin<Box<dyn Future<Output = bool> + Send + '_>>);
+        sends.push(Box::pin(deliver(message, env)) as Pin<Box<dyn Future<Output = Result<(), Stop>> + Send + '_>>);
     }
     let delivered = join_all(sends).await;
     for (settled, delivered) in leaving.iter().zip(delivered) {
-        if !delivered {
+        if let Err(stop) = delivered {
             result.handled = settled.index;
-            result.stop = Some(Stop::Cancelled);
-            let done = |other: &&Settled| other.index < settled.index && other.decision == Decision::Superseded;
-            result.superseded = handled.settled.iter().filter(done).count();
+            result.stop = Some(stop);
+            result.superseded = superseded_before(settled.index);
             return result;
         }
         if settled.decision == Decision::DeadLetter {
@@ -432,6 +465,26 @@ async fn settle(
         }
     }
     result
+}
+
+/// Creates the topics that messages leave for, before a message makes the broker create them in its own way, by which
+/// a dead letter would be gone after a week; `false`: the batch was told to end.
+async fn create(topics: &[Wanted], env: &BatchEnvironment) -> bool {
+    const WAIT_MAX: Duration = Duration::from_secs(30);
+    let mut wait = Duration::from_millis(200);
+    loop {
+        let created = tokio::select! {
+            created = env.topics.ensure(topics) => created,
+            () = env.cancel.cancelled() => return false,
+        };
+        let Err(reason) = created else { return !env.cancel.is_cancelled() };
+        tracing::error!("no topic for a retry or dead letter, its partition waits: {reason}; tried again in {wait:?}");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = env.cancel.cancelled() => return false,
+        }
+        wait = (wait * 2).min(WAIT_MAX);
+    }
 }
 
 /// The topic that a message leaves for.
@@ -489,11 +542,14 @@ fn outgoing_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) ->
     })
 }
 
-/// Produces until the broker has it; `false`: the batch was told to end.
+/// Produces until the broker has it.
+///
+/// # Errors
+/// The batch was told to end, or the producer is of no more use.
 ///
 /// A broker that refuses the size gets the message without its detail. What it still refuses holds the partition
 /// here, loudly: the only alternative would be to lose it.
-async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
+async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> Result<(), Stop> {
     const WAIT_MAX: Duration = Duration::from_secs(30);
     let mut message = std::borrow::Cow::Borrowed(message);
     let mut wait = Duration::from_millis(200);
@@ -501,9 +557,12 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
         let sent = tokio::select! {
             biased;
             sent = env.producer.send(&message) => sent,
-            () = env.cancel.cancelled() => return false,
+            () = env.cancel.cancelled() => return Err(Stop::Cancelled),
         };
-        let Err(refused) = sent else { return true };
+        let Err(refused) = sent else { return Ok(()) };
+        if refused.is_fatal() {
+            return Err(Stop::Fatal(refused.to_string()));
+        }
         if refused.is_size() {
             let fewer = dead_letter::without_detail(&message.headers);
             if fewer.len() < message.headers.len() {
@@ -514,7 +573,7 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> bool {
         tracing::error!("a retry or dead letter is not taken, its partition waits: {refused}; tried again in {wait:?}");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = env.cancel.cancelled() => return false,
+            () = env.cancel.cancelled() => return Err(Stop::Cancelled),
         }
         wait = (wait * 2).min(WAIT_MAX);
     }

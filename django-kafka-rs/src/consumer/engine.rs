@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{self, BatchEnvironment, BatchResult};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
 use super::fence::Fence;
-use super::lane::{Delivered, Lane, LaneLimits, Stop};
+use super::lane::{Delivered, Failing, Lane, LaneLimits, Stop};
 use super::poll::{self, KafkaConsumer};
 use super::progress::Progress;
 use super::topic::{TopicRuntime, TopicTable};
@@ -72,7 +72,7 @@ impl EngineConfig {
         let suffixes = self.environment.settings.suffixes();
         let names = DerivedNames { group: &self.environment.group, topic: "", suffixes };
         let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
-        match retry::message::read(record, &names) {
+        match retry::message::read(record, &names, self.clock.now_ms()) {
             Ok(read) => {
                 for warning in &read.warnings {
                     tracing::warn!(topic = &*topic, partition, offset, "{warning}");
@@ -149,6 +149,8 @@ pub(crate) struct Engine {
     config: EngineConfig,
     wiring: Wiring,
     lanes: HashMap<PartitionId, LaneState>,
+    /// What was being tried again in place in partitions that were taken away, should they come back; one a partition.
+    failing: HashMap<PartitionId, Failing>,
     /// What the client holds as paused. It keeps that when a partition goes and comes back.
     paused: HashSet<PartitionId>,
     revocations: Vec<Revocation>,
@@ -170,6 +172,7 @@ impl Engine {
             config,
             wiring,
             lanes: HashMap::new(),
+            failing: HashMap::new(),
             paused: HashSet::new(),
             revocations: Vec::new(),
             generation: 0,
@@ -258,10 +261,7 @@ impl Engine {
                 );
                 self.hold_until = Some(self.config.clock.now() + self.config.lapse_hold);
             }
-            Event::Fatal(message) => {
-                self.fatal.get_or_insert(message);
-                self.drain();
-            }
+            Event::Fatal(message) => self.end_by(message),
             Event::Finished(report) => self.finish(&report),
             Event::Shutdown => self.drain(),
             Event::Snapshot(answer) => {
@@ -315,7 +315,7 @@ impl Engine {
             };
             self.generation += 1;
             let state = LaneState {
-                lane: Lane::new(self.config.limits, start),
+                lane: Lane::new(self.config.limits, start).with_failing(self.failing.remove(&id)),
                 topic,
                 generation: self.generation,
                 cancel: CancellationToken::new(),
@@ -375,6 +375,15 @@ impl Engine {
         if resumes {
             self.set_paused(&report.partition, false);
         }
+        if let Some(Stop::Fatal(message)) = &report.stop {
+            self.end_by(message.clone());
+        }
+    }
+
+    /// A client is of no more use: what is under way is finished, and that is the end.
+    fn end_by(&mut self, message: String) {
+        self.fatal.get_or_insert(message);
+        self.drain();
     }
 
     /// Stores an offset for the next commit.
@@ -451,6 +460,9 @@ impl Engine {
     fn drop_lane(&mut self, id: &PartitionId) {
         if let Some(state) = self.lanes.remove(id) {
             state.cancel.cancel();
+            if let Some(failing) = state.lane.failing() {
+                self.failing.insert(id.clone(), failing);
+            }
             // All are taken away before others are given: until then nobody knows what there is to do.
             self.is_assigned &= !self.lanes.is_empty();
         }

@@ -47,6 +47,17 @@ impl Queued {
     }
 }
 
+/// A message that is tried again in place. It outlives its lane: a partition that is taken away and comes back must
+/// neither cut the wait short nor forget attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failing {
+    offset: i64,
+    /// How often it has failed.
+    failures: u32,
+    /// Not tried before then.
+    until: Instant,
+}
+
 /// The messages of one partition between the client and the handler, in order.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -57,8 +68,8 @@ pub(crate) struct Lane {
     lingering_since: Option<Instant>,
     state: State,
     paused: bool,
-    /// The message at the head failed this often, while its offset is this.
-    failing: Option<(i64, u32)>,
+    /// The message that is tried again in place; not passed yet.
+    failing: Option<Failing>,
     /// The offset of the newest message delivered, or the one before the start.
     delivered: Option<i64>,
     /// The offset to store: behind the last message handled.
@@ -95,6 +106,8 @@ pub(crate) enum Stop {
     Outage,
     /// The batch was told to end early, or had taken long enough: the rest is a batch of its own, if the lane lives.
     Cancelled,
+    /// The client that produces is of no more use, in librdkafka's words: the rest is left to the next process.
+    Fatal(String),
 }
 
 impl Lane {
@@ -113,6 +126,16 @@ impl Lane {
             at_end: false,
             outages: 0,
         }
+    }
+
+    /// The same for a partition that was here before, where a message was being tried again.
+    pub(crate) fn with_failing(self, failing: Option<Failing>) -> Self {
+        Self { failing, ..self }
+    }
+
+    /// The message that is being tried again, to be remembered when the partition is taken away.
+    pub(crate) fn failing(&self) -> Option<Failing> {
+        self.failing
     }
 
     /// The offset that would follow the last delivered one in a log without holes.
@@ -153,7 +176,7 @@ impl Lane {
     /// Whether nothing will happen before `wakes_at` or the next delivery.
     pub(crate) fn is_settled(&self, now: Instant) -> bool {
         match self.state {
-            State::Idle => self.buffer.front().is_none_or(|head| !head.is_due(now)),
+            State::Idle => self.buffer.is_empty() || !self.head_is_due(now),
             State::Busy => false,
             State::Waiting { until } => until > now,
         }
@@ -176,8 +199,7 @@ impl Lane {
 
     /// Whether the next batch's time has come.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
-        let is_due = self.buffer.front().is_some_and(|head| head.is_due(now));
-        is_due
+        self.head_is_due(now)
             && match self.state {
                 State::Busy => false,
                 State::Waiting { until } => until <= now,
@@ -199,14 +221,16 @@ impl Lane {
             .take_while(|queued| {
                 let first = bytes == 0;
                 bytes += queued.record.weight_bytes();
-                // Offsets that begin again begin a batch: within one they tell the order.
+                // Offsets that begin again begin a batch: within one they tell the order. So does what is tried again:
+                // its failures are those of a batch's first message.
                 let in_order = last.replace(queued.record.offset) < Some(queued.record.offset);
-                queued.is_due(now) && in_order && (first || bytes <= self.limits.batch_bytes_max)
+                let fits = bytes <= self.limits.batch_bytes_max && self.failing_at(queued.record.offset).is_none();
+                queued.is_due(now) && in_order && (first || fits)
             })
             .map(|queued| queued.record.clone())
             .collect();
         self.state = State::Busy;
-        let failures = self.failing.filter(|(offset, _)| *offset == head).map_or(0, |(_, failures)| failures);
+        let failures = self.failing_at(head).map_or(0, |failing| failing.failures);
         Some(Batch { records, failures })
     }
 
@@ -214,7 +238,7 @@ impl Lane {
     pub(crate) fn wakes_at(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Idle => self.linger_until().max(self.buffer.front().and_then(|head| head.due)),
+            State::Idle => self.linger_until().max(self.head_due()),
             State::Busy => None,
         }
     }
@@ -230,18 +254,18 @@ impl Lane {
             self.buffer_bytes -= record.weight_bytes();
             moved = Some(record.offset + 1);
         }
-        if moved.is_some() {
+        if let Some(position) = moved {
             self.position = moved;
             self.outages = 0;
-            // Of a message that is passed now; where offsets begin again, another one may have its offset.
-            self.failing = None;
+            self.failing = self.failing.filter(|failing| failing.offset >= position);
         }
         self.lingering_since = (!self.buffer.is_empty()).then_some(now);
         self.state = match stop {
-            None | Some(Stop::Cancelled) => State::Idle,
+            None | Some(Stop::Cancelled | Stop::Fatal(_)) => State::Idle,
             Some(Stop::Retry(delay)) => {
-                self.count_failure();
-                State::Waiting { until: now + *delay }
+                let until = now + *delay;
+                self.count_failure(until);
+                State::Waiting { until }
             }
             Some(Stop::Outage) => {
                 self.outages = self.outages.saturating_add(1);
@@ -286,12 +310,25 @@ impl Lane {
             .flatten()
     }
 
-    fn count_failure(&mut self) {
-        let Some(head) = self.buffer.front().map(|head| head.record.offset) else { return };
-        self.failing = Some(match self.failing {
-            Some((offset, failures)) if offset == head => (offset, failures.saturating_add(1)),
-            _ => (head, 1),
-        });
+    fn failing_at(&self, offset: i64) -> Option<Failing> {
+        self.failing.filter(|failing| failing.offset == offset)
+    }
+
+    /// When the head may be handled, where that is not at once.
+    fn head_due(&self) -> Option<Instant> {
+        let head = self.buffer.front()?;
+        head.due.max(self.failing_at(head.record.offset).map(|failing| failing.until))
+    }
+
+    /// Whether there is a head that may be handled.
+    fn head_is_due(&self, now: Instant) -> bool {
+        !self.buffer.is_empty() && self.head_due().is_none_or(|due| due <= now)
+    }
+
+    fn count_failure(&mut self, until: Instant) {
+        let Some(offset) = self.buffer.front().map(|head| head.record.offset) else { return };
+        let failures = self.failing_at(offset).map_or(0, |failing| failing.failures).saturating_add(1);
+        self.failing = Some(Failing { offset, failures, until });
     }
 }
 
@@ -441,6 +478,40 @@ mod tests {
         lane.finish(3, None, at(2));
         assert_eq!(lane.wakes_at(), Some(at(9)));
         assert!(!lane.is_settled(at(9)));
+    }
+
+    #[test]
+    fn a_message_that_is_tried_again_is_remembered_when_its_partition_comes_back() {
+        let now = Instant::now();
+        let delay = Duration::from_secs(60);
+        let mut before = lane(4..6, now);
+        before.take_batch(now).unwrap();
+        before.finish(1, Some(&Stop::Retry(delay)), now);
+
+        let offsets = |batch: &Batch| batch.records.iter().map(|r| r.offset).collect::<Vec<_>>();
+        // Committed up to it, or not.
+        for first in [5, 3] {
+            let mut lane = Lane::new(LIMITS, None).with_failing(before.failing());
+            for offset in first..7 {
+                lane.deliver(record(offset), None, now);
+            }
+            if first == 3 {
+                assert_eq!(offsets(&lane.take_batch(now).unwrap()), [3, 4], "what is before it does not wait");
+                lane.finish(2, None, now);
+            }
+            assert!(lane.take_batch(now + delay / 2).is_none() && lane.is_settled(now));
+            assert_eq!(lane.wakes_at(), Some(now + delay));
+            let batch = lane.take_batch(now + delay).unwrap();
+            assert_eq!((offsets(&batch), batch.failures), (vec![5, 6], 1));
+            lane.finish(1, None, now);
+            assert_eq!(lane.failing(), None);
+        }
+        // Somebody else has passed it meanwhile.
+        let mut lane = Lane::new(LIMITS, None).with_failing(before.failing());
+        lane.deliver(record(9), None, now);
+        assert_eq!(lane.take_batch(now).unwrap().failures, 0);
+        lane.finish(1, None, now);
+        assert_eq!(lane.failing(), None);
     }
 
     #[test]

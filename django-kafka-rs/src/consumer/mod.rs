@@ -21,6 +21,8 @@ pub(crate) mod poll;
 #[cfg(feature = "client")]
 pub(crate) mod progress;
 #[cfg(feature = "client")]
+pub(crate) mod replay;
+#[cfg(feature = "client")]
 mod superseding;
 #[cfg(feature = "client")]
 pub(crate) mod topic;

@@ -104,6 +104,10 @@ impl ClientContext for PollContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // No error, and told by the partition's own queue.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let error = self.client.report(&error, reason);
         if error.is_fatal {
             // Not the poll thread in every case: never wait here.

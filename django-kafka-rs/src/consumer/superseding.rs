@@ -35,7 +35,29 @@ impl Superseding {
     /// # Errors
     /// As [`ask_blocking`](Self::ask_blocking).
     pub(super) async fn ask(&mut self, index: usize, error: &ConsumeError) -> Result<bool, Stop> {
-        let Some(mut question) = self.question.take_if(|_| is_relational(error)) else { return Ok(false) };
+        if !is_relational(error) {
+            return Ok(false);
+        }
+        match self.question(index).await {
+            Some(answer) => self.judge(index, answer, error),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a newer message of this one's key is there, whether this one fails or not.
+    ///
+    /// # Errors
+    /// As [`ask_blocking`](Self::ask_blocking).
+    pub(super) async fn is_superseded(&mut self, index: usize) -> Result<bool, Stop> {
+        match self.question(index).await {
+            Some(answer) => self.judge(index, answer, &"not handled again"),
+            None => Ok(false),
+        }
+    }
+
+    /// `None`: the topic does not use the tracker.
+    async fn question(&mut self, index: usize) -> Option<Result<Option<i64>, String>> {
+        let mut question = self.question.take()?;
         let asked = tokio::task::spawn_blocking(move || {
             let answer = question.later_offset(index);
             (question, answer)
@@ -43,16 +65,18 @@ impl Superseding {
         match asked.await {
             Ok((question, answer)) => {
                 self.question = Some(question);
-                self.judge(index, answer, error)
+                Some(answer)
             }
-            Err(fault) => {
-                tracing::error!("the key offset tracker was not asked, by a fault of ours: {fault}");
-                Err(Stop::Outage)
-            }
+            Err(fault) => Some(Err(format!("the key offset tracker was not asked, by a fault of ours: {fault}"))),
         }
     }
 
-    fn judge(&self, index: usize, answer: Result<Option<i64>, String>, error: &ConsumeError) -> Result<bool, Stop> {
+    fn judge(
+        &self,
+        index: usize,
+        answer: Result<Option<i64>, String>,
+        why: &dyn std::fmt::Display,
+    ) -> Result<bool, Stop> {
         let origin = self.records[index].origin();
         let (topic, partition, offset) = (&*origin.topic, origin.partition, origin.offset);
         match answer {
@@ -62,7 +86,7 @@ impl Superseding {
                     partition,
                     offset,
                     newer,
-                    "superseded by a newer message of its key, skipped: {error}"
+                    "superseded by a newer message of its key, skipped: {why}"
                 );
                 Ok(true)
             }

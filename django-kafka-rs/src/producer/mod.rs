@@ -62,6 +62,12 @@ impl Refused {
 }
 
 impl Refused {
+    /// Whether no message will be taken any more: the producer has lost track of what the broker has, and only a new one
+    /// can go on.
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
+    }
+
     /// Whether the brokers were away, rather than the message refused.
     fn is_outage(&self) -> bool {
         use RDKafkaErrorCode as Code;

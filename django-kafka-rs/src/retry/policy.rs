@@ -200,6 +200,101 @@ mod tests {
         assert_eq!(decisions, [hop(1, 1), hop(2, 2), Decision::DeadLetter]);
     }
 
+    /// What the settings and the handler say, in every combination, against the rules as they are documented.
+    #[test]
+    fn every_combination_goes_by_the_rules() {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Said {
+            Nothing,
+            Skip,
+            DeadLetter,
+            RetryAfter,
+        }
+        let error = |said, is_mine: bool| match (said, is_mine) {
+            (Said::Skip, _) => ConsumeError::skip("no"),
+            (Said::DeadLetter, true) => ConsumeError::dead_letter(Outer(Mine)),
+            (Said::DeadLetter, false) => ConsumeError::dead_letter("other"),
+            (Said::RetryAfter, _) => ConsumeError::retry_after(Duration::from_secs(7)),
+            (Said::Nothing, true) => Outer(Mine).into(),
+            (Said::Nothing, false) => "other".into(),
+        };
+        type Filter = fn(RetrySettings) -> RetrySettings;
+        // Which errors are retried: mine, others.
+        let filters: [(Filter, [bool; 2]); 4] = [
+            (|settings| settings, [true, true]),
+            (|settings| settings.include(MINE), [true, false]),
+            (|settings| settings.exclude(MINE), [false, true]),
+            (|settings| settings.include_if(|e| e.is::<Mine>()), [true, false]),
+        ];
+        let mut combinations = 0;
+        for max_retries in [-1, 0, 1, 3] {
+            for blocking in [true, false] {
+                for (filter, [mine, others]) in filters {
+                    let settings = filter(RetrySettings::new(max_retries).delay_ms(1_000).blocking(blocking));
+                    for said in [Said::Nothing, Said::Skip, Said::DeadLetter, Said::RetryAfter] {
+                        for (is_mine, number) in [true, false].into_iter().flat_map(|m| (1..=5).map(move |n| (m, n))) {
+                            let is_retried = if is_mine { mine } else { others };
+                            let is_left = max_retries < 0 || i64::from(number) <= i64::from(max_retries);
+                            let retried = is_left && (said == Said::RetryAfter || is_retried);
+                            let delay = Duration::from_secs(if said == Said::RetryAfter { 7 } else { 1 });
+                            let expected = match said {
+                                Said::Skip => Decision::Skip,
+                                Said::DeadLetter => Decision::DeadLetter,
+                                _ if !retried => Decision::DeadLetter,
+                                _ if blocking => Decision::Hold(delay),
+                                _ => Decision::Hop { number, delay },
+                            };
+                            let decision = decide(Some(&settings), &error(said, is_mine), number, 0.5);
+                            assert_eq!(decision, expected, "{settings:?} {said:?} mine: {is_mine}, failure {number}");
+                            combinations += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(combinations, 4 * 2 * 4 * 4 * 10);
+    }
+
+    /// Our own errors are found below what a runtime's layer puts around them.
+    #[test]
+    fn own_error_types_are_found_in_the_chain() {
+        use crate::error::{ConstraintViolation, DecodeError};
+        const OWN: &[ErrorType] =
+            &[ErrorType::of::<DecodeError>("DecodeError"), ErrorType::of::<ConstraintViolation>("ConstraintViolation")];
+        let settings = RetrySettings::new(1).exclude(OWN);
+        let violation = || ConstraintViolation::new("no".to_owned(), diesel::result::Error::NotFound);
+        assert_eq!(first(settings, violation()), Decision::DeadLetter);
+        assert_eq!(first(settings, DecodeError::new("no")), Decision::DeadLetter);
+        assert_eq!(first(settings, std::io::Error::other(violation())), Decision::DeadLetter);
+        assert_eq!(first(settings, DecodeError::caused_by("no", Mine)), Decision::DeadLetter);
+        let mine = RetrySettings::new(1).include(MINE);
+        assert_eq!(first(mine, DecodeError::caused_by("no", Mine)), RETRY, "what caused it counts too");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn delays_stay_between_half_and_whole_and_below_the_cap(
+            delay in 1..100_000_u64,
+            cap in proptest::option::of(1..1_000_000_u64),
+            (backoff, jitter, failures, spread) in (
+                proptest::bool::ANY, proptest::bool::ANY, 1..u32::MAX, -1.0..2.0_f64,
+            ),
+        ) {
+            let plain = RetrySettings::new(-1).delay_ms(delay).backoff(backoff).jitter(jitter);
+            let settings = cap.map_or(plain, |cap| plain.delay_ms_max(cap));
+            let Decision::Hold(waited) = decide(Some(&settings), &Mine.into(), failures, spread) else {
+                panic!("endless blocking retries hold");
+            };
+            let whole = settings.delay_before(failures);
+            // A factor rounds.
+            let share = waited.as_secs_f64() / whole.as_secs_f64();
+            proptest::prop_assert!(if jitter { (0.499..1.001).contains(&share) } else { waited == whole }, "{share}");
+            proptest::prop_assert!(cap.is_none_or(|cap| whole <= Duration::from_millis(cap)));
+            let first = cap.map_or(delay, |cap| cap.min(delay));
+            proptest::prop_assert!(whole >= Duration::from_millis(first), "no retry waits less than the first");
+        }
+    }
+
     #[test]
     fn logs_every_nth() {
         let settings = RetrySettings::new(-1).log_every(3);

@@ -12,7 +12,8 @@ mod tests;
 
 #[cfg(feature = "client")]
 pub(crate) use self::derived::{
-    DerivedNames, Suffixes, derived_name_conflicts, original_of, own_topics_pattern, retry_pattern,
+    DerivedNames, Suffixes, dead_letter_pattern, derived_name_conflicts, original_of, own_topics_pattern,
+    retry_pattern, topic_of_dead_letters,
 };
 #[cfg(feature = "client")]
 pub(crate) use self::template::{substitute, validate, validate_group};

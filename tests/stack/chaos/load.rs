@@ -185,12 +185,8 @@ fn message(kind: Kind, about: &About, dice: &mut Dice) -> Message {
             let value = format!(r#"{{"id":{own_id},"b":"refused {tail}"}}"#);
             return Message { key: key(own_id), value: Some(value) };
         }
-        12..17 => {
-            // A key of its own where retries may come after newer changes of the key.
-            let id = if kind == Kind::Hopping && !super::GUARDED { own_id } else { id };
-            let value = format!(r#"{{"id":{id},"a":"until {} {tail}","version":{number}}}"#, until());
-            return Message { key: key(id), value: Some(value) };
-        }
+        12..15 => Some(format!(r#"{{"id":{id},"a":"until {} {tail}","version":{number}}}"#, until())),
+        15..17 => Some(format!(r#"{{"id":{id},"a":"until {} {tail}","b":null,"version":{number}}}"#, until())),
         17..80 => None,
         80..120 => Some(format!(r#"{{"id":{id},"a":"{tail}","__deleted":"true"}}"#)),
         120..300 => Some(format!(r#"{{"id":{id},"a":"{tail}"}}"#)),

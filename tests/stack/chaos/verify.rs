@@ -100,7 +100,15 @@ impl Verifier<'_> {
     /// Each poison message is a dead letter, and nothing else is.
     fn letters(&self, kind: Kind, poison: &BTreeMap<Place, &OwnedMessage>, found: &mut Found) -> Result<(), String> {
         let topic = format!("{}.{}.dlt", self.group, self.topic(kind));
-        let letters = if self.broker.ends(&topic)?.is_empty() { Vec::new() } else { self.broker.read(&topic) };
+        let mut letters = Vec::new();
+        if !self.broker.ends(&topic)?.is_empty() {
+            letters = self.broker.read(&topic);
+            // A topic that the broker made by itself forgets them.
+            let retention = self.broker.topic_config(&topic, "retention.ms")?;
+            if retention.as_deref() != Some("-1") {
+                return Err(format!("dead letters are kept for {retention:?} ms"));
+            }
+        }
         let mut seen = BTreeSet::new();
         for letter in letters {
             let origin = origin(&letter)?;

@@ -66,7 +66,10 @@ impl World {
             .set("CONSUMER_CONFIG__TOPIC_METADATA_REFRESH_INTERVAL_MS", "1000")
             .set("RETRY_CONSUMER_CONFIG__TOPIC_METADATA_REFRESH_INTERVAL_MS", "1000")
             .set("TOPIC_VARIABLES__PREFIX", &prefix);
+        let tried = std::env::vars().filter(|(name, _)| name.starts_with("DJANGO_KAFKA__"));
+        let config = tried.fold(config, |config, (name, value)| config.variable(&name, value));
         let config = protocol.config(&config, "member");
+        config.run(&["migrate"]);
         let load = Load::start(broker.servers(), &prefix, PARTITIONS, dice.split());
         let group = format!("{prefix}-chaos");
         let mut world = Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -86,6 +86,15 @@ impl Broker {
             (0..found.partitions().len() as i32).map(end).collect()
         };
         ask().map_err(|error| format!("the ends of {topic}: {error}"))
+    }
+
+    /// A topic's own configuration.
+    pub(crate) fn topic_config(&self, topic: &str, key: &str) -> Result<Option<String>, String> {
+        let asked = [ResourceSpecifier::Topic(topic)];
+        let answer = self.runtime.block_on(self.admin.describe_configs(&asked, &AdminOptions::new()));
+        let mut answer = answer.map_err(|error| error.to_string())?;
+        let resource = answer.pop().unwrap().map_err(|code| format!("{topic}: {code}"))?;
+        Ok(resource.entries.into_iter().find(|entry| entry.name == key).and_then(|entry| entry.value))
     }
 
     /// What a group has committed of each of the topic's first partitions, 0 where that is nothing.

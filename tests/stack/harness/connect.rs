@@ -94,16 +94,63 @@ impl Connector {
 }
 
 impl Drop for Connector {
-    /// With its offsets, which outlive it otherwise: they can be deleted only where it is stopped.
     fn drop(&mut self) {
-        ask("PUT", &format!("{}/stop", self.path()), None);
-        wait_for("the connector has stopped", || {
-            let (_, status) = ask("GET", &format!("{}/status", self.path()), None);
-            let is_idle = status["tasks"].as_array().is_some_and(Vec::is_empty);
-            if status["connector"]["state"] == "STOPPED" && is_idle { Ok(()) } else { Err(status.to_string()) }
+        remove(&self.path());
+    }
+}
+
+/// Removes a connector, if there is one, with its offsets, which outlive it otherwise: they can be deleted only where it
+/// is stopped.
+fn remove(path: &str) {
+    if ask("GET", &format!("{path}/config"), None).0 == 404 {
+        return;
+    }
+    ask("PUT", &format!("{path}/stop"), None);
+    wait_for("the connector has stopped", || {
+        let (_, status) = ask("GET", &format!("{path}/status"), None);
+        let is_idle = status["tasks"].as_array().is_some_and(Vec::is_empty);
+        if status["connector"]["state"] == "STOPPED" && is_idle { Ok(()) } else { Err(status.to_string()) }
+    });
+    ask("DELETE", &format!("{path}/offsets"), None);
+    ask("DELETE", path, None);
+}
+
+/// Connectors that a test's own program publishes under a prefix; removed at the end.
+pub(crate) struct Published {
+    pub(crate) prefix: String,
+}
+
+impl Published {
+    /// The configuration of a connector; `None`: there is none.
+    pub(crate) fn config(&self, name: &str) -> Option<Value> {
+        wait_for("the workers answer", || {
+            match ask("GET", &format!("/connectors/{}.{name}/config", self.prefix), None) {
+                (200, config) => Ok(Some(config)),
+                (404, _) => Ok(None),
+                // A rebalance.
+                (status, answer) => Err(format!("{status}: {answer}")),
+            }
+        })
+    }
+
+    /// Creates a connector without the program.
+    pub(crate) fn put(&self, name: &str, config: &Value) {
+        wait_for("the connector is taken", || {
+            match ask("PUT", &format!("/connectors/{}.{name}/config", self.prefix), Some(config)) {
+                (200 | 201, _) => Ok(()),
+                (status, answer) => Err(format!("{status}: {answer}")),
+            }
         });
-        ask("DELETE", &format!("{}/offsets", self.path()), None);
-        ask("DELETE", &self.path(), None);
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        let (_, all) = ask("GET", "/connectors", None);
+        let names = all.as_array().cloned().unwrap_or_default();
+        for name in names.iter().filter_map(Value::as_str).filter(|name| name.starts_with(&self.prefix)) {
+            remove(&format!("/connectors/{name}"));
+        }
     }
 }
 

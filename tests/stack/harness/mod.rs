@@ -6,6 +6,7 @@
 mod broker;
 mod connect;
 mod database;
+mod gateway;
 mod load;
 mod own_stack;
 mod service;
@@ -14,8 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use self::broker::Broker;
-pub(crate) use self::connect::{Connector, Shape};
+pub(crate) use self::connect::{Connector, Published, Shape};
 pub(crate) use self::database::{Postgres, Replica, psql};
+pub(crate) use self::gateway::Gateway;
 pub(crate) use self::load::Load;
 pub(crate) use self::own_stack::OwnStack;
 pub(crate) use self::service::{Service, ServiceConfig, handled};

@@ -12,6 +12,7 @@ pub(crate) struct OwnStack {
     environment: Vec<(&'static str, String)>,
     kafka: u16,
     postgres: u16,
+    connect: u16,
     home: tempfile::TempDir,
 }
 
@@ -22,16 +23,17 @@ impl OwnStack {
         // What the stack has installed is shared: it lies beside Kafka's jars.
         let installed = Path::new(&address("KAFKA_LIBS")).parent().unwrap().to_owned();
         std::os::unix::fs::symlink(installed, home.path().join("opt")).unwrap();
-        let [kafka, kafka_tls, controller, postgres] = free_ports();
+        let [kafka, kafka_tls, controller, postgres, connect] = free_ports();
         let environment = vec![
             ("STACK_HOME", home.path().display().to_string()),
             ("KAFKA_PORT", kafka.to_string()),
             ("KAFKA_TLS_PORT", kafka_tls.to_string()),
             ("CONTROLLER_PORT", controller.to_string()),
             ("PG_PORT", postgres.to_string()),
+            ("CONNECT_PORT", connect.to_string()),
             ("KAFKA_HEAP", "384m".to_owned()),
         ];
-        let stack = Self { environment, kafka, postgres, home };
+        let stack = Self { environment, kafka, postgres, connect, home };
         stack.up(services);
         stack
     }
@@ -42,6 +44,10 @@ impl OwnStack {
 
     pub(crate) fn database_url(&self) -> String {
         format!("postgres://dkrs:dkrs@127.0.0.1:{}/dkrs", self.postgres)
+    }
+
+    pub(crate) fn connect_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.connect)
     }
 
     pub(crate) fn up(&self, services: &[&str]) {

@@ -60,6 +60,13 @@ impl ServiceConfig {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs it to its end; gives the exit code, what it printed, and what it said of a failure.
+    pub(crate) fn outcome(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
     /// Runs it to its end; gives the exit code and what it said of the failure.
     #[cfg(feature = "tls-tests")]
     pub(crate) fn fail(&self, arguments: &[&str]) -> (i32, String) {

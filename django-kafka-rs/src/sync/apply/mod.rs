@@ -46,7 +46,7 @@ pub(crate) enum Outcome {
     /// A later message of the batch overwrote it, so it was not written.
     Reduced,
     /// Newer messages of its key did all that it would: it was not written.
-    Superseded(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: it is logged"))] Superseded),
+    Superseded(Superseded),
     /// It asks for nothing.
     Ignored,
     /// It waits for a row that it refers to, and is stored until then.

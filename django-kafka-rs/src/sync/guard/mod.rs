@@ -50,8 +50,14 @@ pub(crate) struct Guard {
     kept_ms: i64,
     clock: Clock,
     purged_ms: AtomicI64,
-    /// Ends of partitions, and when they were asked for.
-    ends: Mutex<HashMap<(Arc<str>, i32), (i64, Option<i64>)>>,
+    ends: Mutex<HashMap<(Arc<str>, i32), End>>,
+}
+
+/// Where a partition ends.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    asked_ms: i64,
+    offset: Option<i64>,
 }
 
 impl Guard {
@@ -84,11 +90,11 @@ impl Guard {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now_ms();
         match ends.get(&(topic.clone(), partition)) {
-            Some((asked, end)) if now.saturating_sub(*asked) < END_KNOWN_MS => *end,
+            Some(end) if now.saturating_sub(end.asked_ms) < END_KNOWN_MS => end.offset,
             _ => {
-                let end = end_of(topic, partition);
-                ends.insert((topic.clone(), partition), (now, end));
-                end
+                let end = End { asked_ms: now, offset: end_of(topic, partition) };
+                ends.insert((topic.clone(), partition), end);
+                end.offset
             }
         }
     }

@@ -231,3 +231,140 @@ fn list(offsets: &mut BTreeSet<i64>, offset: i64) -> bool {
     offsets.insert(offset);
     offsets.len() > LISTED_MAX && offsets.pop_first().is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn column(name: &'static str) -> ColumnDescriptor {
+        ColumnDescriptor {
+            field: name,
+            column: name,
+            message_field: None,
+            insert_default: false,
+            stores_postgres: true,
+            stores_sqlite: true,
+        }
+    }
+
+    const COLUMNS: &[ColumnDescriptor] = &[column("id"), column("a"), column("b")];
+    const ID: ColumnSet = ColumnSet::of(&[0]);
+    const ID_A: ColumnSet = ColumnSet::of(&[0, 1]);
+    const ID_B: ColumnSet = ColumnSet::of(&[0, 2]);
+    const FULL: ColumnSet = ColumnSet::first(3);
+
+    fn ask(offset: i64, kind: Kind) -> Ask<'static> {
+        Ask { offset, timestamp_ms: None, copy: true, columns: COLUMNS, lookup: ID, kind }
+    }
+
+    /// A key whose message 5 failed, and what succeeded since.
+    fn after(succeeded: &[(i64, Kind)]) -> KeyState {
+        let mut state = KeyState::new(5);
+        state.fail(5, None, true);
+        for &(offset, kind) in succeeded {
+            state.succeed(&ask(offset, kind));
+        }
+        state
+    }
+
+    fn check(state: &KeyState, expected: &str) {
+        assert_eq!(state.to_text(), expected);
+        assert_eq!(KeyState::from_text(expected).unwrap(), *state);
+    }
+
+    const ALL: Kind = Kind::Upsert(FULL);
+    const A: Kind = Kind::Upsert(ID_A);
+    const B: Kind = Kind::Upsert(ID_B);
+    const KEY_ALONE: Kind = Kind::Upsert(ID);
+
+    #[test]
+    fn nothing_newer_means_as_asked() {
+        for kind in [ALL, A, KEY_ALONE, Kind::Delete] {
+            assert_eq!(after(&[]).rule(&ask(5, kind)), Ruling::Do(kind));
+            assert_eq!(after(&[(3, ALL), (4, Kind::Delete)]).rule(&ask(5, kind)), Ruling::Do(kind));
+            assert_eq!(after(&[(5, kind)]).rule(&Ask { copy: false, ..ask(5, kind) }), Ruling::Do(kind), "itself");
+        }
+    }
+
+    #[test]
+    fn everything_newer_means_nothing() {
+        for newer in [ALL, Kind::Delete] {
+            for kind in [ALL, A, KEY_ALONE, Kind::Delete] {
+                let ruling = after(&[(7, newer), (8, A)]).rule(&ask(5, kind));
+                assert!(matches!(ruling, Ruling::Nothing(Superseded::By(7))), "{ruling:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn something_newer_means_the_rest() {
+        let part = |update, given| Ruling::Do(Kind::Part { update, given });
+        let nothing = |newer| Ruling::Nothing(Superseded::By(newer));
+        for (newer, kind, ruling) in [
+            (&[(7, A)][..], ALL, part(ID_B, FULL)),
+            (&[(7, A)], A, nothing(7)),
+            (&[(7, A)], B, part(ID_B, ID_B)),
+            (&[(7, A), (8, B)], ALL, nothing(8)),
+            (&[(7, A)], Kind::Delete, Ruling::Do(Kind::Reset(ColumnSet::of(&[2])))),
+            (&[(7, A), (8, B)], Kind::Delete, nothing(8)),
+            // A row that was written with its key alone is there.
+            (&[(7, KEY_ALONE)], ALL, part(FULL, FULL)),
+            (&[(7, KEY_ALONE)], KEY_ALONE, nothing(7)),
+            (&[(7, KEY_ALONE)], Kind::Delete, Ruling::Do(Kind::Reset(ColumnSet::of(&[1, 2])))),
+        ] {
+            assert_eq!(after(newer).rule(&ask(5, kind)), ruling, "{newer:?} {kind:?}");
+        }
+        // What it wrote itself is not newer than it.
+        let itself = Ask { copy: false, ..ask(5, A) };
+        assert_eq!(after(&[(5, A), (7, B)]).rule(&itself), part(ID_A, ID_A));
+    }
+
+    #[test]
+    fn what_makes_no_difference_to_any_failed_message_is_not_noted() {
+        check(&after(&[(6, A), (7, A), (8, B)]), r#"{"failed":5,"columns":{"a":6,"b":8,"id":6},"open":[5]}"#);
+        check(&after(&[(6, A), (7, ALL), (8, ALL), (9, A)]), r#"{"failed":5,"all":7,"open":[5]}"#);
+        let mut state = after(&[(7, ALL)]);
+        state.fail(9, None, false);
+        check(&state, r#"{"failed":9,"all":7,"open":[5],"dead":[9]}"#);
+        state.succeed(&ask(10, A));
+        state.succeed(&ask(11, A));
+        check(&state, r#"{"failed":9,"all":7,"columns":{"a":10,"id":10},"open":[5],"dead":[9]}"#);
+        // Itself is nothing newer: a copy of it may be on its way.
+        let mut state = after(&[(5, ALL)]);
+        state.succeed(&ask(6, A));
+        check(&state, r#"{"failed":5,"all":5,"columns":{"a":6,"id":6},"done":[5]}"#);
+    }
+
+    #[test]
+    fn what_is_older_takes_nothing_back() {
+        check(&after(&[(7, A), (6, ALL)]), r#"{"failed":5,"all":6,"columns":{"a":7,"id":7},"open":[5]}"#);
+        check(&after(&[(7, ALL), (6, A), (4, Kind::Delete)]), r#"{"failed":5,"all":7,"open":[5]}"#);
+    }
+
+    #[test]
+    fn lists_are_bounded_and_what_that_costs_is_known() {
+        let mut state = KeyState::new(0);
+        for offset in 0..1_000 {
+            state.fail(offset, None, offset % 2 == 0);
+        }
+        assert_eq!((state.open.len(), state.dead.len(), state.failed), (LISTED_MAX, LISTED_MAX, 999));
+        for offset in 0..1_000 {
+            state.succeed(&ask(offset, A));
+        }
+        assert!(state.open.is_empty() && state.dead.is_empty() && state.done.len() == LISTED_MAX);
+        assert!(state.has_dead(), "some of them are not known any more");
+    }
+
+    #[test]
+    fn what_two_transactions_learned_is_joined() {
+        let mut one = after(&[(6, A), (7, ALL)]);
+        let mut other = after(&[(8, B)]);
+        other.fail(9, Some(4), false);
+        other.succeed(&ask(5, ALL));
+        let mut expected = other.clone();
+        expected.join(one.clone());
+        one.join(other);
+        assert_eq!(one, expected);
+        check(&one, r#"{"failed":9,"all":7,"columns":{"b":8,"id":8},"dead":[9],"done":[5],"latest_ms":4}"#);
+    }
+}

@@ -62,9 +62,28 @@ pub(crate) fn original_of<'a>(retry_topic: &'a str, group: &str, retry_suffix: &
     (!topic.is_empty()).then_some(RetryName { topic, number })
 }
 
+/// The topic whose dead letters this one holds; `None` where it is none of this group's.
+pub(crate) fn topic_of_dead_letters<'a>(dead_letter_topic: &'a str, group: &str, suffix: &str) -> Option<&'a str> {
+    let rest = dead_letter_topic.strip_prefix(group)?.strip_prefix('.')?;
+    rest.strip_suffix(suffix)?.strip_suffix('.').filter(|topic| !topic.is_empty())
+}
+
 /// The regular expression that a retry consumer subscribes to for one topic, given as declared with its variables
 /// filled in.
 pub(crate) fn retry_pattern(group: &str, declared: &str, retry_suffix: &str) -> String {
+    let mut pattern = derived_pattern(group, declared, retry_suffix);
+    pattern.push_str("\\.([0-9]+)$");
+    pattern
+}
+
+/// The regular expression of the dead letter topics of one topic, given as declared with its variables filled in.
+pub(crate) fn dead_letter_pattern(group: &str, declared: &str, dead_letter_suffix: &str) -> String {
+    let mut pattern = derived_pattern(group, declared, dead_letter_suffix);
+    pattern.push('$');
+    pattern
+}
+
+fn derived_pattern(group: &str, declared: &str, suffix: &str) -> String {
     let mut pattern = String::from("^");
     push_escaped(&mut pattern, group);
     pattern.push_str("\\.");
@@ -76,8 +95,7 @@ pub(crate) fn retry_pattern(group: &str, declared: &str, retry_suffix: &str) -> 
         push_escaped(&mut pattern, declared);
     }
     pattern.push_str("\\.");
-    push_escaped(&mut pattern, retry_suffix);
-    pattern.push_str("\\.([0-9]+)$");
+    push_escaped(&mut pattern, suffix);
     pattern
 }
 
@@ -213,13 +231,8 @@ pub(crate) fn derived_name_conflicts<'a, W: std::fmt::Display>(
 }
 
 fn looks_derived(topic: &str, group: &str, suffixes: Suffixes<'_>) -> bool {
-    let dead_letter = topic
-        .strip_prefix(group)
-        .and_then(|rest| rest.strip_prefix('.'))
-        .and_then(|rest| rest.strip_suffix(suffixes.dead_letter))
-        .and_then(|rest| rest.strip_suffix('.'))
-        .is_some_and(|inner| !inner.is_empty());
-    dead_letter || original_of(topic, group, suffixes.retry).is_some()
+    topic_of_dead_letters(topic, group, suffixes.dead_letter).is_some()
+        || original_of(topic, group, suffixes.retry).is_some()
 }
 
 impl Suffixes<'_> {

@@ -39,6 +39,9 @@ macro_rules! topic_of_a_facade {
 }
 topic_of_a_facade!(Dollar);
 
+#[connector(config("connector.class" = "org.acme.Source"), crate = facade::kafka)]
+struct CrmSource;
+
 #[consumer(group = "crm", topics(Texts, Built), crate = facade::kafka)]
 struct Crm;
 

@@ -39,6 +39,9 @@ impl TopicConsumer for Counted {
     }
 }
 
+#[connector(config("connector.class" = "org.acme.Source"))]
+struct CrmSource;
+
 #[consumer(group = "crm", topics(Customer, Audit, Counted), config("auto.offset.reset" = "earliest"))]
 struct Crm;
 

@@ -1,8 +1,7 @@
 #![no_implicit_prelude]
 
 use ::django_kafka_rs::prelude::{
-    ConsumeResult, Context, Record, Topic, TopicConsumer, consumer,
-    topic,
+    ConsumeResult, Context, Record, Topic, TopicConsumer, connector, consumer, topic,
 };
 use ::std::prelude::rust_2024::{Default, Ok};
 use ::std::{assert, assert_eq};
@@ -49,6 +48,16 @@ impl TopicConsumer for Bytes {
 
 #[consumer(group = "crm", topics(Texts, Bytes), batch(max = 5), workers = 1, config("client.id" = "crm"))]
 struct Crm;
+
+#[connector(config("connector.class" = "org.acme.Source"), name = "crm")]
+struct CrmSource;
+
+#[connector(config = source)]
+struct Other;
+
+fn source() -> ::django_kafka_rs::connect::ConnectorConfig {
+    ::django_kafka_rs::connect::ConnectorConfig::of_class("org.acme.Source")
+}
 
 fn main() {
     assert_eq!(Texts::DECLARATION.name, "texts");

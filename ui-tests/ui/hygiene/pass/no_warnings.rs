@@ -46,4 +46,7 @@ impl TopicConsumer for Counted {
 #[consumer(group = "crm", topics(Customer, Audit, Counted), config("auto.offset.reset" = "earliest"))]
 struct Crm;
 
+#[connector(config("connector.class" = "org.acme.Source"))]
+struct CrmSource;
+
 fn main() {}

@@ -1,0 +1,9 @@
+use django_kafka_rs::prelude::*;
+
+#[connector]
+struct Bare;
+
+#[connector(name = "crm-source")]
+struct Named;
+
+fn main() {}
