@@ -7,6 +7,7 @@
 mod attr;
 mod attribute;
 mod check;
+mod check_avro;
 mod ctx;
 mod diag;
 mod expand;

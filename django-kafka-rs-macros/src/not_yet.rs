@@ -2,26 +2,17 @@
 //! The change that builds one deletes its line here.
 
 use crate::diag;
-use crate::symbol::{
-    self, AVRO, DATABASE, FORMAT, KEY_FORMAT, KEY_SCHEMA, OFFSETS, ORDER_BY, SUPPRESS, VALUE_FORMAT, VALUE_SCHEMA,
-    Vocabulary,
-};
+use crate::symbol::{self, DATABASE, OFFSETS, ORDER_BY, SUPPRESS, Vocabulary};
 
 /// Options of an attribute, with what to do instead.
 static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
-    (&symbol::TOPIC, KEY_SCHEMA, "leave it out; `key_format = json` reads keys without a schema"),
-    (&symbol::TOPIC, VALUE_SCHEMA, "leave it out; `value_format = json` reads values without a schema"),
     (&symbol::CONSUMER, SUPPRESS, "leave it out, and do not produce in the handlers of this consumer"),
     (&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition"),
 ];
 
 /// Values of an option, with what to do instead.
-static VALUES: &[(&str, &str, &str)] = &[
-    (FORMAT, AVRO, "write `format = json`, or name a type of your own that implements `Decode`"),
-    (KEY_FORMAT, AVRO, "write `key_format = json`, or name a type of your own that implements `Decode`"),
-    (VALUE_FORMAT, AVRO, "write `value_format = json`, or name a type of your own that implements `Decode`"),
-    (OFFSETS, DATABASE, "leave it out; offsets are kept in Kafka, and handlers see a message at least once"),
-];
+static VALUES: &[(&str, &str, &str)] =
+    &[(OFFSETS, DATABASE, "leave it out; offsets are kept in Kafka, and handlers see a message at least once")];
 
 /// The message for an option that is not built.
 pub(crate) fn option(vocabulary: &Vocabulary, name: &str) -> Option<String> {

@@ -13,6 +13,8 @@ pub use crate::consumer::{
 pub use crate::context::Context;
 pub use crate::db::DbConn;
 pub use crate::error::{ConsumeError, DecodeError, TransformError};
+#[cfg(feature = "avro")]
+pub use crate::format::avro::{Avro, DeclaredSchema};
 pub use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, Seq, Serde, dbz};
 pub use crate::registry::{DECLARATIONS, Declaration};
 pub use crate::sync::decode::{Decoded, ReadPlan, decode_message};

@@ -77,6 +77,22 @@ mod client {
             self.outage.lock().unwrap_or_else(PoisonError::into_inner).take()
         }
 
+        /// The schemas that a message's key and value are read by, where its topic has Avro.
+        ///
+        /// # Errors
+        /// The registry is away: the message has to wait.
+        #[cfg(feature = "avro")]
+        pub(crate) async fn schemas_of(
+            &self,
+            topic: &crate::topic::TopicDeclaration,
+            message: &crate::record::RawRecord,
+        ) -> Result<crate::topic::Schemas, ConsumeError> {
+            match self.inner.kafka.schema_registry() {
+                Some(registry) if topic.needs_schema_registry() => registry.of_message(topic, message).await,
+                _ => Ok(crate::topic::Schemas::default()),
+            }
+        }
+
         pub(crate) fn database(&self) -> Option<&Database> {
             self.inner.database.as_ref()
         }

@@ -128,6 +128,11 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
+    /// An error with this text: what has no form in the format, and why.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None }
+    }
+
     /// An error with this text, caused by `source`.
     pub fn caused_by(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self { message: message.into(), source: Some(source.into()) }
@@ -218,6 +223,12 @@ impl TransformError {
         Self { field, action, source }
     }
 }
+
+/// The schema registry is away: the message is not at fault, and waits.
+#[cfg(feature = "client")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct RegistryAway(pub(crate) String);
 
 /// An `after` function refused the message.
 #[cfg(feature = "client")]

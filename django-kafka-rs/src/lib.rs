@@ -101,6 +101,8 @@ pub mod relations;
 #[cfg(feature = "client")]
 mod retry;
 #[cfg(feature = "client")]
+mod schema_registry;
+#[cfg(feature = "client")]
 pub mod settings;
 pub mod sync;
 #[cfg(feature = "client")]

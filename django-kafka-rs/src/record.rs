@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::error::DecodeError;
-use crate::topic::{Decode, Topic};
+use crate::topic::{Decode, Schemas, Topic};
 
 /// A message's headers in their order; a name may repeat, a value may be null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,12 +138,13 @@ impl RawRecord {
 pub struct Record<T: ?Sized> {
     raw: Arc<RawRecord>,
     attempt: u32,
+    schemas: Schemas,
     topic: PhantomData<fn() -> Box<T>>,
 }
 
 impl<T: Topic> Record<T> {
-    pub(crate) fn new(raw: Arc<RawRecord>, attempt: u32) -> Self {
-        Self { raw, attempt, topic: PhantomData }
+    pub(crate) fn new(raw: Arc<RawRecord>, attempt: u32, schemas: Schemas) -> Self {
+        Self { raw, attempt, schemas, topic: PhantomData }
     }
 
     /// The decoded key.
@@ -155,7 +156,8 @@ impl<T: Topic> Record<T> {
         T::KeyFormat: Decode<T::Key>,
     {
         let bytes = self.raw.key.as_deref().ok_or_else(|| DecodeError::new("the message has no key"))?;
-        <T::KeyFormat as Decode<T::Key>>::decode(bytes).map_err(|e| DecodeError::caused_by(format!("key: {e}"), e))
+        <T::KeyFormat as Decode<T::Key>>::decode_with(bytes, &self.schemas.key)
+            .map_err(|e| DecodeError::caused_by(format!("key: {e}"), e))
     }
 
     /// The decoded value.
@@ -184,7 +186,7 @@ impl<T: Topic> Record<T> {
             .value
             .as_deref()
             .map(|bytes| {
-                <T::ValueFormat as Decode<T::Value>>::decode(bytes)
+                <T::ValueFormat as Decode<T::Value>>::decode_with(bytes, &self.schemas.value)
                     .map_err(|e| DecodeError::caused_by(format!("value: {e}"), e))
             })
             .transpose()

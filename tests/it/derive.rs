@@ -290,11 +290,11 @@ fn computes_from_the_message() {
         dialect: dk::Dialect::Plain,
         targets: dk::Targets::One(&Everything::DESCRIPTOR),
         options: dk::SyncOptions::NONE,
-        key_to_json: dk::to_json::<dk::Json>,
-        value_to_json: dk::to_json::<dk::Json>,
+        key_format: dk::PartFormat::Json(dk::to_json::<dk::Json>),
+        value_format: dk::PartFormat::Json(dk::to_json::<dk::Json>),
     };
     let plan = dk::ReadPlan::new(&topic, &Everything::DESCRIPTOR).expect("a plan");
-    let message = django_kafka_rs::sync::decode::JsonMessage::new(&raw, &topic).expect("JSON");
+    let message = django_kafka_rs::sync::decode::Message::without_schemas(&raw, &topic).expect("JSON");
     let decoded = (Everything::DESCRIPTOR.decode)(&plan, &message).expect("a row");
     let dk::Decoded::Upsert { row, lookup } = decoded else { panic!("a row, not {decoded:?}") };
     assert_eq!(lookup, dk::ColumnSet::of(&[0]));

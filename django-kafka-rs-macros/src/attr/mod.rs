@@ -11,5 +11,6 @@ pub(crate) mod options;
 mod pattern;
 pub(crate) mod reroute;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod sync;
 pub(crate) mod topic;

@@ -5,16 +5,18 @@ use quote::ToTokens;
 
 use crate::attr::item;
 use crate::attr::name::{self, TopicName};
-use crate::attr::options::{Entry, OptionList};
+use crate::attr::options::{Entry, Given, OptionList};
 use crate::attr::retry;
+use crate::attr::schema;
 use crate::ctx::Ctx;
 use crate::diag;
 use crate::model::retry::Retry;
+use crate::model::schema::SchemaFile;
 use crate::model::topic::Format;
-use crate::not_yet;
 use crate::paths::Runtime;
 use crate::symbol::{
-    AVRO, BYTES, CRATE, FORMAT, JSON, KEY, KEY_FORMAT, NAME, REGISTER, RETRY, STRING, TOPIC, VALUE, VALUE_FORMAT,
+    AVRO, BYTES, CRATE, FORMAT, JSON, KEY, KEY_FORMAT, KEY_SCHEMA, NAME, REGISTER, RETRY, STRING, TOPIC, VALUE,
+    VALUE_FORMAT, VALUE_SCHEMA,
 };
 
 /// The options as written.
@@ -27,6 +29,8 @@ pub(crate) struct TopicOptions {
     pub(crate) format: Option<Format>,
     pub(crate) key_format: Option<Format>,
     pub(crate) value_format: Option<Format>,
+    pub(crate) key_schema: Option<Given<SchemaFile>>,
+    pub(crate) value_schema: Option<Given<SchemaFile>>,
     pub(crate) retry: Option<Retry>,
     pub(crate) register: Option<bool>,
 }
@@ -48,6 +52,8 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> TopicOptions {
         format: list.take(FORMAT).and_then(|entry| format(ctx, &entry)),
         key_format: list.take(KEY_FORMAT).and_then(|entry| format(ctx, &entry)),
         value_format: list.take(VALUE_FORMAT).and_then(|entry| format(ctx, &entry)),
+        key_schema: list.given(KEY_SCHEMA, schema::read),
+        value_schema: list.given(VALUE_SCHEMA, schema::read),
         retry: list.take(RETRY).and_then(|entry| retry::read(ctx, &entry)),
         register: list.take(REGISTER).and_then(|entry| entry.boolean(ctx)),
     }
@@ -70,21 +76,24 @@ fn topic_name(ctx: &Ctx, entry: &Entry) -> Option<TopicName> {
 
 fn format(ctx: &Ctx, entry: &Entry) -> Option<Format> {
     const WORDS: [&str; 4] = [STRING, BYTES, JSON, AVRO];
-    let expected = "`string`, `bytes`, `json` or a type that implements `Decode` or `Encode`";
+    let expected = "`string`, `bytes`, `json`, `avro` or a type that implements `Decode` or `Encode`";
     let ty: syn::Type = entry.parse_value(ctx, expected)?;
     let word = match &ty {
         syn::Type::Path(path) => path.path.get_ident().map(ToString::to_string),
         syn::Type::Group(group) => Some(group.elem.to_token_stream().to_string()),
         _ => return refuse(ctx, entry, expected, &ty),
     };
-    if let Some(message) = word.as_deref().and_then(|word| not_yet::value(entry.word().name, word, word)) {
-        entry.value_error(ctx, message);
-        return None;
-    }
     match word.as_deref() {
         Some(STRING) => Some(Format::Text),
         Some(BYTES) => Some(Format::Bytes),
         Some(JSON) => Some(Format::Json),
+        Some(AVRO) => match schema::missing_feature(&format!("{} = avro", entry.word().name)) {
+            None => Some(Format::Avro),
+            Some(message) => {
+                entry.value_error(ctx, message);
+                None
+            }
+        },
         // Types begin with a capital: a small word is one of ours, misspelt.
         Some(word) if word.starts_with(char::is_lowercase) && !word.contains(':') => {
             let first = match diag::nearest(word, WORDS) {

@@ -76,14 +76,14 @@ fn expand(dk: &Runtime, derive: Derive, ident: &Ident, targets: &TokenStream, op
         Derive::DbzConsumer => Ident::new("Debezium", Span::mixed_site()),
         Derive::ModelTopicConsumer | Derive::SyncModel => Ident::new("Plain", Span::mixed_site()),
     };
-    let to_json = |part: &str| {
+    let reader = |part: &str| {
         let (dk, part) = (dk.at(at(ident)), Ident::new(part, at(ident)));
         quote_spanned! {at(ident)=> {
             use #dk::probe::FormatsOfNone as _;
-            <#dk::probe::FormatsOf<#ident>>::#part.to_json()
+            <#dk::probe::FormatsOf<#ident>>::#part.reader()
         } }
     };
-    let (key_to_json, value_to_json) = (to_json("KEY"), to_json("VALUE"));
+    let (key_format, value_format) = (reader("KEY"), reader("VALUE"));
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::ModelTopicConsumer for #ident {
@@ -91,8 +91,8 @@ fn expand(dk: &Runtime, derive: Derive, ident: &Ident, targets: &TokenStream, op
                 dialect: #dk::Dialect::#dialect,
                 targets: #targets,
                 options: #options,
-                key_to_json: #key_to_json,
-                value_to_json: #value_to_json,
+                key_format: #key_format,
+                value_format: #value_format,
             };
         }
         #[automatically_derived]

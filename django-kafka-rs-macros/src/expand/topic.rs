@@ -13,8 +13,11 @@ use crate::paths::Runtime;
 /// Everything that `#[topic]` adds to its item.
 pub(crate) fn expand(topic: &Topic) -> TokenStream {
     let Topic { dk, ident, role, .. } = topic;
-    let (key, key_format) = payload(topic, &topic.key);
-    let (value, value_format) = payload(topic, &topic.value);
+    let (key, key_format) = payload(topic, &topic.key, "__DkKeySchema");
+    let (value, value_format) = payload(topic, &topic.value, "__DkValueSchema");
+    let key_schema = schema(dk, &topic.key, "__DkKeySchema");
+    let value_schema = schema(dk, &topic.value, "__DkValueSchema");
+    let fields = schema_fields(topic);
     let name_constant = name_constant(dk, &topic.name);
     let declaration = declaration(topic);
     let construct = construct(dk, topic);
@@ -30,6 +33,9 @@ pub(crate) fn expand(topic: &Topic) -> TokenStream {
     quote! {
         const _: () = {
             #name_constant
+            #key_schema
+            #value_schema
+            #fields
             #[automatically_derived]
             impl #dk::Topic for #ident {
                 type Key = #key;
@@ -48,7 +54,7 @@ pub(crate) fn expand(topic: &Topic) -> TokenStream {
 }
 
 /// The type of a key or value, and that of its format.
-fn payload(topic: &Topic, payload: &Payload) -> (TokenStream, TokenStream) {
+fn payload(topic: &Topic, payload: &Payload, schema: &str) -> (TokenStream, TokenStream) {
     let dk = &topic.dk;
     let format = match (&payload.format, topic.role) {
         (Format::ByRole, Role::Synced) | (Format::Json, _) => quote!(#dk::Json),
@@ -58,6 +64,7 @@ fn payload(topic: &Topic, payload: &Payload) -> (TokenStream, TokenStream) {
         }
         (Format::ByRole, Role::Unit | Role::Stateful) | (Format::Text, _) => quote!(#dk::Text),
         (Format::Bytes, _) => quote!(#dk::Bytes),
+        (Format::Avro, _) => avro(dk, payload, schema),
         (Format::Custom(ty), _) => ty.to_token_stream(),
     };
     let ty = match (&payload.ty, &payload.format, topic.role) {
@@ -70,9 +77,50 @@ fn payload(topic: &Topic, payload: &Payload) -> (TokenStream, TokenStream) {
             quote!(::std::string::String)
         }
         (None, Format::Bytes, _) => quote!(::std::vec::Vec<u8>),
-        (None, Format::ByRole | Format::Json | Format::Custom(_), _) => quote!(#dk::serde_json::Value),
+        (None, Format::ByRole | Format::Json | Format::Avro | Format::Custom(_), _) => quote!(#dk::serde_json::Value),
     };
     (ty, format)
+}
+
+/// Avro with the schema that is declared, or with none.
+fn avro(dk: &Runtime, payload: &Payload, schema: &str) -> TokenStream {
+    match payload.schema {
+        Some(_) => {
+            let marker = Ident::new(schema, Span::mixed_site());
+            quote!(#dk::Avro<#marker>)
+        }
+        None => quote!(#dk::Avro),
+    }
+}
+
+/// The type that stands for a declared schema. The file is named to the compiler, so that a change of it is noticed.
+fn schema(dk: &Runtime, payload: &Payload, name: &str) -> Option<TokenStream> {
+    let schema = payload.schema.as_ref()?;
+    let (marker, path) = (Ident::new(name, Span::mixed_site()), schema.path.to_string_lossy());
+    Some(quote! {
+        pub struct #marker;
+        #[automatically_derived]
+        impl #dk::DeclaredSchema for #marker {
+            const TEXT: ::core::option::Option<&'static str> =
+                ::core::option::Option::Some(::core::include_str!(#path));
+        }
+    })
+}
+
+/// The models read fields that the schema has: only the compiler knows the models.
+fn schema_fields(topic: &Topic) -> Option<TokenStream> {
+    let schema = topic.value.schema.as_ref().filter(|_| topic.role == Role::Synced)?;
+    let fields = schema.row_fields()?;
+    let names = fields.iter().map(|field| field.name);
+    let (ident, literal) = (&topic.ident, &schema.literal);
+    let dk = topic.dk.at(literal.span());
+    Some(quote_spanned! {literal.span()=>
+        const _: () = {
+            #[allow(unused_imports)]
+            use #dk::probe::NoModelTopic as _;
+            #dk::check_schema_fields(<#dk::probe::ModelTopicOf<#ident>>::TOPIC, #literal, &[#(#names),*])
+        };
+    })
 }
 
 /// The defaults of a struct that may be a model or not: its type says, by whether it is a `SyncModel`.
@@ -113,7 +161,25 @@ fn declaration(topic: &Topic) -> TokenStream {
         let settings = retry(dk, settings);
         quote!(.retry(#settings))
     });
-    quote!(#dk::TopicDeclaration::new(::core::stringify!(#ident), #name, #location) #retry)
+    let keys = wire(dk, &topic.key, "avro_keys", "__DkKeySchema");
+    let values = wire(dk, &topic.value, "avro_values", "__DkValueSchema");
+    quote!(#dk::TopicDeclaration::new(::core::stringify!(#ident), #name, #location) #keys #values #retry)
+}
+
+/// `.avro_values(…)`, for a format that needs a registry.
+fn wire(dk: &Runtime, payload: &Payload, method: &str, schema: &str) -> Option<TokenStream> {
+    if !matches!(payload.format, Format::Avro) {
+        return None;
+    }
+    let method = Ident::new(method, Span::call_site());
+    let text = match payload.schema {
+        Some(_) => {
+            let marker = Ident::new(schema, Span::mixed_site());
+            quote!(<#marker as #dk::DeclaredSchema>::TEXT)
+        }
+        None => quote!(::core::option::Option::None),
+    };
+    Some(quote!(.#method(#text)))
 }
 
 fn retry(dk: &Runtime, retry: &Retry) -> TokenStream {

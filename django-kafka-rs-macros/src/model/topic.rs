@@ -4,6 +4,7 @@ use proc_macro2::Ident;
 
 use crate::attr::name::TopicName;
 use crate::model::retry::Retry;
+use crate::model::schema::SchemaFile;
 use crate::paths::Runtime;
 
 /// A topic.
@@ -39,6 +40,8 @@ pub(crate) struct Payload {
     /// `None`: what the format reads.
     pub(crate) ty: Option<syn::Type>,
     pub(crate) format: Format,
+    /// The schema that `key_schema` or `value_schema` names.
+    pub(crate) schema: Option<SchemaFile>,
 }
 
 /// How keys or values become bytes.
@@ -49,6 +52,7 @@ pub(crate) enum Format {
     Text,
     Bytes,
     Json,
+    Avro,
     /// A type of the user's that implements `Decode`, `Encode` or both.
     Custom(Box<syn::Type>),
 }

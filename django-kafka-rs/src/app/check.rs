@@ -5,7 +5,7 @@ use rdkafka::metadata::Metadata;
 use super::derived;
 use super::parts::consumer_config;
 use super::session::Session;
-use super::{Parts, Services, StartError, reach_broker};
+use super::{Parts, Services, StartError, reach_broker, schemas};
 use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow, counted};
 use crate::db::Database;
 use crate::registry::{ResolvedConsumer, ResolvedTopic};
@@ -147,6 +147,7 @@ pub(crate) fn check(mut parts: Parts, mut report: CheckReport) -> CheckReport {
     match consumers {
         Ok(consumers) => {
             check_broker(&mut report, &parts, &services, &consumers);
+            check_schema_registry(&mut report, &parts, &services);
             check_database(&mut report, &parts, &services, &consumers);
         }
         Err(_) => {
@@ -229,6 +230,35 @@ fn sessions(services: &Services, consumers: &[ResolvedConsumer], metadata: &Meta
         }
     }
     if lines.is_empty() { Finding::Skipped("no consumer".to_owned()) } else { Finding::Ok(lines.join("\n")) }
+}
+
+/// Whether the registry answers, and takes the declared schemas. Programs without Avro need no line about it.
+fn check_schema_registry(report: &mut CheckReport, parts: &Parts, services: &Services) {
+    let needed = parts.registry.topics.iter().any(crate::topic::TopicDeclaration::needs_schema_registry);
+    let registry = match services.schema_registry() {
+        Ok(Some(registry)) => registry,
+        Ok(None) if needed => {
+            let message = schemas::without_registry(&parts.registry).join("\n");
+            return report.add("schema registry", Finding::Failed { exit: Exit::WrongUse, message });
+        }
+        Ok(None) => return,
+        Err(error) => return report.add("schema registry", error.finding()),
+    };
+    if !needed && services.embedded_registry.is_some() {
+        return;
+    }
+    let failed = |message| Finding::Failed { exit: Exit::Failed, message };
+    let asked = tokio::runtime::Handle::current().block_on(async {
+        registry.reach().await.map_err(|error| error.to_string())?;
+        schemas::refused(&parts.registry, &registry, &services.settings).await
+    });
+    report.add(
+        "schema registry",
+        match asked {
+            Ok(()) => Finding::Ok(format!("answers at {}", registry.address())),
+            Err(message) => failed(message),
+        },
+    );
 }
 
 fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {

@@ -33,6 +33,9 @@ pub enum StartError {
     /// Tables or columns are not as the models need them.
     #[error("{}", list("the database's tables are not as the models need them", .0))]
     Tables(Vec<String>),
+    /// The schema registry cannot be used, or does not take what is declared.
+    #[error("{0}")]
+    SchemaRegistry(String),
     /// The process has no more of something.
     #[error("{0}")]
     System(String),

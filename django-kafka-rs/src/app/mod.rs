@@ -10,6 +10,7 @@ mod handle;
 mod parts;
 mod relating;
 mod run;
+mod schemas;
 mod services;
 mod session;
 mod tracking;

@@ -20,7 +20,7 @@ use super::relating::{Replacements, RunningDaemon, Shared};
 use super::services::{Services, environment, reach_broker};
 use super::session::Session;
 use super::tracking::Tracking;
-use super::{App, StartError};
+use super::{App, StartError, schemas};
 use crate::clock::Clock;
 use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
 use crate::consumer::event::Event;
@@ -35,6 +35,7 @@ use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::relations::{Related, Relations};
+use crate::schema_registry::SchemaRegistry;
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
 use crate::sync::guard::Guard;
@@ -162,10 +163,17 @@ impl Parts {
             tracing::warn!("retry topics are not created yet, but before their first message: {reason}");
         }
         let kafka = services.kafka(self.error_handler.as_ref())?;
+        self.check_schemas(&services, kafka.schema_registry())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
         let relations = database.as_ref().map(|database| self.relations(database)).transpose()?;
-        let making = Making { services: &services, database: database.as_ref(), relations, clock: &clock };
+        let making = Making {
+            services: &services,
+            database: database.as_ref(),
+            schemas: kafka.schema_registry(),
+            relations,
+            clock: &clock,
+        };
         let tables = self.topic_tables(consumers, &making, |topic| topic)?;
         let relations = making.relations;
         let consumers: Vec<(&ResolvedConsumer, Arc<TopicTable>)> =
@@ -201,6 +209,20 @@ impl Parts {
         let resolver = resolver.map(|(resolver, _)| resolver);
         let parts = HandleParts { services: Arc::new(services), kafka, database, clock, resolver };
         Ok(Handle::new(running, started, parts))
+    }
+
+    /// Avro needs a registry, which takes what is declared where the settings ask for that.
+    fn check_schemas(&self, services: &Services, registry: Option<&SchemaRegistry>) -> Result<(), StartError> {
+        let Some(registry) = registry else {
+            let mistakes = schemas::without_registry(&self.registry);
+            return if mistakes.is_empty() { Ok(()) } else { Err(StartError::Declarations(mistakes)) };
+        };
+        if services.settings.schema_registry.check_compatibility {
+            let runtime = tokio::runtime::Handle::current();
+            let refused = runtime.block_on(schemas::refused(&self.registry, registry, &services.settings));
+            refused.map_err(StartError::SchemaRegistry)?;
+        }
+        Ok(())
     }
 
     /// The topics that are to be there before the consumers start: those of retries, and in embedded mode also the
@@ -250,7 +272,7 @@ impl Parts {
                         self.handler(source, (topic.entry.type_id)(), order, making.database, &mut tables)
                     }
                 };
-                match handler {
+                match handler.map(|handler| handler.map(|handler| handler.with_schemas(making.schemas))) {
                     Ok(Some(handler)) => topics.push(adjust(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
@@ -420,6 +442,7 @@ struct Start<'s> {
 pub(crate) struct Making<'m> {
     pub(crate) services: &'m Services,
     pub(crate) database: Option<&'m Database>,
+    pub(crate) schemas: Option<&'m SchemaRegistry>,
     pub(crate) relations: Option<Relations>,
     pub(crate) clock: &'m Clock,
 }

@@ -14,6 +14,7 @@ use crate::db::{self, Database};
 use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::producer::{Kafka, Producer};
+use crate::schema_registry::{EmbeddedRegistry, SchemaRegistry};
 use crate::settings::{ClientKind, Settings};
 
 /// How long a broker may take to answer at start.
@@ -29,6 +30,8 @@ pub(crate) fn environment(variable: &str) -> Option<String> {
 pub(crate) struct Services {
     pub(crate) settings: Arc<Settings>,
     pub(crate) embedded: Option<Arc<EmbeddedBroker>>,
+    /// The embedded mode's own, where the settings name no other.
+    pub(crate) embedded_registry: Option<EmbeddedRegistry>,
     /// Holds the embedded mode's own database file.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -37,7 +40,12 @@ impl Services {
     /// Starts the embedded parts, where the settings ask for them, and makes the settings point there.
     pub(crate) fn start(mut settings: Settings) -> Result<Self, StartError> {
         if !settings.embedded.enabled {
-            return Ok(Self { settings: Arc::new(settings), embedded: None, _temporary: None });
+            return Ok(Self {
+                settings: Arc::new(settings),
+                embedded: None,
+                embedded_registry: None,
+                _temporary: None,
+            });
         }
         let partitions = i32::try_from(settings.embedded.partitions).unwrap_or(i32::MAX);
         let broker = EmbeddedBroker::start(partitions).map_err(|e| StartError::Broker(e.to_string()))?;
@@ -59,7 +67,13 @@ impl Services {
             temporary = Some(folder);
         }
         settings.database.synchronous.get_or_insert(crate::settings::Synchronous::Normal);
-        Ok(Self { settings: Arc::new(settings), embedded: Some(Arc::new(broker)), _temporary: temporary })
+        let embedded_registry = embedded_registry(&mut settings)?;
+        Ok(Self {
+            settings: Arc::new(settings),
+            embedded: Some(Arc::new(broker)),
+            embedded_registry,
+            _temporary: temporary,
+        })
     }
 
     /// The database; `None` where the settings name none.
@@ -83,7 +97,12 @@ impl Services {
     /// The producer, with what producing needs.
     pub(crate) fn kafka(&self, error_handler: Option<&ErrorHandler>) -> Result<Kafka, StartError> {
         let producer = Producer::of_settings(&self.settings, ClientEvents::new("producer", error_handler.cloned()))?;
-        Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone())))
+        Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone()), self.schema_registry()?))
+    }
+
+    /// The schema registry; `None` where the settings name none.
+    pub(crate) fn schema_registry(&self) -> Result<Option<SchemaRegistry>, StartError> {
+        SchemaRegistry::of_settings(&self.settings.schema_registry).map_err(StartError::SchemaRegistry)
     }
 
     /// The configuration of a client that only asks: no group, no consuming.
@@ -95,6 +114,25 @@ impl Services {
         }
         Ok(client)
     }
+}
+
+/// A registry inside the program, where the settings name no other; makes them point there.
+#[cfg(feature = "avro")]
+fn embedded_registry(settings: &mut Settings) -> Result<Option<EmbeddedRegistry>, StartError> {
+    if !settings.schema_registry.urls.is_empty() {
+        return Ok(None);
+    }
+    let registry = EmbeddedRegistry::start()
+        .map_err(|e| StartError::System(format!("the embedded schema registry cannot be started: {e}")))?;
+    settings.schema_registry.urls = vec![registry.url().to_owned()];
+    Ok(Some(registry))
+}
+
+/// This build has no Avro.
+#[cfg(not(feature = "avro"))]
+#[expect(clippy::unnecessary_wraps, reason = "as the other one")]
+fn embedded_registry(_: &mut Settings) -> Result<Option<EmbeddedRegistry>, StartError> {
+    Ok(None)
 }
 
 /// Asks the broker for its topics, or says how to get at it. Blocks, at most ten seconds.

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::DbConn;
 use crate::dead_letter;
-use crate::error::{ConsumeError, ConsumeResult, ProduceError};
+use crate::error::{ConsumeError, ConsumeResult, ProduceError, RegistryAway};
 use crate::key_offset_tracker::{Followed, follow};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
@@ -24,7 +24,7 @@ use crate::relations::{self, Admit, LaneGate};
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
-use crate::sync::{Caller, Covered, Outcome, Refused, Stop as SyncStop, Verdict};
+use crate::sync::{Caller, Covered, ModelRelation, Outcome, Refused, Stop as SyncStop, Verdict};
 use crate::topic::CustomTopic;
 use crate::topic::names::DerivedNames;
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
@@ -201,6 +201,10 @@ fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvi
     }
     if policy::any_cause(error.error(), &|cause| cause.downcast_ref().is_some_and(ProduceError::is_outage)) {
         tracing::warn!(topic = topic.name, "the brokers are away, the partition waits: {error}");
+        return Some(Stop::Outage);
+    }
+    if policy::any_cause(error.error(), &|cause| cause.is::<RegistryAway>()) {
+        tracing::warn!(topic = topic.name, "the partition waits for the schema registry: {error}");
         return Some(Stop::Outage);
     }
     let reason = env.context.take_outage()?;
@@ -400,6 +404,16 @@ pub(crate) async fn dead_letters(
     indices.into_iter().filter(|index| *index < handled).collect()
 }
 
+/// Asks the user's code for the rows that a message refers to; `None`: it declares none. A panic is the message's
+/// failure.
+pub(crate) async fn relations(
+    handler: &dyn CustomTopic,
+    record: Arc<RawRecord>,
+    context: &Context,
+) -> Result<Option<Vec<ModelRelation>>, ConsumeError> {
+    catch_panic(handler.relations(record, context)).await
+}
+
 /// Has a message handled by the user's code. A panic is the message's failure.
 pub(crate) async fn call(
     handler: &dyn CustomTopic,
@@ -597,7 +611,9 @@ async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_
 }
 
 /// A handler that panics is a failed message.
-async fn catch_panic(mut future: Pin<Box<dyn Future<Output = ConsumeResult> + Send + '_>>) -> ConsumeResult {
+async fn catch_panic<T>(
+    mut future: Pin<Box<dyn Future<Output = Result<T, ConsumeError>> + Send + '_>>,
+) -> Result<T, ConsumeError> {
     std::future::poll_fn(move |cx| {
         std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(format!("the handler panicked: {}", panic_text(&*panic)).into())))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::key_offset_tracker::{Tracker, Watermarks};
 use crate::relations::Related;
+use crate::schema_registry::SchemaRegistry;
 use crate::sync::ModelSync;
 use crate::topic::names::retry_pattern;
 use crate::topic::{CustomTopic, RetryMode, RetrySettings};
@@ -39,6 +40,16 @@ pub(crate) enum Handler {
     Models(Box<ModelSync>),
     /// The key offset tracker, which asks where partitions end.
     KeyOffsets(Arc<Watermarks>),
+}
+
+impl Handler {
+    /// The same with the registry, for messages of Avro.
+    pub(crate) fn with_schemas(self, schemas: Option<&SchemaRegistry>) -> Self {
+        match (self, schemas) {
+            (Self::Models(sync), Some(schemas)) => Self::Models(Box::new(sync.with_schemas(schemas.clone()))),
+            (handler, _) => handler,
+        }
+    }
 }
 
 /// A consumer's topics, found by the name of a message's topic.

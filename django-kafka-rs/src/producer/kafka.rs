@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::{Delivery, Outgoing, Producer};
 use crate::app::StartError;
-use crate::error::ProduceError;
+use crate::error::{EncodeError, ProduceError};
 use crate::kafka::ClientEvents;
 use crate::record::Headers;
+use crate::schema_registry::{Part, SchemaRegistry};
 use crate::settings::Settings;
-use crate::topic::{Encode, Payload, ProducedTopic, Topic, names};
+use crate::topic::{Content, Encode, Encoded, Payload, ProducedTopic, Topic, names};
 
 /// A connection to Kafka that produces. Cheap to clone; all clones share one producer.
 ///
@@ -18,11 +19,17 @@ use crate::topic::{Encode, Payload, ProducedTopic, Topic, names};
 pub struct Kafka {
     producer: Producer,
     variables: Arc<BTreeMap<String, String>>,
+    /// For topics of Avro.
+    schema_registry: Option<SchemaRegistry>,
 }
 
 impl Kafka {
-    pub(crate) fn new(producer: Producer, variables: Arc<BTreeMap<String, String>>) -> Self {
-        Self { producer, variables }
+    pub(crate) fn new(
+        producer: Producer,
+        variables: Arc<BTreeMap<String, String>>,
+        schema_registry: Option<SchemaRegistry>,
+    ) -> Self {
+        Self { producer, variables, schema_registry }
     }
 
     /// Connects outside of a service: for programs that only produce.
@@ -31,11 +38,17 @@ impl Kafka {
     /// The settings are not right for a producer. A broker that is away is no error: librdkafka goes on looking.
     pub fn connect(settings: &Settings) -> Result<Self, StartError> {
         let producer = Producer::of_settings(settings, ClientEvents::new("producer", None))?;
-        Ok(Self::new(producer, Arc::new(settings.topic_variables.clone())))
+        let schema_registry =
+            SchemaRegistry::of_settings(&settings.schema_registry).map_err(StartError::SchemaRegistry)?;
+        Ok(Self::new(producer, Arc::new(settings.topic_variables.clone()), schema_registry))
     }
 
     pub(crate) fn producer(&self) -> &Producer {
         &self.producer
+    }
+
+    pub(crate) fn schema_registry(&self) -> Option<&SchemaRegistry> {
+        self.schema_registry.as_ref()
     }
 
     /// Produces a message and returns once the broker has acknowledged it.
@@ -72,7 +85,7 @@ impl Kafka {
         T::KeyFormat: Encode<T::Key>,
         T::ValueFormat: Encode<T::Value>,
     {
-        let message = self.message(topic).key(key).value(value).finish()?;
+        let message = self.message(topic).key(key).value(value).finish().await?;
         self.producer.enqueue(&message).await.map_err(Into::into)
     }
 
@@ -93,6 +106,24 @@ impl Kafka {
         MessageBuilder::new(self)
     }
 
+    /// The bytes of a key or value.
+    async fn bytes(&self, topic: &str, part: Part, encoded: Encoded) -> Result<Vec<u8>, ProduceError> {
+        match encoded.0 {
+            Content::Bytes(bytes) => Ok(bytes),
+            #[cfg(feature = "avro")]
+            Content::Avro { plain, declared } => {
+                let Some(registry) = &self.schema_registry else {
+                    return Err(ProduceError::new(format!(
+                        "{part} for topic `{topic}`: Avro needs a schema registry: set `schema_registry.url` in the \
+                         settings"
+                    )));
+                };
+                let bytes = registry.write(topic, part, &plain, declared).await;
+                bytes.map_err(|error| error.in_context(&format!("{part} for topic `{topic}`")).into())
+            }
+        }
+    }
+
     fn name_of<T: Topic>(&self) -> Result<String, ProduceError> {
         let declared = T::DECLARATION;
         names::substitute(declared.name, &self.variables, false).map_err(|e| {
@@ -109,6 +140,8 @@ pub struct MessageBuilder<'k, T> {
     kafka: &'k Kafka,
     /// The first mistake made so far.
     message: Result<Outgoing, ProduceError>,
+    key: Option<Encoded>,
+    value: Option<Encoded>,
     topic: std::marker::PhantomData<fn() -> T>,
 }
 
@@ -122,7 +155,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
             value: None,
             headers: Headers::new(),
         });
-        Self { kafka, message, topic: std::marker::PhantomData }
+        Self { kafka, message, key: None, value: None, topic: std::marker::PhantomData }
     }
 
     /// The key.
@@ -131,7 +164,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     where
         T::KeyFormat: Encode<T::Key>,
     {
-        self.set(key.encode_as::<T::KeyFormat>(), "key", |message, bytes| message.key = Some(bytes));
+        self.key = self.encoded(key.encode_as::<T::KeyFormat>(), Part::Key);
         self
     }
 
@@ -141,7 +174,7 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     where
         T::ValueFormat: Encode<T::Value>,
     {
-        self.set(value.encode_as::<T::ValueFormat>(), "value", |message, bytes| message.value = Some(bytes));
+        self.value = self.encoded(value.encode_as::<T::ValueFormat>(), Part::Value);
         self
     }
 
@@ -174,26 +207,31 @@ impl<'k, T: ProducedTopic> MessageBuilder<'k, T> {
     /// # Errors
     /// As [`Kafka::produce`].
     pub async fn send(self) -> Result<Delivery, ProduceError> {
-        let message = self.message?;
-        self.kafka.producer.send(&message).await.map_err(Into::into)
+        let kafka = self.kafka;
+        let message = self.finish().await?;
+        kafka.producer.send(&message).await.map_err(Into::into)
     }
 
-    fn finish(self) -> Result<Outgoing, ProduceError> {
-        self.message
+    /// The message with its bytes: those of Avro may need the registry.
+    async fn finish(self) -> Result<Outgoing, ProduceError> {
+        let mut message = self.message?;
+        if let Some(key) = self.key {
+            message.key = Some(self.kafka.bytes(&message.topic, Part::Key, key).await?);
+        }
+        if let Some(value) = self.value {
+            message.value = Some(self.kafka.bytes(&message.topic, Part::Value, value).await?);
+        }
+        Ok(message)
     }
 
-    fn set(
-        &mut self,
-        encoded: Result<Vec<u8>, crate::error::EncodeError>,
-        what: &str,
-        set: impl FnOnce(&mut Outgoing, Vec<u8>),
-    ) {
-        let Ok(message) = &mut self.message else { return };
+    fn encoded(&mut self, encoded: Result<Encoded, EncodeError>, part: Part) -> Option<Encoded> {
+        let message = self.message.as_ref().ok()?;
         match encoded {
-            Ok(bytes) => set(message, bytes),
+            Ok(encoded) => Some(encoded),
             Err(e) => {
-                let text = format!("{what} for topic `{}`: {e}", message.topic);
+                let text = format!("{part} for topic `{}`: {e}", message.topic);
                 self.message = Err(ProduceError::caused_by(text, e));
+                None
             }
         }
     }

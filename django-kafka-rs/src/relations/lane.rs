@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::related::Related;
 use super::{Awaited, Chain, News, ParkedKey, Parking, RelationError, RelationResolver, WaitingStatus, awaited};
+use crate::consumer::batch;
 use crate::context::Context;
 use crate::db::{Database, DbConn, failure};
 use crate::error::ConsumeError;
@@ -56,9 +57,12 @@ impl LaneGate {
         records: &[Arc<RawRecord>],
         context: &Context,
     ) -> Result<Option<Self>, String> {
+        if topic.has_no_relations() {
+            return Ok(None);
+        }
         let mut asked = Vec::with_capacity(records.len());
         for record in records {
-            let (relations, failed) = match topic.relations(record) {
+            let (relations, failed) = match batch::relations(topic, record.clone(), context).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(relations)) => (relations, None),
                 Err(error) => (Vec::new(), Some(error)),

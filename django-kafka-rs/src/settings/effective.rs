@@ -5,7 +5,7 @@ use super::properties::deprecated;
 use super::read::is_built;
 use super::secret::mask;
 use super::values::{show_bytes, show_duration};
-use super::{Properties, Settings, connect};
+use super::{Properties, SchemaRegistrySettings, Settings, connect};
 use crate::topic::{RetryMode, RetrySettings};
 
 /// One setting as it is in effect.
@@ -98,6 +98,7 @@ impl Settings {
         list.add("topics.partitions", show(self.topics.partitions));
         list.add("topics.replication", show(self.topics.replication));
         list.add("topics.retention", self.topics.retention.map(show_duration).unwrap_or_default());
+        list.schema_registry(&self.schema_registry);
         list.add("shutdown_timeout", show_duration(self.shutdown_timeout));
         list.add("embedded.enabled", self.embedded.enabled.to_string());
         list.add("embedded.partitions", self.embedded.partitions.to_string());
@@ -122,6 +123,20 @@ impl Listing {
         for (name, value) in properties.iter().filter(|_| is_built(section)) {
             self.add(&format!("{section}.{name}"), value);
         }
+    }
+
+    fn schema_registry(&mut self, settings: &SchemaRegistrySettings) {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        self.add("schema_registry.url", settings.urls.join(","));
+        self.add("schema_registry.basic_auth_user_info", text(&settings.basic_auth_user_info));
+        self.add("schema_registry.bearer_auth_token", text(&settings.bearer_auth_token));
+        self.add("schema_registry.ssl_ca_location", text(&settings.ssl_ca_location));
+        self.add("schema_registry.ssl_certificate_location", text(&settings.ssl_certificate_location));
+        self.add("schema_registry.ssl_key_location", text(&settings.ssl_key_location));
+        self.add("schema_registry.timeout", show_duration(settings.timeout));
+        self.add("schema_registry.auto_register_schemas", settings.auto_register_schemas.to_string());
+        self.add("schema_registry.use_latest_version", settings.use_latest_version.to_string());
+        self.add("schema_registry.check_compatibility", settings.check_compatibility.to_string());
     }
 
     fn retry(&mut self, retry: Option<&RetrySettings>) {

@@ -29,6 +29,7 @@ mod load;
 mod properties;
 mod read;
 mod read_retry;
+mod schema_registry;
 mod secret;
 mod section;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use self::effective::EffectiveSetting;
 pub use self::error::{SettingsErrors, SettingsMistake, Source};
 pub use self::load::{LoadOptions, SettingsSource};
 pub use self::properties::Properties;
+pub use self::schema_registry::SchemaRegistrySettings;
 pub(crate) use self::secret::{is_secret, mask};
 use crate::consumer::BatchSettings;
 pub use crate::db::Synchronous;
@@ -102,6 +104,8 @@ pub struct Settings {
     pub topic_variables: BTreeMap<String, String>,
     /// Topics that this program creates.
     pub topics: TopicSettings,
+    /// Where the schemas of Avro messages are.
+    pub schema_registry: SchemaRegistrySettings,
     /// How long a warm shutdown may take: batches that are not done by then are given up and will be read again.
     /// Default: 30 seconds.
     pub shutdown_timeout: Duration,
@@ -205,6 +209,7 @@ impl Default for Settings {
             key_offset_tracker: KeyOffsetTrackerSettings::default(),
             topic_variables: BTreeMap::new(),
             topics: TopicSettings::default(),
+            schema_registry: SchemaRegistrySettings::default(),
             shutdown_timeout: Duration::from_secs(30),
             embedded: EmbeddedSettings::default(),
             loaded: load::Loaded::default(),

@@ -8,18 +8,14 @@ use super::section::{Findings, Section};
 use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
     BatchLimits, DatabaseSettings, EmbeddedSettings, RelationResolverDaemon, Settings, Synchronous, TopicSettings,
-    connect, properties, read_retry,
+    connect, properties, read_retry, schema_registry,
 };
 use crate::topic::names;
 
 /// Keys that the design has and this version does not. Setting one is an error: an option that does nothing would
 /// be worse. Later versions delete lines here.
-const NOT_BUILT: &[(&str, &str)] = &[
-    ("schema_registry", "Avro and the schema registry"),
-    ("temporal", "Temporal"),
-    ("temporal_task_queue", "Temporal"),
-    ("reproducer_config", "topic reproducers"),
-];
+const NOT_BUILT: &[(&str, &str)] =
+    &[("temporal", "Temporal"), ("temporal_task_queue", "Temporal"), ("reproducer_config", "topic reproducers")];
 
 /// Keys of features that this program was built without.
 const LEFT_OUT: &[(&str, &str)] = if cfg!(feature = "connect") {
@@ -87,6 +83,9 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     }
     if let Some(section) = top.section("topics", findings) {
         topics(section, &mut settings.topics, findings);
+    }
+    if let Some(section) = top.section("schema_registry", findings) {
+        schema_registry::read(section.joined(findings), &mut settings.schema_registry, findings);
     }
     top.set("shutdown_timeout", &mut settings.shutdown_timeout, findings, duration);
     if let Some(section) = top.section("embedded", findings) {

@@ -21,6 +21,7 @@ const SECRET_WORDS: &[&str] = &[
     "private.key",
     "private_key",
     "user.info",
+    "user_info",
     "jaas",
 ];
 

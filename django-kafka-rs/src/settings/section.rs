@@ -32,6 +32,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "key_offset_tracker",
     "topic_variables",
     "topics",
+    "schema_registry",
     "shutdown_timeout",
     "embedded",
 ];
@@ -148,6 +149,30 @@ impl Section {
                 None
             }
         }
+    }
+
+    /// The same with the levels of its keys joined by `_`: `basic.auth` in TOML is a table in a table.
+    pub(super) fn joined(mut self, findings: &mut Findings) -> Self {
+        let mut open: Vec<(String, Node)> = std::mem::take(&mut self.nodes).into_iter().rev().collect();
+        while let Some((key, node)) = open.pop() {
+            match node.raw {
+                Raw::Table(inner) if !inner.is_empty() => {
+                    open.extend(inner.into_iter().rev().map(|(level, node)| (format!("{key}_{level}"), node)));
+                }
+                raw => {
+                    let (key, node) = (key.replace('.', "_"), Node { raw, source: node.source });
+                    let path = self.path(&key);
+                    match self.nodes.get(&key) {
+                        Some(first) => {
+                            let why = format!("is given twice; the other one is at {}", first.source);
+                            findings.mistake(&node.source, &path, why);
+                        }
+                        None => drop(self.nodes.insert(key, node)),
+                    }
+                }
+            }
+        }
+        self
     }
 
     /// Everything that is left, for tables whose keys are the user's own.

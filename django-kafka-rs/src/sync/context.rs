@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use super::decode::Body;
 use crate::error::DecodeError;
 use crate::record::{Headers, RawRecord};
 
@@ -22,12 +23,12 @@ pub enum Applied {
 #[derive(Debug, Clone, Copy)]
 pub struct SyncContext<'a> {
     raw: &'a RawRecord,
-    key: Option<&'a [u8]>,
-    value: Option<&'a [u8]>,
+    key: Option<Body<'a>>,
+    value: Option<Body<'a>>,
 }
 
 impl<'a> SyncContext<'a> {
-    pub(crate) fn new(raw: &'a RawRecord, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Self {
+    pub(crate) fn new(raw: &'a RawRecord, key: Option<Body<'a>>, value: Option<Body<'a>>) -> Self {
         Self { raw, key, value }
     }
 
@@ -78,7 +79,7 @@ impl<'a> SyncContext<'a> {
     }
 }
 
-fn read<T: DeserializeOwned>(what: &str, bytes: Option<&[u8]>) -> Result<T, DecodeError> {
-    let bytes = bytes.ok_or_else(|| DecodeError::new(format!("the message has no {what}")))?;
-    serde_json::from_slice(bytes).map_err(|e| DecodeError::caused_by(format!("{what}: {e}"), e))
+fn read<T: DeserializeOwned>(what: &str, body: Option<Body<'_>>) -> Result<T, DecodeError> {
+    let body = body.ok_or_else(|| DecodeError::new(format!("the message has no {what}")))?;
+    body.read().map_err(|e| DecodeError::caused_by(format!("{what}: {e}"), e))
 }

@@ -30,8 +30,8 @@ pub use self::lookup::{ColumnOf, Lookup};
 pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
-    ModelTopic, ModelTopicConsumer, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets, ToJson,
-    check_lookup_field, table_name, to_json,
+    ModelTopic, ModelTopicConsumer, PartFormat, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets,
+    ToJson, check_lookup_field, check_schema_fields, table_name, to_json,
 };
 pub use self::relation::{
     IdValue, ModelRelation, RelationDescriptor, RelationId, check_relation, check_relation_field,

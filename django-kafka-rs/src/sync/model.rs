@@ -231,6 +231,63 @@ pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
     panic!("{}", text.as_str());
 }
 
+/// States where a topic names its values' schema that the schema has each field which the topic's models read.
+///
+/// # Panics
+/// It has not: in constants, a compile error at the file's name.
+#[doc(hidden)]
+pub const fn check_schema_fields(topic: Option<&ModelTopic>, file: &str, fields: &[&str]) {
+    match topic {
+        None => {}
+        Some(ModelTopic { targets: Targets::One(model), .. }) => check_fields_of(model, file, fields),
+        Some(ModelTopic { targets: Targets::Reroute(models), .. }) => {
+            let mut i = 0;
+            while i < models.len() {
+                check_fields_of(models[i].1, file, fields);
+                i += 1;
+            }
+        }
+    }
+}
+
+const fn check_fields_of(model: &ModelDescriptor, file: &str, fields: &[&str]) {
+    let mut i = 0;
+    while i < model.columns.len() {
+        if let Some(read) = model.columns[i].message_field
+            && !contains(fields, read)
+        {
+            let mut text = Text::new();
+            text.push("`");
+            text.push(model.type_name);
+            text.push("` reads the message field `");
+            text.push(read);
+            text.push("`, which `");
+            text.push(file);
+            text.push("` does not have; it has");
+            let mut i = 0;
+            while i < fields.len() {
+                text.push(if i == 0 { " `" } else { ", `" });
+                text.push(fields[i]);
+                text.push("`");
+                i += 1;
+            }
+            panic!("{}", text.as_str());
+        }
+        i += 1;
+    }
+}
+
+const fn contains(names: &[&str], name: &str) -> bool {
+    let mut i = 0;
+    while i < names.len() {
+        if equal(names[i], name) {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
 pub(super) const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
@@ -396,10 +453,20 @@ pub struct ModelTopic {
     pub targets: Targets,
     /// The unit topic's own `#[sync(…)]`; `NONE` where the topic is the model.
     pub options: SyncOptions,
-    /// Keys as JSON text: `to_json::<<Self as Topic>::KeyFormat>`.
-    pub key_to_json: ToJson,
-    /// Values as JSON text: `to_json::<<Self as Topic>::ValueFormat>`.
-    pub value_to_json: ToJson,
+    /// How keys are read.
+    pub key_format: PartFormat,
+    /// How values are read.
+    pub value_format: PartFormat,
+}
+
+/// How keys or values are read into models.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum PartFormat {
+    /// By way of JSON text.
+    Json(ToJson),
+    /// From Avro as it stands, by the schema that the topic declares where it does.
+    Avro(Option<&'static str>),
 }
 
 /// How a format's bytes become the JSON text that models are read from.

@@ -13,11 +13,11 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Deserializer};
 
-use super::model::{ToJson, to_json};
+use super::model::{ModelTopic, PartFormat, to_json};
 use super::relation::{IdValue, RelationId};
 use crate::error::{ConsumeError, DecodeError};
 use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, SaysHow, Serde};
-use crate::topic::{Bytes, Decode, Json, Text, Topic};
+use crate::topic::{Bytes, Decode, Json, Text, Topic, Wire};
 
 /// How a type is read: `(&&EncodingOf::<T>::new()).encoding()` gives a marker `E: Encoding<T>`.
 #[derive(Debug)]
@@ -306,6 +306,22 @@ pub trait NoModel {
 }
 impl<T> NoModel for T {}
 
+/// `<ModelTopicOf<T>>::TOPIC`, with [`NoModelTopic`] in scope: the models of a topic, where `T` is one of models.
+#[derive(Debug)]
+pub struct ModelTopicOf<T>(PhantomData<fn() -> T>);
+
+impl<T: super::ModelTopicConsumer> ModelTopicOf<T> {
+    /// Its models.
+    pub const TOPIC: Option<&'static ModelTopic> = Some(&T::MODEL_TOPIC);
+}
+
+/// It is none.
+pub trait NoModelTopic {
+    /// None.
+    const TOPIC: Option<&'static ModelTopic> = None;
+}
+impl<T> NoModelTopic for T {}
+
 /// What a topic has where nothing is written: of a model if `MODEL`, else of a topic with its own handler.
 #[derive(Debug)]
 pub struct TopicKind<const MODEL: bool>;
@@ -387,7 +403,7 @@ impl<T> IdNone for &IdOf<'_, T> {}
 /// States that a relation's column can identify a row.
 pub const fn assert_relation_id<T: RelationId>() {}
 
-/// A topic's formats, where it is a topic: `<FormatsOf<T>>::KEY.to_json()`. With [`FormatsOfNone`] in scope a struct
+/// A topic's formats, where it is a topic: `<FormatsOf<T>>::KEY.reader()`. With [`FormatsOfNone`] in scope a struct
 /// that is none has JSON's, so that the missing `#[topic]` is one error: that of `ConsumedTopic`.
 #[derive(Debug)]
 pub struct FormatsOf<T>(PhantomData<fn() -> T>);
@@ -413,13 +429,13 @@ impl<T> FormatsOfNone for T {}
 pub struct KeyFormatOf<F>(PhantomData<fn() -> F>);
 
 impl<F> KeyFormatOf<F> {
-    /// How its bytes become JSON text, or text.
+    /// How its bytes are read.
     #[must_use]
-    pub const fn to_json(&self) -> ToJson
+    pub const fn reader(&self) -> PartFormat
     where
         F: ModelKeyFormat,
     {
-        F::TO_JSON
+        F::READER
     }
 }
 
@@ -428,13 +444,21 @@ impl<F> KeyFormatOf<F> {
 pub struct FormatOf<F>(PhantomData<fn() -> F>);
 
 impl<F> FormatOf<F> {
-    /// How its bytes become JSON text.
+    /// How its bytes are read.
     #[must_use]
-    pub const fn to_json(&self) -> ToJson
+    pub const fn reader(&self) -> PartFormat
     where
         F: ModelFormat,
     {
-        to_json::<F>
+        reader::<F>()
+    }
+}
+
+/// Avro as it stands, any other format by way of JSON.
+const fn reader<F: Decode<serde_json::Value> + 'static>() -> PartFormat {
+    match <F as Decode<serde_json::Value>>::WIRE {
+        Wire::Avro(schema) => PartFormat::Avro(schema),
+        Wire::Own => PartFormat::Json(to_json::<F>),
     }
 }
 
@@ -442,7 +466,7 @@ impl<F> FormatOf<F> {
 #[diagnostic::on_unimplemented(
     message = "a model cannot be read from messages in the format `{Self}`",
     label = "its topic's format gives no JSON values",
-    note = "models are read from `format = json`, the default, or from a type of yours that implements \
+    note = "models are read from `format = json`, the default, from `format = avro`, or from a type of yours that implements \
             `Decode<serde_json::Value>`: `format = path::To`; keys that are plain text are understood too"
 )]
 pub trait ModelFormat: Decode<serde_json::Value> + 'static {}
@@ -454,22 +478,22 @@ impl<F: Decode<serde_json::Value> + 'static> ModelFormat for F {}
 #[diagnostic::on_unimplemented(
     message = "a model's keys cannot be read in the format `{Self}`",
     label = "its topic's key format gives no JSON values",
-    note = "keys are read from `json`, the default, from `string`, from `bytes` that hold one of them, or from a type \
+    note = "keys are read from `json`, the default, from `avro`, from `string`, from `bytes` that hold one of them, or from a type \
             of yours that implements `Decode<serde_json::Value>`: `key_format = path::To`"
 )]
 pub trait ModelKeyFormat: 'static {
-    /// How its bytes become JSON text, or text.
-    const TO_JSON: ToJson;
+    /// How its bytes are read.
+    const READER: PartFormat;
 }
 #[diagnostic::do_not_recommend]
 impl<F: Decode<serde_json::Value> + 'static> ModelKeyFormat for F {
-    const TO_JSON: ToJson = to_json::<F>;
+    const READER: PartFormat = reader::<F>();
 }
 impl ModelKeyFormat for Text {
-    const TO_JSON: ToJson = as_they_are;
+    const READER: PartFormat = PartFormat::Json(as_they_are);
 }
 impl ModelKeyFormat for Bytes {
-    const TO_JSON: ToJson = as_they_are;
+    const READER: PartFormat = PartFormat::Json(as_they_are);
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of all formats")]

@@ -8,7 +8,9 @@ use serde::de::{Deserializer, Error as _};
 
 use super::context::SyncContext;
 use super::decode::decode_message;
-use super::model::{ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, Targets, table_name, to_json};
+use super::model::{
+    ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, Targets, table_name, to_json,
+};
 use crate::error::{ConsumeError, TransformError};
 use crate::format::FieldSchema;
 use crate::topic::{Json, Location};
@@ -37,8 +39,8 @@ pub const MODEL_TOPIC: ModelTopic = ModelTopic {
     dialect: Dialect::Plain,
     targets: Targets::One(&DESCRIPTOR),
     options: SyncOptions::NONE,
-    key_to_json: to_json::<Json>,
-    value_to_json: to_json::<Json>,
+    key_format: PartFormat::Json(to_json::<Json>),
+    value_format: PartFormat::Json(to_json::<Json>),
 };
 
 /// A patch without columns.

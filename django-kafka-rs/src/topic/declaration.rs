@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use super::wire::Wire;
+
 /// Where something was declared, for messages at start-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
@@ -27,6 +29,12 @@ pub struct TopicDeclaration {
     pub name: &'static str,
     /// `retry(…)`, where it was written; else the setting `retry_settings` applies.
     pub retry: Option<RetrySettings>,
+    /// What stands before its keys.
+    #[doc(hidden)]
+    pub key_wire: Wire,
+    /// What stands before its values.
+    #[doc(hidden)]
+    pub value_wire: Wire,
     /// Where.
     pub location: Location,
 }
@@ -35,7 +43,29 @@ impl TopicDeclaration {
     /// A topic without retry settings of its own.
     #[must_use]
     pub const fn new(type_name: &'static str, name: &'static str, location: Location) -> Self {
-        Self { type_name, name, retry: None, location }
+        Self { type_name, name, retry: None, key_wire: Wire::Own, value_wire: Wire::Own, location }
+    }
+
+    /// The same with keys in Avro.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn avro_keys(mut self, schema: Option<&'static str>) -> Self {
+        self.key_wire = Wire::Avro(schema);
+        self
+    }
+
+    /// The same with values in Avro.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn avro_values(mut self, schema: Option<&'static str>) -> Self {
+        self.value_wire = Wire::Avro(schema);
+        self
+    }
+
+    /// Whether its keys or its values need a schema registry.
+    #[must_use]
+    pub const fn needs_schema_registry(&self) -> bool {
+        matches!(self.key_wire, Wire::Avro(_)) || matches!(self.value_wire, Wire::Avro(_))
     }
 
     /// The same with `retry(…)`.

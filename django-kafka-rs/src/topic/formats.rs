@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::wire::{Encoded, PartSchema, Wire};
 use crate::error::{DecodeError, EncodeError};
 
 /// Reads a `T` from bytes.
@@ -18,6 +19,17 @@ pub trait Decode<T> {
     /// # Errors
     /// The bytes are not of this format, or not of this type.
     fn decode(bytes: &[u8]) -> Result<T, DecodeError>;
+
+    /// What stands before the bytes.
+    #[doc(hidden)]
+    const WIRE: Wire = Wire::Own;
+
+    /// Reads, with the schema that the bytes name.
+    #[doc(hidden)]
+    fn decode_with(bytes: &[u8], schema: &PartSchema) -> Result<T, DecodeError> {
+        let _ = schema;
+        Self::decode(bytes)
+    }
 }
 
 /// Writes a `T` to bytes.
@@ -32,6 +44,12 @@ pub trait Encode<T: ?Sized> {
     /// # Errors
     /// The value has no form in this format.
     fn encode(value: &T) -> Result<Vec<u8>, EncodeError>;
+
+    /// Writes as far as that goes before a registry is asked.
+    #[doc(hidden)]
+    fn encode_later(value: &T) -> Result<Encoded, EncodeError> {
+        Self::encode(value).map(Encoded::bytes)
+    }
 }
 
 /// UTF-8 text: `format = string`.

@@ -4,10 +4,16 @@ mod declaration;
 mod formats;
 pub(crate) mod names;
 mod payload;
+mod wire;
 
 pub use self::declaration::{ErrorType, Location, NameableError, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 pub use self::payload::Payload;
+#[cfg(feature = "client")]
+pub(crate) use self::wire::Content;
+#[doc(hidden)]
+pub use self::wire::{Encoded, PartSchema, Schemas, Wire};
+pub(crate) use self::wire::{NoSchemas, SchemaSource};
 
 use std::future::Future;
 
@@ -118,11 +124,15 @@ pub trait CustomTopic: Send + Sync {
         cx: &'a Context,
     ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>>;
 
+    /// Whether it is known that the topic declares no relations.
+    fn has_no_relations(&self) -> bool;
+
     /// The rows that a message refers to; `None`: the topic declares no relations.
-    fn relations(
-        &self,
-        raw: &std::sync::Arc<crate::record::RawRecord>,
-    ) -> Result<Option<Vec<ModelRelation>>, ConsumeError>;
+    fn relations<'a>(
+        &'a self,
+        raw: std::sync::Arc<crate::record::RawRecord>,
+        cx: &'a Context,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Vec<ModelRelation>>, ConsumeError>> + Send + 'a>>;
 }
 
 struct Custom<T> {
@@ -145,27 +155,39 @@ impl<T: TopicConsumer> CustomTopic for Custom<T> {
         cx: &'a Context,
     ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>> {
         Box::pin(async move {
-            let record = Record::<T>::new(raw, attempt);
+            #[cfg(all(feature = "avro", feature = "client"))]
+            let schemas = cx.schemas_of(&T::DECLARATION, &raw).await?;
+            #[cfg(not(all(feature = "avro", feature = "client")))]
+            let schemas = Schemas::default();
+            let record = Record::<T>::new(raw, attempt, schemas);
             self.topic.consume(&record, cx).await
         })
     }
 
-    fn relations(
-        &self,
-        raw: &std::sync::Arc<crate::record::RawRecord>,
-    ) -> Result<Option<Vec<ModelRelation>>, ConsumeError> {
-        use std::sync::atomic::Ordering;
-        if self.has_no_relations.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        match self.topic.relations(&Record::<T>::new(raw.clone(), raw.retry_number())) {
-            Ok(relations) => Ok(Some(relations)),
-            Err(error) if error.error().is::<NoRelations>() => {
-                self.has_no_relations.store(true, Ordering::Relaxed);
-                Ok(None)
+    fn has_no_relations(&self) -> bool {
+        self.has_no_relations.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn relations<'a>(
+        &'a self,
+        raw: std::sync::Arc<crate::record::RawRecord>,
+        cx: &'a Context,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Vec<ModelRelation>>, ConsumeError>> + Send + 'a>> {
+        Box::pin(async move {
+            #[cfg(all(feature = "avro", feature = "client"))]
+            let schemas = cx.schemas_of(&T::DECLARATION, &raw).await?;
+            #[cfg(not(all(feature = "avro", feature = "client")))]
+            let (schemas, _) = (Schemas::default(), cx);
+            let attempt = raw.retry_number();
+            match self.topic.relations(&Record::<T>::new(raw, attempt, schemas)) {
+                Ok(relations) => Ok(Some(relations)),
+                Err(error) if error.error().is::<NoRelations>() => {
+                    self.has_no_relations.store(true, std::sync::atomic::Ordering::Relaxed);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
             }
-            Err(error) => Err(error),
-        }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values as `produce` takes them: a `T`, a `&T`, or text for a `String`.
 
-use super::Encode;
+use super::{Encode, Encoded};
 use crate::error::EncodeError;
 
 /// Something that can be written as a `T`.
@@ -13,23 +13,24 @@ pub trait Payload<T> {
     ///
     /// # Errors
     /// The value has no form in this format.
-    fn encode_as<F: Encode<T>>(&self) -> Result<Vec<u8>, EncodeError>;
+    #[doc(hidden)]
+    fn encode_as<F: Encode<T>>(&self) -> Result<Encoded, EncodeError>;
 }
 
 impl<T> Payload<T> for T {
-    fn encode_as<F: Encode<T>>(&self) -> Result<Vec<u8>, EncodeError> {
-        F::encode(self)
+    fn encode_as<F: Encode<T>>(&self) -> Result<Encoded, EncodeError> {
+        F::encode_later(self)
     }
 }
 
 impl<T> Payload<T> for &T {
-    fn encode_as<F: Encode<T>>(&self) -> Result<Vec<u8>, EncodeError> {
-        F::encode(self)
+    fn encode_as<F: Encode<T>>(&self) -> Result<Encoded, EncodeError> {
+        F::encode_later(self)
     }
 }
 
 impl Payload<String> for &str {
-    fn encode_as<F: Encode<String>>(&self) -> Result<Vec<u8>, EncodeError> {
-        F::encode(&(*self).to_owned())
+    fn encode_as<F: Encode<String>>(&self) -> Result<Encoded, EncodeError> {
+        F::encode_later(&(*self).to_owned())
     }
 }

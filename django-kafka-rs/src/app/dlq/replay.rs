@@ -28,6 +28,7 @@ pub(crate) fn replay(
     let office = Office::open(parts, selection)?;
     let database = office.services.open_database()?;
     let clock = Clock::new();
+    let kafka = office.services.kafka(None)?;
     let tables = if how.is_dry {
         Vec::new()
     } else {
@@ -38,10 +39,15 @@ pub(crate) fn replay(
             |topic| TopicRuntime { retry: None, ..topic }
         };
         let relations = database.as_ref().map(|database| parts.relations(database)).transpose()?;
-        let making = Making { services: &office.services, database: database.as_ref(), relations, clock: &clock };
+        let making = Making {
+            services: &office.services,
+            database: database.as_ref(),
+            schemas: kafka.schema_registry(),
+            relations,
+            clock: &clock,
+        };
         parts.topic_tables(&office.consumers, &making, adjust)?
     };
-    let kafka = office.services.kafka(None)?;
     let context = Context::new(kafka, database, parts.take_states());
     let mut run = Run {
         office: &office,

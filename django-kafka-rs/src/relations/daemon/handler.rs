@@ -59,7 +59,9 @@ impl Handlers<'_> {
         let processor = &self.resolver.relations().processor;
         let chain = Chain::of(&message.record);
         let mut failed = None;
-        match self.custom.relations(&message.record) {
+        let context = &self.group.environment.context;
+        let asked = batch::relations(self.custom, message.record.clone(), context);
+        match self.resolver.0.runtime.block_on(asked) {
             Ok(relations) => {
                 let relations = relations.unwrap_or_default();
                 let relation = self.missing(&relations)?;

@@ -9,7 +9,7 @@ use super::relate::{Admitted, Gated, Todo};
 use super::run::{Run, Settled};
 use crate::db::{DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
-use crate::sync::decode::{self, JsonMessage};
+use crate::sync::decode;
 use crate::sync::guard::{Draft, Ruling};
 use crate::sync::model::Row;
 use crate::sync::plan::{self, Kind, Op};
@@ -99,7 +99,7 @@ impl Run<'_> {
         let (Some(after), Some(applied)) = (target.after, judge::applied(kind)) else { return Ok(()) };
         let depth = transaction::depth(conn).map_err(|error| judge::of_hook(error.into()))?;
         let called = caught("it", || {
-            let message = JsonMessage::new(&self.records[item.index], self.sync.topic)?;
+            let message = self.sync.message(&self.records[item.index])?;
             decode::with_context(&target.plan, &message, |cx| after(cx, applied, conn))?
         });
         called.map_err(|error| judge::of_hook(AfterError::wrap(error)))?;

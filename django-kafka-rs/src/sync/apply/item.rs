@@ -4,7 +4,7 @@ use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 
-use super::super::decode::{self, Decoded, JsonMessage};
+use super::super::decode::{self, Decoded, Message};
 use super::super::model::{ColumnSet, Row};
 use super::super::plan::Kind;
 use super::super::relation::ModelRelation;
@@ -62,8 +62,8 @@ impl ModelSync {
     /// Decodes a message; `None` where it asks for nothing.
     pub(super) fn decode(&self, index: usize, record: &RawRecord) -> Result<Option<Item>, ConsumeError> {
         caught("reading the message", || {
-            let message = JsonMessage::new(record, self.topic)?;
-            let (model, _) = decode::select(self.topic, message.key.as_deref())?;
+            let message = self.message(record)?;
+            let (model, _) = decode::select(self.topic, message.key())?;
             let target = self.target_of_model[model];
             let Target { model, plan, referring, .. } = &self.targets[target];
             let mut item = self.item(index, target, (model.decode)(plan, &message)?)?;
@@ -74,6 +74,11 @@ impl ModelSync {
             }
             Ok(item)
         })
+    }
+
+    /// A message with what it is read by.
+    pub(super) fn message<'m>(&self, record: &'m RawRecord) -> Result<Message<'m>, ConsumeError> {
+        Message::new(record, self.topic, &*self.schemas)
     }
 
     fn item(&self, index: usize, target: usize, decoded: Decoded) -> Result<Option<Item>, ConsumeError> {

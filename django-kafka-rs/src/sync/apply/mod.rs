@@ -25,6 +25,7 @@ use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
 use crate::relations::{self, Referring, Related};
+use crate::topic::{NoSchemas, SchemaSource};
 
 /// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
 /// counts only where the message's outcome is in the [`Report`].
@@ -159,6 +160,8 @@ pub(crate) struct ModelSync {
     memory: Memory,
     guard: Option<Arc<Guard>>,
     related: Option<Related>,
+    /// Where the schemas of Avro messages come from.
+    schemas: Box<dyn SchemaSource>,
 }
 
 /// One of the topic's models.
@@ -217,7 +220,13 @@ impl ModelSync {
             memory: Memory::default(),
             guard: None,
             related: None,
+            schemas: Box::new(NoSchemas),
         })
+    }
+
+    /// The same with somebody who knows the schemas of Avro messages.
+    pub(crate) fn with_schemas(self, schemas: impl SchemaSource + 'static) -> Self {
+        Self { schemas: Box::new(schemas), ..self }
     }
 
     /// Lets messages wait for the rows that they refer to, where relations are declared.

@@ -14,7 +14,7 @@ use super::judge::{self, Nature, Outage, Refusal};
 use super::relate::Waiting;
 use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
-use crate::error::ConsumeError;
+use crate::error::{ConsumeError, RegistryAway};
 use crate::record::RawRecord;
 use crate::sync::guard::{Keys, Superseded};
 use crate::sync::plan::Traits;
@@ -95,6 +95,10 @@ impl<'a> Run<'a> {
                     None
                 }
                 Ok(None) => Some(Outcome::Ignored),
+                Err(error) if error.error().is::<RegistryAway>() => {
+                    run.stop_at(index, Stop::Outage(error.to_string()));
+                    break;
+                }
                 Err(error) => match run.decide(index, &error) {
                     Verdict::Settle | Verdict::Leave => Some(Outcome::Failed(error)),
                     Verdict::Hold => {

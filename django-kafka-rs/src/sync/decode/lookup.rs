@@ -2,13 +2,11 @@
 
 use std::any::Any;
 
-use serde_json::value::RawValue;
-
-use super::message::{Unwrapped, json_string};
+use super::json::json_string;
+use super::message::{Body, Shape, Unwrapped};
 use super::plan::ReadPlan;
 use super::row::{Part, Source};
 use crate::error::{ConsumeError, DecodeError};
-use crate::format::debezium::quoted;
 use crate::sync::context::SyncContext;
 use crate::sync::model::{ColumnSet, ErasedLookup, Patch};
 
@@ -25,7 +23,7 @@ pub(super) fn read_key<P: Patch>(plan: &ReadPlan, unwrapped: &Unwrapped<'_>, row
         .into());
     };
     let source = Source { plan, part: Part::Key, schema: unwrapped.key_schema.as_deref(), only: None };
-    match (shape(key), plan.lookup.as_slice()) {
+    match (key.shape(), plan.lookup.as_slice()) {
         (_, [(column, true)]) => source.read_column(key, *column, row)?,
         (Shape::Scalar, [(column, false)]) => read_scalar(source, key, *column, row)?,
         (shape, lookup) => {
@@ -44,10 +42,14 @@ pub(super) fn read_key<P: Patch>(plan: &ReadPlan, unwrapped: &Unwrapped<'_>, row
 
 /// A scalar key as the column's value. A key that was produced as a text may look like a number (`42`): where the
 /// column does not take the number, it is asked for the text.
-fn read_scalar<P: Patch>(source: Source<'_>, key: &[u8], column: usize, row: &mut P) -> Result<(), ConsumeError> {
+fn read_scalar<P: Patch>(source: Source<'_>, key: Body<'_>, column: usize, row: &mut P) -> Result<(), ConsumeError> {
     let Err(error) = source.read_column(key, column, row) else { return Ok(()) };
-    let text = std::str::from_utf8(key).ok().map(str::trim).filter(|key| !key.starts_with('"'));
-    if text.is_some_and(|text| source.read_column(&json_string(text), column, row).is_ok()) {
+    let text = match key {
+        Body::Json(key) => std::str::from_utf8(key).ok().map(str::trim).filter(|key| !key.starts_with('"')),
+        #[cfg(feature = "avro")]
+        Body::Avro(_) => None,
+    };
+    if text.is_some_and(|text| source.read_column(Body::Json(&json_string(text)), column, row).is_ok()) {
         return Ok(());
     }
     Err(error.into())
@@ -91,7 +93,7 @@ pub(super) fn complete(
         Some(missing) => Err(DecodeError::new(format!(
             "the lookup's {} is missing: the key held {}, and the value {}",
             plan.name(missing),
-            unwrapped.key.map_or_else(|| "nothing".to_owned(), held),
+            unwrapped.key.map_or_else(|| "nothing".to_owned(), Body::held),
             if unwrapped.value.is_some() { "has no such field either" } else { "is null" },
         ))
         .into()),
@@ -111,34 +113,7 @@ pub(super) fn adopt<P: Patch>(lookup: ErasedLookup, row: &mut P) -> Result<Colum
     Ok(lookup.columns)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Object,
-    Array,
-    Scalar,
-}
-
-fn shape(json: &[u8]) -> Shape {
-    match json.trim_ascii_start().first() {
-        Some(b'{') => Shape::Object,
-        Some(b'[') => Shape::Array,
-        _ => Shape::Scalar,
-    }
-}
-
 fn lookup_fields(plan: &ReadPlan) -> String {
     let fields = plan.lookup.iter().filter_map(|(column, _)| plan.columns.get(*column));
     fields.map(|column| format!("`{}`", column.field)).collect::<Vec<_>>().join(", ")
-}
-
-/// What a key held, for an error: an object's fields, or the beginning of anything else.
-fn held(key: &[u8]) -> String {
-    match serde_json::from_slice::<std::collections::BTreeMap<String, &RawValue>>(key) {
-        Ok(fields) if fields.is_empty() => "no field".to_owned(),
-        Ok(fields) => {
-            let names: Vec<_> = fields.keys().map(|name| format!("`{name}`")).collect();
-            format!("the fields {}", names.join(", "))
-        }
-        Err(_) => quoted(&String::from_utf8_lossy(key)),
-    }
 }

@@ -1,78 +1,187 @@
-//! What wraps a row, taken off: the JSON converter's `{"schema", "payload"}`, and Debezium's envelope.
+//! A message's key and value in whatever format they came, and what wraps a row, taken off: the JSON converter's
+//! `{"schema", "payload"}`, and Debezium's envelope.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
+use super::json;
 use super::plan::ReadPlan;
 use super::schemas::RowSchema;
 use crate::error::{ConsumeError, DecodeError};
+#[cfg(feature = "avro")]
+use crate::format::avro::{self, Datum, Schema};
 use crate::format::debezium::quoted;
-use crate::record::RawRecord;
+use crate::record::{Headers, RawRecord};
 use crate::sync::context::SyncContext;
-use crate::sync::model::{Envelope, ModelTopic};
+use crate::sync::model::{ModelTopic, PartFormat};
+use crate::topic::{NoSchemas, SchemaSource};
 
-/// A message whose key and value are JSON text, whatever the topic's formats were.
+/// A message whose key and value can be read.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct JsonMessage<'a> {
+pub struct Message<'a> {
     /// As it came.
-    pub raw: &'a RawRecord,
-    /// The key as JSON text.
-    pub key: Option<Cow<'a, [u8]>>,
-    /// The value as JSON text.
-    pub value: Option<Cow<'a, [u8]>>,
+    raw: &'a RawRecord,
+    key: Option<Part<'a>>,
+    value: Option<Part<'a>>,
 }
 
-impl<'a> JsonMessage<'a> {
-    /// Key and value through the topic's formats.
-    ///
-    /// A key that is no JSON but text is that text: string serializers write `abc` without quotes.
+impl<'a> Message<'a> {
+    /// Key and value by the topic's formats.
     ///
     /// # Errors
-    /// The key or the value is not of the topic's format.
-    pub fn new(raw: &'a RawRecord, topic: &ModelTopic) -> Result<Self, ConsumeError> {
-        let key = raw.key.as_deref().map(|bytes| key_json(bytes, topic)).transpose()?;
-        let value = raw
-            .value
-            .as_deref()
-            .map(|bytes| (topic.value_to_json)(bytes).map_err(|e| DecodeError::caused_by(format!("value: {e}"), e)));
-        Ok(Self { raw, key, value: value.transpose()? })
+    /// The key or the value is not of the topic's format, or its schema cannot be had.
+    pub(crate) fn new(
+        raw: &'a RawRecord,
+        topic: &ModelTopic,
+        schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
+        let key = raw.key.as_deref().map(|bytes| Part::key(bytes, raw, topic.key_format, schemas)).transpose()?;
+        let value =
+            raw.value.as_deref().map(|bytes| Part::value(bytes, raw, topic.value_format, schemas)).transpose()?;
+        Ok(Self { raw, key, value })
+    }
+
+    /// The same of formats that need no schemas.
+    ///
+    /// # Errors
+    /// As with schemas, or the topic's format needs them.
+    pub fn without_schemas(raw: &'a RawRecord, topic: &ModelTopic) -> Result<Self, ConsumeError> {
+        Self::new(raw, topic, &NoSchemas)
+    }
+
+    /// As it came.
+    pub(crate) fn raw(&self) -> &'a RawRecord {
+        self.raw
+    }
+
+    /// The key; `None` where there is none.
+    pub(crate) fn key(&self) -> Option<Body<'_>> {
+        self.key.as_ref().map(Part::body)
     }
 }
 
-fn key_json<'a>(bytes: &'a [u8], topic: &ModelTopic) -> Result<Cow<'a, [u8]>, DecodeError> {
-    let json = (topic.key_to_json)(bytes).map_err(|e| DecodeError::caused_by(format!("key: {e}"), e))?;
-    if serde_json::from_slice::<IgnoredAny>(&json).is_ok() {
-        return Ok(json);
+/// A key or value with what it is read by.
+#[derive(Debug)]
+enum Part<'a> {
+    Json(Cow<'a, [u8]>),
+    #[cfg(feature = "avro")]
+    Avro(Arc<Schema>, &'a [u8]),
+}
+
+impl<'a> Part<'a> {
+    fn key(
+        bytes: &'a [u8],
+        raw: &RawRecord,
+        format: PartFormat,
+        schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
+        match format {
+            PartFormat::Json(to_json) => json::key_json(bytes, to_json).map(Self::Json).map_err(Into::into),
+            PartFormat::Avro(declared) => Self::avro("key", bytes, &raw.headers, declared, schemas),
+        }
     }
-    match std::str::from_utf8(&json) {
-        Ok(text) => Ok(Cow::Owned(json_string(text))),
-        Err(_) => Err(DecodeError::new(format!("the key is neither JSON nor text: {}", beginning(&json)))),
+
+    fn value(
+        bytes: &'a [u8],
+        raw: &RawRecord,
+        format: PartFormat,
+        schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
+        match format {
+            PartFormat::Json(to_json) => {
+                let json = to_json(bytes).map_err(|e| DecodeError::caused_by(format!("value: {e}"), e))?;
+                Ok(Self::Json(json))
+            }
+            PartFormat::Avro(declared) => Self::avro("value", bytes, &raw.headers, declared, schemas),
+        }
+    }
+
+    #[cfg(feature = "avro")]
+    fn avro(
+        part: &str,
+        bytes: &'a [u8],
+        headers: &Headers,
+        declared: Option<&'static str>,
+        schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
+        let (id, bytes) =
+            avro::split_part(part, bytes, headers).map_err(|e| DecodeError::caused_by(format!("{part}: {e}"), e))?;
+        Ok(Self::Avro(schemas.reading(id, declared)?, bytes))
+    }
+
+    #[cfg(not(feature = "avro"))]
+    fn avro(
+        _part: &str,
+        _bytes: &'a [u8],
+        _headers: &Headers,
+        _declared: Option<&'static str>,
+        _schemas: &dyn SchemaSource,
+    ) -> Result<Self, ConsumeError> {
+        Err(DecodeError::new("this build reads no Avro: enable the feature `avro` of `django-kafka-rs`").into())
+    }
+
+    fn body(&self) -> Body<'_> {
+        match self {
+            Self::Json(json) => Body::Json(json),
+            #[cfg(feature = "avro")]
+            Self::Avro(schema, bytes) => Body::Avro(Datum::new(schema, bytes)),
+        }
     }
 }
 
-/// A text as JSON.
-pub(super) fn json_string(text: &str) -> Vec<u8> {
-    serde_json::Value::from(text).to_string().into_bytes()
+/// A value that is there, or a part of one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Body<'m> {
+    /// JSON text.
+    Json(&'m [u8]),
+    #[cfg(feature = "avro")]
+    Avro(Datum<'m>),
 }
 
-/// The first bytes for an error, and what they look like.
-pub(super) fn beginning(bytes: &[u8]) -> String {
-    match bytes.first() {
-        None => "it is empty".to_owned(),
-        Some(0) => "it begins with a zero byte, as Avro of a schema registry does".to_owned(),
-        // Enough bytes for the characters that an error shows.
-        Some(_) => format!("it begins with {}", quoted(&String::from_utf8_lossy(&bytes[..bytes.len().min(256)]))),
+/// What a value is as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Object,
+    Array,
+    Scalar,
+}
+
+impl Body<'_> {
+    pub(super) fn shape(self) -> Shape {
+        match self {
+            Self::Json(json) => json::shape(json),
+            #[cfg(feature = "avro")]
+            Self::Avro(datum) => match datum.shape() {
+                avro::Shape::Record => Shape::Object,
+                avro::Shape::Array => Shape::Array,
+                avro::Shape::Null | avro::Shape::Scalar => Shape::Scalar,
+            },
+        }
     }
-}
 
-/// The beginning of a JSON value for an error.
-pub(super) fn clipped(json: &str) -> String {
-    json.chars().take(60).collect()
+    /// What it holds, for an error: an object's fields, or the beginning of anything else.
+    pub(super) fn held(self) -> String {
+        match self {
+            Self::Json(json) => json::held(json),
+            #[cfg(feature = "avro")]
+            Self::Avro(datum) => {
+                let names: Vec<_> = datum.field_names().map(|name| format!("`{name}`")).collect();
+                if names.is_empty() { datum.describe() } else { format!("the fields {}", names.join(", ")) }
+            }
+        }
+    }
+
+    /// Reads it as a `T`.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(self) -> Result<T, DecodeError> {
+        match self {
+            Self::Json(json) => {
+                serde_json::from_slice(json).map_err(|error| DecodeError::caused_by(error.to_string(), error))
+            }
+            #[cfg(feature = "avro")]
+            Self::Avro(datum) => datum.read().map_err(|error| DecodeError::caused_by(error.to_string(), error)),
+        }
+    }
 }
 
 /// What a message is about.
@@ -89,19 +198,19 @@ pub(super) enum Change {
 /// Key and value without their wrapping. `None` is null.
 #[derive(Debug)]
 pub(super) struct Unwrapped<'m> {
-    pub(super) key: Option<&'m [u8]>,
+    pub(super) key: Option<Body<'m>>,
     pub(super) key_schema: Option<Arc<RowSchema>>,
-    pub(super) value: Option<&'m [u8]>,
+    pub(super) value: Option<Body<'m>>,
     pub(super) value_schema: Option<Arc<RowSchema>>,
     pub(super) change: Change,
 }
 
 impl<'m> Unwrapped<'m> {
-    pub(super) fn new(plan: &ReadPlan, message: &'m JsonMessage<'_>) -> Result<Self, DecodeError> {
-        let (key, key_schema) = payload(plan, message.key.as_deref());
-        let (value, value_schema) = payload(plan, message.value.as_deref());
+    pub(super) fn new(plan: &ReadPlan, message: &'m Message<'_>) -> Result<Self, DecodeError> {
+        let (key, key_schema) = payload(plan, message.key.as_ref(), "key")?;
+        let (value, value_schema) = payload(plan, message.value.as_ref(), "value")?;
         let flat = Self { key, key_schema, value, value_schema, change: Change::Row };
-        match value.map(|json| envelope(plan, json)).transpose()?.flatten() {
+        match value.map(|value| envelope(plan, value)).transpose()?.flatten() {
             Some(envelope) => flat.open(&envelope),
             None => Ok(flat),
         }
@@ -140,146 +249,42 @@ impl<'m> Unwrapped<'m> {
     }
 }
 
-/// Takes off `{"schema": …, "payload": …}`. JSON's null is no value.
-pub(super) fn payload<'m>(plan: &ReadPlan, json: Option<&'m [u8]>) -> (Option<&'m [u8]>, Option<Arc<RowSchema>>) {
-    let Some(json) = json else { return (None, None) };
-    let (payload, schema) = match wrapped(json) {
-        Some((schema, payload)) if schema.get() == "null" => {
-            // Without a schema to look at, a model with these two columns is the better reading.
-            let is_row = plan.reads("schema") || plan.reads("payload");
-            (if is_row { json } else { payload.get().as_bytes() }, None)
+/// Debezium's envelope.
+pub(super) struct DebeziumEnvelope<'m> {
+    pub(super) op: &'m str,
+    pub(super) before: Option<Body<'m>>,
+    pub(super) after: Option<Body<'m>>,
+}
+
+pub(super) const ENVELOPE: [&str; 9] =
+    ["op", "source", "before", "after", "ts_ms", "ts_us", "ts_ns", "transaction", "message"];
+
+/// What a format wraps around a value, taken off. A null is no value.
+fn payload<'m>(
+    plan: &ReadPlan,
+    part: Option<&'m Part<'_>>,
+    which: &str,
+) -> Result<(Option<Body<'m>>, Option<Arc<RowSchema>>), DecodeError> {
+    match part {
+        None => Ok((None, None)),
+        Some(Part::Json(json)) => {
+            let (json, schema) = json::payload(plan, Some(json));
+            Ok((json.map(Body::Json), schema))
         }
-        Some((schema, payload)) => match plan.schemas.get(schema.get()) {
-            Some(schema) => (payload.get().as_bytes(), Some(schema)),
-            None => (json, None),
-        },
-        None => (json, None),
-    };
-    (Some(payload).filter(|json| json.trim_ascii() != b"null"), schema)
-}
-
-fn wrapped(json: &[u8]) -> Option<(&RawValue, &RawValue)> {
-    if !matches!(first_key(json), Some(b"schema" | b"payload")) {
-        return None;
-    }
-    match members(json, ["schema", "payload"], Others::Refused)? {
-        [Some(schema), Some(payload)] => Some((schema, payload)),
-        _ => None,
-    }
-}
-
-/// The payload of a key whose schema does not matter.
-pub(super) fn key_payload(json: &[u8]) -> &[u8] {
-    match wrapped(json) {
-        Some((schema, payload)) if matches!(schema.get().as_bytes().first(), Some(b'{' | b'n')) => {
-            payload.get().as_bytes()
+        #[cfg(feature = "avro")]
+        Some(Part::Avro(schema, bytes)) => {
+            let datum = Datum::new(schema, bytes).unwrapped();
+            let datum = datum.map_err(|error| DecodeError::caused_by(format!("{which}: {error}"), error))?;
+            Ok((Some(datum).filter(|datum| datum.shape() != avro::Shape::Null).map(Body::Avro), None))
         }
-        _ => json,
     }
 }
-
-struct DebeziumEnvelope<'m> {
-    op: &'m str,
-    before: Option<&'m [u8]>,
-    after: Option<&'m [u8]>,
-}
-
-const ENVELOPE: [&str; 9] = ["op", "source", "before", "after", "ts_ms", "ts_us", "ts_ns", "transaction", "message"];
 
 /// Debezium's envelope; `None` where the value is a row.
-///
-/// A row may have columns of these names: in [`Envelope::Auto`] every member has to be the envelope's, `op` a text,
-/// `source` an object, and `before` and `after` objects or null. Rows whose first field has another name cost nothing.
-fn envelope<'m>(plan: &ReadPlan, json: &'m [u8]) -> Result<Option<DebeziumEnvelope<'m>>, DecodeError> {
-    let full = match plan.envelope {
-        Envelope::Flat => return Ok(None),
-        Envelope::Full => true,
-        Envelope::Auto => {
-            if !first_key(json).is_some_and(|key| ENVELOPE.iter().any(|name| name.as_bytes() == key)) {
-                return Ok(None);
-            }
-            false
-        }
-    };
-    let found = members(json, ENVELOPE, if full { Others::Ignored } else { Others::Refused });
-    let found = found.and_then(|[op, source, before, after, ..]| {
-        let op = op?.get().strip_prefix('"')?.strip_suffix('"')?;
-        let is_source = source.is_some_and(|source| source.get().starts_with('{'));
-        (is_source || full).then_some(())?;
-        Some(DebeziumEnvelope { op, before: row_or_null(before).ok()?, after: row_or_null(after).ok()? })
-    });
-    match found {
-        None if full => Err(DecodeError::new(format!(
-            "expected Debezium's envelope (`before`, `after`, `source`, `op`), as `envelope = full` says, found another \
-             value: {}",
-            beginning(json)
-        ))),
-        found => Ok(found),
+fn envelope<'m>(plan: &ReadPlan, value: Body<'m>) -> Result<Option<DebeziumEnvelope<'m>>, DecodeError> {
+    match value {
+        Body::Json(json) => json::envelope(plan, json),
+        #[cfg(feature = "avro")]
+        Body::Avro(datum) => super::avro::envelope(plan, datum),
     }
 }
-
-/// `None` is null or absent; an error is neither null nor an object.
-fn row_or_null(member: Option<&RawValue>) -> Result<Option<&[u8]>, NotARow> {
-    match member.map(RawValue::get) {
-        None | Some("null") => Ok(None),
-        Some(row) if row.starts_with('{') => Ok(Some(row.as_bytes())),
-        Some(_) => Err(NotARow),
-    }
-}
-
-struct NotARow;
-
-/// The name of an object's first member, as it is written.
-fn first_key(json: &[u8]) -> Option<&[u8]> {
-    let json = json.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
-    json.iter().position(|byte| *byte == b'"').map(|end| &json[..end])
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Others {
-    Refused,
-    Ignored,
-}
-
-/// The texts of an object's members by these names; `None` where it is no object, or has others that are refused.
-fn members<'m, const N: usize>(
-    json: &'m [u8],
-    names: [&'static str; N],
-    others: Others,
-) -> Option<[Option<&'m RawValue>; N]> {
-    let mut json = serde_json::Deserializer::from_slice(json);
-    let members = json.deserialize_map(Members { names, others }).ok()?;
-    json.end().ok()?;
-    Some(members)
-}
-
-struct Members<const N: usize> {
-    names: [&'static str; N],
-    others: Others,
-}
-
-impl<'de, const N: usize> Visitor<'de> for Members<N> {
-    type Value = [Option<&'de RawValue>; N];
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [None; N];
-        while let Some(name) = map.next_key::<Name<'de>>()? {
-            match self.names.iter().position(|known| *known == name.0) {
-                Some(index) => found[index] = Some(map.next_value::<&'de RawValue>()?),
-                None if self.others == Others::Refused => return Err(A::Error::custom("another member")),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(found)
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,5 +1,8 @@
 //! From bytes to patches: unwraps what wraps a row, then reads the row straight into the model's patch by serde.
 
+#[cfg(feature = "avro")]
+mod avro;
+mod json;
 mod lookup;
 mod message;
 mod plan;
@@ -9,7 +12,8 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-pub use self::message::JsonMessage;
+pub(crate) use self::message::Body;
+pub use self::message::Message;
 pub use self::plan::ReadPlan;
 pub(crate) use self::reroute::select;
 
@@ -42,19 +46,19 @@ impl std::fmt::Debug for Decoded {
 
 /// The typed reader behind a pointer.
 #[doc(hidden)]
-pub type DecodeFn = fn(&ReadPlan, &JsonMessage<'_>) -> Result<Decoded, ConsumeError>;
+pub type DecodeFn = fn(&ReadPlan, &Message<'_>) -> Result<Decoded, ConsumeError>;
 
 /// Reads one message.
 ///
 /// A row with a null where its model has none may still be a deletion: Debezium blanks all but the key, and the mark
 /// stands last. So a row that cannot be read is looked at once more for the mark before it counts as an error.
 #[doc(hidden)]
-pub fn decode_message<P: Patch>(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, ConsumeError> {
+pub fn decode_message<P: Patch>(plan: &ReadPlan, message: &Message<'_>) -> Result<Decoded, ConsumeError> {
     let unwrapped = Unwrapped::new(plan, message)?;
     if unwrapped.change == Change::Nothing {
         return Ok(Decoded::Ignore);
     }
-    let cx = unwrapped.context(message.raw);
+    let cx = unwrapped.context(message.raw());
     let asked = plan.is_deletion.map(|is_deletion| is_deletion(&cx)).transpose()?;
     if unwrapped.change == Change::Deletion || asked.unwrap_or(unwrapped.value.is_none()) {
         return delete::<P>(plan, &unwrapped, &cx);
@@ -78,8 +82,8 @@ pub fn decode_message<P: Patch>(plan: &ReadPlan, message: &JsonMessage<'_>) -> R
     }
 }
 
-fn is_marked_deleted<P: Patch>(source: Source<'_>, value: &[u8], error: &ReadError) -> bool {
-    let can_be = source.plan.deleted_field.is_some() && !matches!(error, ReadError::NotJson(_));
+fn is_marked_deleted<P: Patch>(source: Source<'_>, value: Body<'_>, error: &ReadError) -> bool {
+    let can_be = source.plan.deleted_field.is_some() && !matches!(error, ReadError::Unreadable(_));
     let mark_only = Source { only: Some(ColumnSet::EMPTY), ..source };
     can_be && mark_only.read_row(value, &mut P::default()).is_ok_and(|deleted| deleted)
 }
@@ -120,11 +124,11 @@ fn delete<P: Patch>(plan: &ReadPlan, unwrapped: &Unwrapped<'_>, cx: &SyncContext
 /// What wraps the message cannot be taken off.
 pub(crate) fn with_context<R>(
     plan: &ReadPlan,
-    message: &JsonMessage<'_>,
+    message: &Message<'_>,
     f: impl FnOnce(&SyncContext<'_>) -> R,
 ) -> Result<R, ConsumeError> {
     let unwrapped = Unwrapped::new(plan, message)?;
-    Ok(f(&unwrapped.context(message.raw)))
+    Ok(f(&unwrapped.context(message.raw())))
 }
 
 /// Reads a field's value; `None` where it is Debezium's placeholder.

@@ -1,6 +1,7 @@
 //! Which model a message is for.
 
-use super::message::{clipped, key_payload};
+use super::json::{clipped, key_payload};
+use super::message::Body;
 use crate::error::{ConsumeError, DecodeError};
 use crate::format::debezium::quoted;
 use crate::sync::model::{Dialect, ModelDescriptor, ModelTopic, Targets};
@@ -12,8 +13,20 @@ const IDENTIFIER: &str = "__dbz__physicalTableIdentifier";
 ///
 /// # Errors
 /// The field is there, and is no text.
-pub(crate) fn reroute_identifier(key_json: Option<&[u8]>) -> Result<Option<String>, DecodeError> {
-    let Some(key) = key_json.filter(|key| mentions_identifier(key)) else { return Ok(None) };
+pub(crate) fn reroute_identifier(key: Option<Body<'_>>) -> Result<Option<String>, DecodeError> {
+    match key {
+        None => Ok(None),
+        Some(Body::Json(key)) => in_json(key),
+        #[cfg(feature = "avro")]
+        Some(Body::Avro(key)) => super::avro::text_field(key, IDENTIFIER)
+            .map_err(|why| DecodeError::new(format!("key field `{IDENTIFIER}`: {why}"))),
+    }
+}
+
+fn in_json(key: &[u8]) -> Result<Option<String>, DecodeError> {
+    if !mentions_identifier(key) {
+        return Ok(None);
+    }
     // A key that is no object names nothing.
     let Ok(key) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(key_payload(key)) else {
         return Ok(None);
@@ -40,18 +53,18 @@ fn mentions_identifier(key: &[u8]) -> bool {
 /// topic maps none.
 pub(crate) fn select(
     topic: &ModelTopic,
-    key_json: Option<&[u8]>,
+    key: Option<Body<'_>>,
 ) -> Result<(usize, &'static ModelDescriptor), ConsumeError> {
     let map = match topic.targets {
         Targets::One(model) => {
             return match topic.dialect {
-                Dialect::Debezium => unmapped(key_json).map(|()| (0, model)),
+                Dialect::Debezium => unmapped(key).map(|()| (0, model)),
                 Dialect::Plain => Ok((0, model)),
             };
         }
         Targets::Reroute(map) => map,
     };
-    let Some(table) = reroute_identifier(key_json)? else {
+    let Some(table) = reroute_identifier(key)? else {
         return Err(DecodeError::new(format!(
             "the key has no field `{IDENTIFIER}`, so nothing tells which of the topic's models the message is for; let \
              the connector add it (`key.enforce.uniqueness = true` of `ByLogicalTableRouter`); `#[reroute(…)]` maps {}",
@@ -78,8 +91,8 @@ pub(crate) fn select(
     .into())
 }
 
-fn unmapped(key_json: Option<&[u8]>) -> Result<(), ConsumeError> {
-    match reroute_identifier(key_json)? {
+fn unmapped(key: Option<Body<'_>>) -> Result<(), ConsumeError> {
+    match reroute_identifier(key)? {
         None => Ok(()),
         Some(table) => Err(DecodeError::new(format!(
             "the key names the table {} in `{IDENTIFIER}`, but the topic maps no tables; declare \

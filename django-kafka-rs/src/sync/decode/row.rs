@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::message::{beginning, clipped};
+use super::json::{beginning, clipped};
+use super::message::Body;
 use super::plan::ReadPlan;
 use super::schemas::RowSchema;
 use crate::error::{ConsumeError, DecodeError, TransformError};
@@ -36,14 +37,14 @@ pub(super) enum ReadError {
     Decode(DecodeError),
     /// A `with` function.
     Transform(TransformError),
-    /// The bytes are no JSON: nothing that a second look could find.
-    NotJson(DecodeError),
+    /// The bytes are not of their format: nothing that a second look could find.
+    Unreadable(DecodeError),
 }
 
 impl From<ReadError> for ConsumeError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Decode(error) | ReadError::NotJson(error) => error.into(),
+            ReadError::Decode(error) | ReadError::Unreadable(error) => error.into(),
             ReadError::Transform(error) => error.into(),
         }
     }
@@ -61,7 +62,24 @@ pub(super) struct Source<'s> {
 
 impl Source<'_> {
     /// Reads an object's fields into the patch; returns whether `deleted_field` says that the row is deleted.
-    pub(super) fn read_row<P: Patch>(self, json: &[u8], patch: &mut P) -> Result<bool, ReadError> {
+    pub(super) fn read_row<P: Patch>(self, row: Body<'_>, patch: &mut P) -> Result<bool, ReadError> {
+        match row {
+            Body::Json(json) => self.read_json_row(json, patch),
+            #[cfg(feature = "avro")]
+            Body::Avro(datum) => self.read_avro_row(datum, patch),
+        }
+    }
+
+    /// Reads a whole value into one column.
+    pub(super) fn read_column<P: Patch>(self, value: Body<'_>, column: usize, patch: &mut P) -> Result<(), ReadError> {
+        match value {
+            Body::Json(json) => self.read_json_column(json, column, patch),
+            #[cfg(feature = "avro")]
+            Body::Avro(datum) => self.read_avro_column(datum, column, patch),
+        }
+    }
+
+    fn read_json_row<P: Patch>(self, json: &[u8], patch: &mut P) -> Result<bool, ReadError> {
         let mut reader = Reader { source: self, patch, failed: Failed::Nowhere, deleted: false };
         let mut bytes = serde_json::Deserializer::from_slice(json);
         let read = bytes.deserialize_map(&mut reader).and_then(|()| bytes.end());
@@ -72,8 +90,7 @@ impl Source<'_> {
         }
     }
 
-    /// Reads a whole JSON value into one column.
-    pub(super) fn read_column<P: Patch>(self, json: &[u8], column: usize, patch: &mut P) -> Result<(), ReadError> {
+    fn read_json_column<P: Patch>(self, json: &[u8], column: usize, patch: &mut P) -> Result<(), ReadError> {
         let mut bytes = serde_json::Deserializer::from_slice(json);
         let schema = self.schema.map(|schema| &schema.whole);
         let read = patch.read(column, &mut bytes, schema).and_then(|()| bytes.end());
@@ -87,14 +104,19 @@ impl Source<'_> {
         }
         let part = self.part;
         if error.is_syntax() || error.is_eof() {
-            return ReadError::NotJson(DecodeError::new(format!(
+            return ReadError::Unreadable(DecodeError::new(format!(
                 "the {part} is not JSON ({error}): {}; if the topic has another format, name it with `{part}_format` \
                  in `#[topic(…)]`",
                 beginning(json)
             )));
         }
-        let what = without_position(error);
-        ReadError::Decode(DecodeError::new(match failed {
+        ReadError::Decode(self.located(failed, &without_position(error)))
+    }
+
+    /// An error with where it is.
+    pub(super) fn located(self, failed: Failed, what: &str) -> DecodeError {
+        let part = self.part;
+        DecodeError::new(match failed {
             Failed::Column(column) => {
                 let of_key = if part == Part::Key { "key " } else { "" };
                 format!("{of_key}{}: {what}", self.plan.name(column))
@@ -103,7 +125,26 @@ impl Source<'_> {
                 format!("field `{}`: {what}", self.plan.deleted_field.unwrap_or_default())
             }
             Failed::Nowhere => format!("the {part} is not a row of `{}`: {what}", self.plan.table),
-        }))
+        })
+    }
+
+    /// What becomes of the field of this name.
+    pub(super) fn target<P: Patch>(self, name: &str) -> Target {
+        // The deletion's mark is the value's, not the key's; and what `exclude` names stays out of rows, not of lookups.
+        let is_deleted_field = self.part == Part::Value && self.plan.deleted_field == Some(name);
+        let excluded = self.only.is_none() && self.plan.exclude.contains(&name);
+        let columns = if excluded { &[] } else { P::columns_of(name) };
+        match columns {
+            [] if !is_deleted_field => Target::Nothing,
+            [column] if !is_deleted_field => {
+                if self.wants(*column) {
+                    Target::Column(*column)
+                } else {
+                    Target::Nothing
+                }
+            }
+            columns => Target::Several { columns, is_deleted_field },
+        }
     }
 }
 
@@ -116,7 +157,7 @@ fn without_position(error: &serde_json::Error) -> String {
 
 /// Where the reading stopped.
 #[derive(Debug, Clone, Copy)]
-enum Failed {
+pub(super) enum Failed {
     Nowhere,
     Column(usize),
     DeletedField,
@@ -165,7 +206,7 @@ impl<'de, P: Patch> Visitor<'de> for &mut Reader<'_, P> {
 }
 
 impl Source<'_> {
-    fn wants(&self, column: usize) -> bool {
+    pub(super) fn wants(&self, column: usize) -> bool {
         self.only.is_none_or(|only| only.contains(column))
     }
 }
@@ -184,7 +225,7 @@ struct Field<'r> {
 }
 
 #[derive(Clone, Copy)]
-enum Target {
+pub(super) enum Target {
     /// Not the model's, or excluded.
     Nothing,
     /// One column, by far the most.
@@ -210,21 +251,7 @@ impl<'r, P: Patch> Visitor<'_> for FieldSeed<'r, P> {
 
     fn visit_str<E>(self, name: &str) -> Result<Field<'r>, E> {
         let source = self.source;
-        // The deletion's mark is the value's, not the key's; and what `exclude` names stays out of rows, not of lookups.
-        let is_deleted_field = source.part == Part::Value && source.plan.deleted_field == Some(name);
-        let excluded = source.only.is_none() && source.plan.exclude.contains(&name);
-        let columns = if excluded { &[] } else { P::columns_of(name) };
-        let target = match columns {
-            [] if !is_deleted_field => Target::Nothing,
-            [column] if !is_deleted_field => {
-                if source.wants(*column) {
-                    Target::Column(*column)
-                } else {
-                    Target::Nothing
-                }
-            }
-            columns => Target::Several { columns, is_deleted_field },
-        };
+        let target = source.target::<P>(name);
         Ok(Field { target, schema: source.schema.and_then(|schema| schema.field(name)) })
     }
 }

@@ -23,10 +23,11 @@ use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict}
 use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};
-use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::decode::{Decoded, Message, ReadPlan};
 use crate::sync::guard::Superseded;
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
+    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName,
+    Targets, to_json,
 };
 use crate::sync::relation::IdValue;
 use crate::topic::{Json, Location};
@@ -153,12 +154,12 @@ fn cell(value: &Value) -> Cell {
 }
 
 /// Reads `{"column": value}`; the lookup's columns come from the key.
-fn decode(plan: &ReadPlan, message: &JsonMessage<'_>) -> Result<Decoded, ConsumeError> {
-    let read = |bytes: &Option<std::borrow::Cow<'_, [u8]>>| -> Value {
-        bytes.as_deref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap())
-    };
-    let (key, value) = (read(&message.key), read(&message.value));
-    if value.get("poison").is_some() || message.raw.headers.get("fail").is_some() {
+fn decode(plan: &ReadPlan, message: &Message<'_>) -> Result<Decoded, ConsumeError> {
+    let read =
+        |bytes: Option<&[u8]>| -> Value { bytes.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap()) };
+    let raw = message.raw();
+    let (key, value) = (read(raw.key.as_deref()), read(raw.value.as_deref()));
+    if value.get("poison").is_some() || raw.headers.get("fail").is_some() {
         return Err(DecodeError::new("poison").into());
     }
     assert!(value.get("panic").is_none(), "told to panic");
@@ -207,8 +208,8 @@ const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
         dialect: Dialect::Debezium,
         targets,
         options: SyncOptions { reduce: Some(reduce), ..SyncOptions::NONE },
-        key_to_json: to_json::<Json>,
-        value_to_json: to_json::<Json>,
+        key_format: PartFormat::Json(to_json::<Json>),
+        value_format: PartFormat::Json(to_json::<Json>),
     }
 }
 

@@ -73,12 +73,12 @@ patch! {
     2 extra: Option<i32>, By<Option<i32>>;
 }
 
-struct Captured {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
+pub(super) struct Captured {
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
 }
 
-fn captured(name: &str) -> Vec<Captured> {
+pub(super) fn captured(name: &str) -> Vec<Captured> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data").join(name);
     let lines = std::fs::read_to_string(path).unwrap();
     let bytes = |value: &Value| value.as_str().map(|text| STANDARD.decode(text).unwrap());
@@ -91,9 +91,19 @@ fn captured(name: &str) -> Vec<Captured> {
 
 #[expect(clippy::needless_pass_by_value, reason = "as `expect_file!` makes it")]
 fn check(name: &str, topic: &ModelTopic, show: fn(Result<Decoded, ConsumeError>) -> String, expected: ExpectFile) {
+    check_by(name, topic, &NoSchemas, show, &expected);
+}
+
+pub(super) fn check_by(
+    name: &str,
+    topic: &ModelTopic,
+    schemas: &dyn SchemaSource,
+    show: fn(Result<Decoded, ConsumeError>) -> String,
+    expected: &ExpectFile,
+) {
     let mut shown = String::new();
     for message in captured(name) {
-        let row = show(decode(topic, message.key.as_deref(), message.value.as_deref()));
+        let row = show(decode_by(topic, schemas, message.key.as_deref(), message.value.as_deref()));
         // The TOASTed text is thousands of characters of one kind.
         let big = row.find("bbbbbbbb").map_or(0, |start| row[start..].bytes().take_while(|b| *b == b'b').count());
         let row = if big > 0 { row.replace(&"b".repeat(big), &format!("{big} × b")) } else { row };
@@ -140,7 +150,7 @@ fn an_envelope_and_a_flat_stream_say_the_same() {
     assert_eq!(rows("smoke_json.jsonl"), rows("smoke_envelope.jsonl"));
 }
 
-fn show_rerouted(decoded: Result<Decoded, ConsumeError>) -> String {
+pub(super) fn show_rerouted(decoded: Result<Decoded, ConsumeError>) -> String {
     let is_a = match &decoded {
         Ok(Decoded::Upsert { row, .. } | Decoded::Delete { row, .. }) => row.as_any().is::<A>(),
         _ => false,

@@ -367,7 +367,7 @@ fn plans_refuse_what_cannot_be() {
 fn rerouted_keys() {
     const MAP: &[(&str, &ModelDescriptor)] = &[("public.orders", &ORDER)];
     let mapped = topic(Dialect::Debezium, Targets::Reroute(MAP));
-    let identify = |topic: &ModelTopic, key: &str| match select(topic, Some(key.as_bytes())) {
+    let identify = |topic: &ModelTopic, key: &str| match select(topic, Some(super::super::Body::Json(key.as_bytes()))) {
         Ok((index, model)) => format!("{index} {}", model.type_name),
         Err(error) => format!("error: {error}"),
     };
@@ -408,7 +408,7 @@ fn hooks_see_the_message_unwrapped() {
         Some(br#"{"schema":{"type":"struct"},"payload":{"id":1}}"#),
         Some(br#"{"before":{"total":3},"after":null,"source":{},"op":"d"}"#),
     );
-    let message = JsonMessage::new(&raw, &DEBEZIUM).unwrap();
+    let message = Message::new(&raw, &DEBEZIUM, &NoSchemas).unwrap();
     let plan = ReadPlan::new(&DEBEZIUM, &ORDER).unwrap();
     let seen = with_context(&plan, &message, |cx| {
         (cx.key::<serde_json::Value>().unwrap(), cx.value::<serde_json::Value>().unwrap())

@@ -1,5 +1,7 @@
 //! Messages against patches written by hand; what the derives write is tested where the derives are.
 
+#[cfg(feature = "avro")]
+mod avro;
 mod captured;
 mod functions;
 mod messages;
@@ -11,17 +13,18 @@ use std::sync::Arc;
 
 use crate::error::ConsumeError;
 use crate::record::{Headers, RawRecord};
-use crate::sync::decode::{Decoded, JsonMessage, ReadPlan};
+use crate::sync::decode::{Decoded, Message, ReadPlan};
 use crate::sync::model::{
-    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, Row, SyncOptions, TableName, Targets, to_json,
+    ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName,
+    Targets, to_json,
 };
-use crate::topic::{Json, Location};
+use crate::topic::{Json, Location, NoSchemas, SchemaSource};
 
 /// A row that only its own columns make; binders and hashes are not asked here.
 macro_rules! patch {
     ($name:ident, $descriptor:ident, $table:literal, $($index:literal $field:ident: $t:ty, $encoding:ty;)*) => {
         #[derive(Debug, Default, PartialEq)]
-        struct $name {
+        pub(super) struct $name {
             $($field: Option<$t>,)*
         }
         impl crate::sync::model::Patch for $name {
@@ -65,7 +68,7 @@ macro_rules! patch {
             }
             $crate::sync::decode::tests::no_row!();
         }
-        const $descriptor: crate::sync::ModelDescriptor = crate::sync::decode::tests::descriptor(
+        pub(super) const $descriptor: crate::sync::ModelDescriptor = crate::sync::decode::tests::descriptor(
             stringify!($name),
             &[$(crate::sync::decode::tests::column(stringify!($field)),)*],
             || crate::sync::decode::tests::table($table),
@@ -167,8 +170,8 @@ const fn topic(dialect: Dialect, targets: Targets) -> ModelTopic {
         dialect,
         targets,
         options: SyncOptions::NONE,
-        key_to_json: to_json::<Json>,
-        value_to_json: to_json::<Json>,
+        key_format: PartFormat::Json(to_json::<Json>),
+        value_format: PartFormat::Json(to_json::<Json>),
     }
 }
 
@@ -197,9 +200,19 @@ fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> RawRecord {
 
 /// Decodes a message as the runtime does: select, plan, decode.
 fn decode(topic: &ModelTopic, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Decoded, ConsumeError> {
+    decode_by(topic, &NoSchemas, key, value)
+}
+
+/// The same with somebody who knows schemas.
+fn decode_by(
+    topic: &ModelTopic,
+    schemas: &dyn SchemaSource,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Result<Decoded, ConsumeError> {
     let raw = record(key, value);
-    let message = JsonMessage::new(&raw, topic)?;
-    let (_, model) = super::select(topic, message.key.as_deref())?;
+    let message = Message::new(&raw, topic, schemas)?;
+    let (_, model) = super::select(topic, message.key())?;
     let plan = ReadPlan::new(topic, model).map_err(ConsumeError::from)?;
     (model.decode)(&plan, &message)
 }

@@ -1,0 +1,60 @@
+//! The one question that the library's client does not ask: whether a schema would be taken.
+
+use reqwest::StatusCode;
+
+use super::SchemaError;
+use crate::settings::SchemaRegistrySettings;
+
+/// What asking needs.
+#[derive(Debug)]
+pub(super) struct Asker {
+    http: reqwest::Client,
+    urls: Vec<String>,
+    basic_auth: Option<(String, String)>,
+    bearer_token: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    is_compatible: bool,
+}
+
+impl Asker {
+    pub(super) fn new(http: reqwest::Client, urls: &[&str], settings: &SchemaRegistrySettings) -> Self {
+        Self {
+            http,
+            urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+            basic_auth: settings.credentials().map(|(user, password)| (user.to_owned(), password.to_owned())),
+            bearer_token: settings.bearer_auth_token.clone(),
+        }
+    }
+
+    /// Whether the registry would take the schema as the subject's next; `None` where the subject has none yet.
+    pub(super) async fn is_compatible(&self, subject: &str, text: &str) -> Result<Option<bool>, SchemaError> {
+        let mut last = "no address is set".to_owned();
+        for url in &self.urls {
+            let subject = subject.replace('/', "%2F");
+            let request = self.http.post(format!("{url}/compatibility/subjects/{subject}/versions/latest"));
+            let request = request.json(&serde_json::json!({ "schema": text, "schemaType": "AVRO" }));
+            let request = match (&self.basic_auth, &self.bearer_token) {
+                (Some((user, password)), _) => request.basic_auth(user, Some(password)),
+                (None, Some(token)) => request.bearer_auth(token),
+                (None, None) => request,
+            };
+            match request.send().await {
+                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => return Ok(None),
+                Ok(answer) if answer.status().is_success() => match answer.json::<Answer>().await {
+                    Ok(answer) => return Ok(Some(answer.is_compatible)),
+                    Err(error) => last = error.without_url().to_string(),
+                },
+                Ok(answer) if answer.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+                    let why = answer.text().await.unwrap_or_default();
+                    return Err(SchemaError::Wrong(format!("it is no schema that the registry takes: {why}")));
+                }
+                Ok(answer) => last = format!("it answers {}", answer.status()),
+                Err(error) => last = error.without_url().to_string(),
+            }
+        }
+        Err(SchemaError::Away(format!("asking the schema registry about `{subject}`: {last}")))
+    }
+}
