@@ -48,6 +48,8 @@ fn nothing_set_gives_the_documented_defaults() {
         retry_topic_suffix = retry
         dead_letter_topic_suffix = dlt
         polling_frequency = 1s
+        relation_resolver_daemon = local
+        relation_resolver_daemon_interval = 5s
         connect_host = 
         connect_auth.username = 
         connect_auth.password = 
@@ -73,6 +75,16 @@ fn nothing_set_gives_the_documented_defaults() {
         topics.partitions = 
         topics.replication = 
         topics.retention = 
+        schema_registry.url = 
+        schema_registry.basic_auth_user_info = 
+        schema_registry.bearer_auth_token = 
+        schema_registry.ssl_ca_location = 
+        schema_registry.ssl_certificate_location = 
+        schema_registry.ssl_key_location = 
+        schema_registry.timeout = 10s
+        schema_registry.auto_register_schemas = true
+        schema_registry.use_latest_version = false
+        schema_registry.check_compatibility = false
         shutdown_timeout = 30s
         embedded.enabled = false
         embedded.partitions = 4"#]]
@@ -228,7 +240,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, topic_variables, topics, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, topic_variables, topics, schema_registry, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -349,7 +361,7 @@ fn options_that_are_not_built_yet_are_refused() {
             5 mistakes in the settings:
               django-kafka.toml:1: `temporal_task_queue`: Temporal: not built yet; take it out
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
-              django-kafka.toml:3: `schema_registry`: Avro and the schema registry: not built yet; take it out
+              django-kafka.toml:4: `schema_registry.url`: expected an address like "http://registry:8081", or several, found "x"
               django-kafka.toml:6: `key_offset_tracker.a`: unknown setting; there are: group_id
               environment variable DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID: `key_offset_tracker.group_id`: expected text, found empty text"#]],
     );
