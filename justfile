@@ -32,6 +32,12 @@ pg-test *ARGS:
 stack-test *ARGS:
     . "${STACK_HOME:-$HOME/.cache/dkrs-stack}/env" && cargo test -p django-kafka-rs-tests --test stack {{ ARGS }}
 
+# Faults at random moments, on a Kafka and a PostgreSQL of its own, with what it met at the end. The seed of a run is said
+# at its beginning. More in tests/stack/chaos/mod.rs.
+chaos ROUNDS="100" SEED="":
+    . "${STACK_HOME:-$HOME/.cache/dkrs-stack}/env" && CHAOS_ROUNDS={{ ROUNDS }} CHAOS_SEED={{ SEED }} \
+        cargo test -p django-kafka-rs-tests --test stack rounds_of_faults -- --nocapture
+
 # Stop the real services; `--wipe` also deletes their data.
 stack-down *ARGS:
     scripts/stack/down {{ ARGS }}

@@ -56,6 +56,15 @@ impl ConsumeError {
         )
     }
 
+    /// A decode error with the part of the message that it is about; any other as it is.
+    #[cfg(feature = "avro")]
+    pub(crate) fn in_context(mut self, part: &str) -> Self {
+        if let Some(error) = self.source.downcast_mut::<DecodeError>() {
+            error.message = format!("{part}: {}", error.message);
+        }
+        self
+    }
+
     /// The error itself.
     #[must_use]
     pub fn error(&self) -> &(dyn Error + 'static) {

@@ -1,10 +1,14 @@
-//! What all our Kafka clients share: where their errors and log lines go.
+//! What all our Kafka clients share: where their errors and log lines go, and a way back to brokers that were away.
 
-use std::sync::Arc;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
+use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, ClientContext};
 
 /// An error of a Kafka client as a whole, not of one message: brokers away, authentication refused, …
 ///
@@ -37,11 +41,30 @@ pub(crate) type ErrorHandler = Arc<dyn Fn(&ClientError) + Send + Sync>;
 pub(crate) struct ClientEvents {
     client: Arc<str>,
     handler: Option<ErrorHandler>,
+    way_back: Option<Arc<WayBack>>,
 }
 
 impl ClientEvents {
     pub(crate) fn new(client: &str, handler: Option<ErrorHandler>) -> Self {
-        Self { client: client.into(), handler }
+        Self { client: client.into(), handler, way_back: None }
+    }
+
+    /// For a client of this configuration, which finds back to its brokers.
+    pub(crate) fn finding_back(self, config: &ClientConfig) -> Self {
+        let servers = config.get("bootstrap.servers").or_else(|| config.get("metadata.broker.list"));
+        let servers = servers.and_then(|servers| CString::new(servers).ok());
+        Self { way_back: servers.map(|servers| Arc::new(WayBack::new(servers))), ..self }
+    }
+
+    /// Tells the client its brokers again, where it has lost all of them and time is up. To be called now and then.
+    pub(crate) fn find_back<C: ClientContext>(&self, client: &Client<C>) {
+        let Some(way_back) = self.way_back.as_ref().filter(|way_back| way_back.is_due(Instant::now())) else { return };
+        tracing::debug!(client = &*self.client, "all brokers were away: tried again from `bootstrap.servers`");
+        // SAFETY: the client lives through the call, which copies the text.
+        #[expect(unsafe_code, reason = "librdkafka's call has no safe wrapper")]
+        unsafe {
+            rdkafka::bindings::rd_kafka_brokers_add(client.native_ptr(), way_back.servers.as_ptr());
+        }
     }
 
     /// Logs the error and hands it to the user's handler.
@@ -50,6 +73,9 @@ impl ClientEvents {
             error,
             KafkaError::MessageConsumptionFatal(_) | KafkaError::Global(rdkafka::error::RDKafkaErrorCode::Fatal)
         );
+        if let (Some(way_back), Some(RDKafkaErrorCode::AllBrokersDown)) = (&self.way_back, error.rdkafka_error_code()) {
+            way_back.begin(Instant::now());
+        }
         let message = if reason.is_empty() { error.to_string() } else { format!("{error}: {reason}") };
         let error = ClientError { client: self.client.clone(), message, is_fatal };
         if is_fatal {
@@ -61,6 +87,52 @@ impl ClientEvents {
             handler(&error);
         }
         error
+    }
+}
+
+/// When a client that has lost all brokers is told of them again.
+///
+/// librdkafka (2.10 to 2.13, its issue 5301) forgets every broker, those it was configured with too, and never connects
+/// again, where a broker that is not ready yet answers that there is none: one that stood still long enough to be
+/// fenced by its controller does so. Telling it once more what it knows already does no harm.
+#[derive(Debug)]
+struct WayBack {
+    servers: CString,
+    /// Whether there is a `next`, for who asks often.
+    is_open: AtomicBool,
+    /// When, and how long after it the time after that.
+    next: Mutex<Option<(Instant, Duration)>>,
+}
+
+impl WayBack {
+    const WAIT_MIN: Duration = Duration::from_secs(5);
+    /// It ends here, twenty minutes after the last of the brokers was lost: librdkafka keeps a note of each time.
+    const WAIT_MAX: Duration = Duration::from_secs(640);
+
+    fn new(servers: CString) -> Self {
+        Self { servers, is_open: AtomicBool::new(false), next: Mutex::new(None) }
+    }
+
+    /// All brokers are lost, or all that were found again.
+    fn begin(&self, now: Instant) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        // Said again and again while they are away.
+        if next.is_none_or(|(_, wait)| wait > 4 * Self::WAIT_MIN) {
+            *next = Some((now + Self::WAIT_MIN, Self::WAIT_MIN));
+            self.is_open.store(true, Ordering::Release);
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        if !self.is_open.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, wait)) = next.filter(|(at, _)| *at <= now) else { return false };
+        let wait = wait * 2;
+        *next = (wait <= Self::WAIT_MAX).then_some((now + wait, wait));
+        self.is_open.store(next.is_some(), Ordering::Release);
+        true
     }
 }
 
@@ -81,5 +153,30 @@ impl ClientContext for ClientEvents {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.report(&error, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_lost_its_brokers_is_told_of_them_for_twenty_minutes() {
+        let way_back = WayBack::new(CString::from(c"host:9092"));
+        let start = Instant::now();
+        let mut told = vec![];
+        let mut look = |way_back: &WayBack, seconds: std::ops::Range<u64>| {
+            told.clear();
+            told.extend(seconds.filter(|second| way_back.is_due(start + Duration::from_secs(*second))));
+            told.clone()
+        };
+        assert!(look(&way_back, 0..1_000).is_empty(), "nothing is lost");
+        way_back.begin(start);
+        way_back.begin(start + Duration::from_secs(1));
+        assert_eq!(look(&way_back, 0..2_000), [5, 15, 35, 75, 155, 315, 635, 1_275]);
+        way_back.begin(start + Duration::from_secs(2_000));
+        assert_eq!(look(&way_back, 2_000..2_100), [2_005, 2_015, 2_035, 2_075]);
+        way_back.begin(start + Duration::from_secs(2_100));
+        assert_eq!(look(&way_back, 2_100..2_110), [2_105], "lost once more");
     }
 }

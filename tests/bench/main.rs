@@ -13,6 +13,7 @@ mod database;
 mod messages;
 mod process;
 mod report;
+mod retries;
 
 use std::error::Error;
 use std::process::{Command, ExitCode};
@@ -29,9 +30,10 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 const PARTITIONS: i32 = 4;
 const KEYS: u64 = 100_000;
 
-const USAGE: &str = "usage: bench [--short] [--rounds N] [--messages N,N,…]
+const USAGE: &str = "usage: bench [--short] [--retries] [--rounds N] [--messages N,N,…]
 
   --short       20 000 messages, one round: shows that it runs, and no more
+  --retries     what retry topics cost where 1 % fails, and how soon a retry comes, instead of the loop by hand
   --rounds      measured rounds of each, after one that is not (default 3)
   --messages    how many messages, for each table of rounds (default 100000,1000000)";
 
@@ -56,18 +58,20 @@ struct Options {
     rounds: usize,
     warm_up: bool,
     messages: Vec<u64>,
+    retries: bool,
 }
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self, Failure> {
-        let mut options = Self { rounds: 3, warm_up: true, messages: vec![100_000, 1_000_000] };
+        let mut options = Self { rounds: 3, warm_up: true, messages: vec![100_000, 1_000_000], retries: false };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value\n{USAGE}"));
             match argument.as_str() {
                 // Cargo's own, to every benchmark.
                 "--bench" => {}
-                "--short" => options = Self { rounds: 1, warm_up: false, messages: vec![20_000] },
+                "--short" => options = Self { rounds: 1, warm_up: false, messages: vec![20_000], ..options },
+                "--retries" => options.retries = true,
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--messages" => options.messages = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 other => return Err(format!("unknown argument {other}\n{USAGE}").into()),
@@ -98,18 +102,8 @@ impl Contender {
         let mut command;
         match self {
             Self::Service => {
-                command = Command::new(env!("CARGO_BIN_EXE_bench_service"));
-                command.args(["consume", "--until-end"]);
-                command.env_clear();
-                // Says when partitions are assigned.
-                command.env("RUST_LOG", "warn,django_kafka_rs::consumer::engine=debug");
-                command.env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", place.servers);
-                command.env("DJANGO_KAFKA__DATABASE_URL", place.url);
-                command.env("DJANGO_KAFKA__TOPIC_VARIABLES__TOPIC", place.topic);
-                command.env("DJANGO_KAFKA__TOPIC_VARIABLES__GROUP", place.group);
-                // To try settings: `DJANGO_KAFKA__BATCH__MAX=500 just bench`, `PGOPTIONS='-c work_mem=64MB' just bench`.
-                let tried = |name: &str| name.starts_with("DJANGO_KAFKA__BATCH__") || name == "PGOPTIONS";
-                command.envs(std::env::vars().filter(|(name, _)| tried(name)));
+                command = place.service();
+                command.args(["consume", "Accounts", "--until-end"]);
             }
             Self::ByHand => {
                 command = Command::new(std::env::current_exe()?);
@@ -128,17 +122,43 @@ struct Place<'p> {
     group: &'p str,
 }
 
+impl Place<'_> {
+    /// The service, with its settings, without arguments.
+    fn service(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench_service"));
+        command.env_clear();
+        // Says when partitions are assigned.
+        command.env("RUST_LOG", "warn,django_kafka_rs::consumer::engine=debug");
+        command.env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", self.servers);
+        command.env("DJANGO_KAFKA__DATABASE_URL", self.url);
+        command.env("DJANGO_KAFKA__TOPIC_VARIABLES__TOPIC", self.topic);
+        command.env("DJANGO_KAFKA__TOPIC_VARIABLES__GROUP", self.group);
+        // To try settings: `DJANGO_KAFKA__BATCH__MAX=500 just bench`, `PGOPTIONS='-c work_mem=64MB' just bench`.
+        let tried = |name: &str| name.starts_with("DJANGO_KAFKA__BATCH__") || name == "PGOPTIONS";
+        command.envs(std::env::vars().filter(|(name, _)| tried(name)));
+        command
+    }
+}
+
 fn bench(options: &Options) -> Result<(), Failure> {
     let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let name = format!("bench_{stamp:x}");
     let broker = Broker::new(&address("KAFKA_BOOTSTRAP")?, &name)?;
     let database = Database::create(&address("DATABASE_URL")?, &name)?;
+    let place = Place { servers: broker.servers(), url: database.url(), topic: &name, group: &name };
+    if !place.service().arg("migrate").stdout(std::process::Stdio::null()).status()?.success() {
+        return Err("the service's own tables cannot be made".into());
+    }
+    if options.retries {
+        return retries::bench(options, &name, &broker, &database);
+    }
     let mut lines = Vec::new();
     for &count in &options.messages {
         let topic = format!("{name}_{count}");
         broker.create_topic(&topic, PARTITIONS)?;
         report::say(&format!("{count} messages of {KEYS} keys on {PARTITIONS} partitions"))?;
-        let rows = messages::produce(broker.servers(), &topic, count, KEYS)?;
+        let left = messages::produce(broker.servers(), &topic, count, KEYS, None)?;
+        let rows = left.rows;
         let mut runs = Runs { broker: &broker, database: &database, topic: &topic, count, rows, hash: None };
         lines.extend(runs.all(options)?);
     }

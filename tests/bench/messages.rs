@@ -11,8 +11,22 @@ use crate::Failure;
 /// Of a hundred messages, so many delete their row.
 const DELETES_PERCENT: u64 = 2;
 
-/// Produces `count` messages over `keys` keys, and gives how many rows they leave.
-pub(crate) fn produce(servers: &str, topic: &str, count: u64, keys: u64) -> Result<u64, Failure> {
+/// What messages leave behind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    pub(crate) rows: u64,
+    /// Messages that fail for good.
+    pub(crate) failing: u64,
+}
+
+/// Produces `count` messages over `keys` keys, of which one in `one_fails_in` fails, if any.
+pub(crate) fn produce(
+    servers: &str,
+    topic: &str,
+    count: u64,
+    keys: u64,
+    one_fails_in: Option<u64>,
+) -> Result<Left, Failure> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         // In order, whatever happens: a key's last message decides.
@@ -21,12 +35,19 @@ pub(crate) fn produce(servers: &str, topic: &str, count: u64, keys: u64) -> Resu
         .set("queue.buffering.max.kbytes", "65536")
         .create()?;
     let mut is_there = vec![false; usize::try_from(keys)?];
+    let mut failing = 0;
     for version in 0..count {
         let random = random_of(version);
         let id = random % keys;
         let deletes = (random >> 32) % 100 < DELETES_PERCENT;
-        is_there[usize::try_from(id)?] = !deletes;
-        let (key, value) = (format!(r#"{{"id":{id}}}"#), row(id, version, random));
+        let fails = one_fails_in.is_some_and(|many| !deletes && random_of(random).is_multiple_of(many));
+        if fails {
+            failing += 1;
+        } else {
+            is_there[usize::try_from(id)?] = !deletes;
+        }
+        let name = if fails { "refused".to_owned() } else { format!("Account {id}") };
+        let (key, value) = (format!(r#"{{"id":{id}}}"#), row(id, &name, version, random));
         let mut record = BaseRecord::to(topic).key(&key);
         record.payload = (!deletes).then_some(&value);
         while let Err((error, again)) = producer.send(record) {
@@ -41,17 +62,17 @@ pub(crate) fn produce(servers: &str, topic: &str, count: u64, keys: u64) -> Resu
         }
     }
     producer.flush(Duration::from_secs(60))?;
-    Ok(is_there.into_iter().filter(|is_there| *is_there).count() as u64)
+    Ok(Left { rows: is_there.into_iter().filter(|is_there| *is_there).count() as u64, failing })
 }
 
-fn row(id: u64, version: u64, random: u64) -> String {
+fn row(id: u64, name: &str, version: u64, random: u64) -> String {
     let email = if random.is_multiple_of(4) { "null".to_owned() } else { format!(r#""account{id}@example.org""#) };
     let active = random.is_multiple_of(3);
     let score = (random >> 40) as f64 / 64.0;
     let born = (random >> 24) % 20_000;
     let updated = 1_700_000_000_000_000 + version * 1_001;
     format!(
-        r#"{{"id":{id},"name":"Account {id}","email":{email},"active":{active},"score":{score:?},"version":{version},"born":{born},"updated":{updated}}}"#
+        r#"{{"id":{id},"name":"{name}","email":{email},"active":{active},"score":{score:?},"version":{version},"born":{born},"updated":{updated}}}"#
     )
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
+mod avro;
 mod bad_input;
 mod custom;
 mod derive;

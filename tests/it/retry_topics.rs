@@ -1,7 +1,7 @@
 //! Non-blocking retries, end to end on the embedded broker: topics, headers, times, dead letters.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use django_kafka_rs::prelude::*;
 use django_kafka_rs::record::Origin;
@@ -112,4 +112,60 @@ async fn a_retry_made_by_hand_is_handled_at_once() {
     app.settle().await.unwrap();
     assert_eq!(seen.attempts("by hand"), [1]);
     assert_eq!(app.dead_letters("events").await.unwrap().len(), 1, "a number beyond the last is the last");
+}
+
+/// Headers of a retry message, as we write them but for some.
+fn retry_headers(others: &[(&str, &str)]) -> Headers {
+    let mut headers = Headers::new();
+    let ours = [("RETRY_TIMESTAMP", "0"), ("RETRY_ORIGIN_PARTITION", "3"), ("RETRY_ORIGIN_OFFSET", "70")];
+    for (name, value) in ours.iter().chain(others) {
+        headers.push(*name, Some(value.as_bytes().to_vec()));
+    }
+    headers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_cannot_be_ours_hold_nothing_up() {
+    let (app, seen) = start().await;
+    let wrong: [(&str, &[(&str, &str)]); 6] = [
+        ("milliseconds", &[("RETRY_TIMESTAMP", "99999999999999")]),
+        ("far", &[("RETRY_TIMESTAMP", "200000000000")]),
+        ("no number", &[("RETRY_TIMESTAMP", "soon")]),
+        ("negative", &[("RETRY_TIMESTAMP", "-1"), ("RETRY_ORIGIN_PARTITION", "-7"), ("RETRY_ORIGIN_OFFSET", "-1")]),
+        ("overflow", &[("RETRY_ORIGIN_PARTITION", "4294967296"), ("RETRY_ORIGIN_OFFSET", "99999999999999999999")]),
+        ("foreign", &[("RETRY_ATTEMPT", "many"), ("RETRY_COUNT", "9")]),
+    ];
+    for (value, headers) in wrong {
+        app.produce_with("crm.events.retry.1", "k", value, retry_headers(headers), Some(0)).await.unwrap();
+    }
+    // Of settings that had more retries, and of nobody.
+    app.produce_with("crm.events.retry.7", "k", "heals", retry_headers(&[]), Some(0)).await.unwrap();
+    app.produce_with("crm.events.retry.7", "k", "poison", retry_headers(&[]), Some(0)).await.unwrap();
+    app.settle().await.unwrap();
+    for (value, _) in wrong {
+        assert_eq!(seen.attempts(value), [1], "{value}");
+    }
+    assert_eq!(seen.attempts("heals"), [7]);
+    let origin = |value: &str| seen.0.lock().unwrap().iter().find(|(seen, ..)| seen == value).unwrap().2.clone();
+    assert_eq!((origin("far").partition, origin("far").offset), (3, 70), "what is right in it is believed");
+    assert_eq!((origin("negative").partition, origin("negative").offset), (0, 3), "else it is where it was found");
+    let letters = app.dead_letters("events").await.unwrap();
+    let known: Vec<_> = letters.iter().map(|l| (l.partition, l.offset, l.attempts, l.summary.as_str())).collect();
+    assert_eq!(known, [(3, 70, 8, "cannot take it")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_topics_with_numbers_that_are_none_end_nothing() {
+    let (app, seen) = start().await;
+    for topic in ["crm.events.retry.0", "crm.events.retry.007", "crm.events.retry.99999999999"] {
+        app.produce(topic, "k", "nobody's").await.unwrap();
+    }
+    app.produce("events", "k", "good").await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while seen.attempts("good").is_empty() {
+        assert!(Instant::now() < deadline, "the topic itself goes on");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(seen.attempts("nobody's"), [0_u32; 0]);
+    app.shutdown().await.unwrap();
 }

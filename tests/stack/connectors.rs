@@ -19,7 +19,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let name = fresh_name("con");
+        Self::named(fresh_name("con"))
+    }
+
+    /// Made after the broker and the database of a test, so that it goes first: connectors hold a slot of their
+    /// database, and create their topics again.
+    fn named(name: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("lines.txt"), "one\ntwo\n").unwrap();
         let program = program(&name, folder.path(), &address("CONNECT_URL"));
@@ -60,8 +65,9 @@ fn outcome(program: &ServiceConfig, arguments: &str) -> (i32, String, String) {
 
 #[test]
 fn a_connector_is_validated_published_and_runs() {
-    let scene = Scene::new();
-    let broker = Broker::new(&scene.name);
+    let name = fresh_name("con");
+    let broker = Broker::new(&name);
+    let scene = Scene::named(name);
     let plan = scene.connect("Lines --publish --dry-run");
     assert!(plan.contains("would create") && plan.contains("+ file = env(LINES_FILE)"), "{plan}");
     assert_eq!(scene.published.config("Lines"), None);
@@ -241,10 +247,11 @@ fn workers_that_are_away_are_waited_for() {
 /// tables of two schemas, and rows that a sync wrote stay away.
 #[test]
 fn the_configuration_for_debezium_serves_derived_consumers() {
-    let scene = Scene::new();
-    let name = &scene.name;
-    let broker = Broker::new(name);
-    let source = Postgres::create(name);
+    let name = fresh_name("con");
+    let broker = Broker::new(&name);
+    let source = Postgres::create(&name);
+    let scene = Scene::named(name.clone());
+    let name = &name;
     source.sql(
         "create schema north; create schema south;
          create table north.notes (id bigint primary key, note text);
@@ -281,8 +288,8 @@ fn the_configuration_for_debezium_serves_derived_consumers() {
     let mirror = ServiceConfig::new(scene.folder.path())
         .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
         .set("DATABASE_URL", replica.url())
-        .set("TOPIC_VARIABLES__PREFIX", name);
-    mirror.run(&["migrate"]);
+        .set("TOPIC_VARIABLES__PREFIX", name)
+        .migrated();
     let service = mirror.start("service", &["consume", "Notes"]);
     wait_for("both replicas are equal to their sources", || {
         compare(&source.rows("north.notes", "id, note"), &replica.rows("north_notes", &["id", "note"]))?;

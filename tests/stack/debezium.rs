@@ -114,7 +114,8 @@ fn follows_the_source(shape: Shape, kept: Kept) {
     let config = ServiceConfig::new(folder.path())
         .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
         .set("DATABASE_URL", replica.url())
-        .set("TOPIC_VARIABLES__PREFIX", &name);
+        .set("TOPIC_VARIABLES__PREFIX", &name)
+        .migrated();
     let service = config.start("service", &["consume", kept.consumer()]);
     wait_for("the snapshot", || kept.compare(&source, &replica));
     source.sql(CHANGES);
@@ -181,7 +182,8 @@ fn tables_of_two_schemas_in_one_topic_keep_their_replicas_equal() {
     let config = ServiceConfig::new(folder.path())
         .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
         .set("DATABASE_URL", replica.url())
-        .set("TOPIC_VARIABLES__PREFIX", &name);
+        .set("TOPIC_VARIABLES__PREFIX", &name)
+        .migrated();
     let service = config.start("service", &["consume", "Notes"]);
     // The same keys in both tables.
     source.sql(

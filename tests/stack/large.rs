@@ -40,7 +40,8 @@ fn large_messages_arrive_in_bounded_memory() {
         .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
         .set("DATABASE_URL", replica.url())
         .set("BATCH__BYTES", (4 * MIB).to_string())
-        .set("TOPIC_VARIABLES__PREFIX", &name);
+        .set("TOPIC_VARIABLES__PREFIX", &name)
+        .migrated();
     let service = config.start("service", &["consume", "Documents"]);
     let columns = ["id", "version", "length(body)", "substr(body, 1, 20)", "substr(body, length(body) - 19)"];
     wait_for("all documents arrive", || compare(&wanted, &replica.rows("documents", &columns)));

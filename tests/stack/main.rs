@@ -5,6 +5,7 @@
 //! `cargo test` leaves this target out.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod avro;
 mod chaos;
 mod connectors;
 mod debezium;

@@ -84,7 +84,8 @@ impl Scene {
             .set("GLOBAL_CONFIG__BOOTSTRAP_SERVERS", broker.servers())
             .set("DATABASE_URL", replica.url())
             .set("BATCH__MAX", "200")
-            .set("TOPIC_VARIABLES__PREFIX", &name);
+            .set("TOPIC_VARIABLES__PREFIX", &name)
+            .migrated();
         Self { broker, replica, load: Load::new(&topic), config, protocol, _folder: folder }
     }
 

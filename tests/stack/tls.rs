@@ -27,7 +27,7 @@ fn a_service_speaks_tls_to_kafka_and_trusts_only_whom_it_is_told() {
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("certificate verify failed"), "{stderr}");
     let trusting = untrusting.set("GLOBAL_CONFIG__SSL_CA_LOCATION", address("KAFKA_CA"));
-    trusting.run(&["consume", "Items", "--until-end"]);
+    trusting.migrated().run(&["consume", "Items", "--until-end"]);
     load.compare(&replica).unwrap();
 }
 
@@ -64,7 +64,7 @@ fn a_service_speaks_tls_to_postgresql_and_trusts_only_whom_it_is_told() {
     let (code, stderr) = service(other.to_str().unwrap()).fail(&["consume", "Items", "--until-end"]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("certificate verify failed"), "{stderr}");
-    service(&address("POSTGRES_CA")).run(&["consume", "Items", "--until-end"]);
+    service(&address("POSTGRES_CA")).migrated().run(&["consume", "Items", "--until-end"]);
     load.compare(&replica).unwrap();
 }
 

@@ -20,7 +20,24 @@ pub(crate) fn of_model(dk: &Runtime, derive: Derive, model: &Model) -> TokenStre
     };
     // The model's options are in its descriptor.
     let options = quote_spanned!(Span::mixed_site()=> #dk::SyncOptions::NONE);
-    expand(dk, derive, ident, &targets, &options)
+    let consumer = expand(dk, derive, ident, &targets, &options);
+    let scales = model.columns.iter().filter_map(|column| {
+        let (name, span) = (column.scale_by_schema.as_ref()?, at(&column.ty));
+        // The user's own span, as for lookups.
+        let dk = dk.at(span);
+        Some(quote_spanned! {span=>
+            const _: () = {
+                #[allow(unused_imports)]
+                use #dk::probe::FormatsOfNone as _;
+                #dk::check_scale(<#dk::probe::FormatsOf<#ident>>::VALUE.reader(), #name)
+            };
+        })
+    });
+    let scales: TokenStream = scales.collect();
+    quote_spanned! {Span::mixed_site()=>
+        #scales
+        #consumer
+    }
 }
 
 /// A unit topic.

@@ -103,7 +103,11 @@ fn read(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
     let slot = slot(index);
     let Some(function) = with else {
         let ty = &column.ty;
-        let value = match encoding {
+        let by_schema = column.scale_by_schema.as_ref().map(|_| {
+            let dk = dk.at(at(ty));
+            Encoding { path: quote_spanned!(at(ty)=> #dk::dbz::FromSchema) }
+        });
+        let value = match encoding.as_ref().or(by_schema.as_ref()) {
             Some(encoding) => {
                 let wrapped = wrap(&dk.at(at(&encoding.path)), ty, encoding);
                 quote_spanned!(at(&encoding.path)=> #dk::probe::read_named::<#ty, #wrapped, D>(__dk_value, __dk_schema)?)

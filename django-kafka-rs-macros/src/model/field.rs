@@ -22,6 +22,8 @@ pub(crate) struct Column {
     pub(crate) insert_default: bool,
     /// Whether it identifies rows.
     pub(crate) in_lookup: bool,
+    /// The name of its type, where that is a decimal whose scale only the messages' schema can say.
+    pub(crate) scale_by_schema: Option<String>,
 }
 
 impl Column {

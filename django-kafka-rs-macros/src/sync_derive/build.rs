@@ -79,7 +79,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
     let mut left_out = Vec::new();
     let mut relations = Vec::new();
     for field in &fields.named {
-        match column(ctx, &options, field) {
+        match column(ctx, derive, &options, field) {
             Some((column, relation)) => {
                 relations.extend(relation.map(|said| relation_of(columns.len(), said)));
                 columns.push(column);
@@ -112,7 +112,12 @@ fn relation_of(column: usize, RelationArguments { model, field }: RelationArgume
 }
 
 /// A field's column, and the relation that it is; `None` where a sync leaves the field out.
-fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<(Column, Option<RelationArguments>)> {
+fn column(
+    ctx: &Ctx,
+    derive: Derive,
+    options: &SyncOptions,
+    field: &syn::Field,
+) -> Option<(Column, Option<RelationArguments>)> {
     let ident = field.ident.clone()?;
     let diesel = DieselField::read(ctx, &field.attrs);
     let sync = FieldOptions::read(ctx, &field.attrs);
@@ -125,6 +130,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<(Colum
     let message_field = sync.from.as_ref().map_or_else(|| name.clone(), syn::LitStr::value);
     let excluded = options.exclude.iter().find(|excluded| excluded.name == message_field);
     let insert_default = sync.default.is_some();
+    let mut scale_by_schema = None;
     let source = match (sync.compute, excluded) {
         (Some((_, function)), _) => Source::Compute(function),
         (None, Some(excluded)) => {
@@ -135,7 +141,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<(Colum
         }
         (None, None) => {
             if sync.with.is_none() && sync.encoding.is_none() && !sync.faulty {
-                check::decimal(ctx, &field.ty);
+                scale_by_schema = check::decimal(ctx, derive, &field.ty);
             }
             Source::Message {
                 field: message_field,
@@ -154,6 +160,7 @@ fn column(ctx: &Ctx, options: &SyncOptions, field: &syn::Field) -> Option<(Colum
         source,
         insert_default,
         in_lookup: false,
+        scale_by_schema,
     };
     Some((column, sync.relation.map(|(_, relation)| relation)))
 }

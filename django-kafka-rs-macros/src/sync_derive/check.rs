@@ -220,9 +220,11 @@ pub(super) fn excluded_field(ctx: &Ctx, excluded: &MessageField, name: &str, rea
     }
 }
 
-/// A decimal whose scale nobody says.
-pub(super) fn decimal(ctx: &Ctx, ty: &Type) {
-    if let Some(name) = decimal_in(ty) {
+/// A decimal whose scale nobody says. Of a model with a topic of its own the topic's format is asked later: Avro's
+/// schema says it. Then the type's name is given.
+pub(super) fn decimal(ctx: &Ctx, derive: Derive, ty: &Type) -> Option<String> {
+    let name = decimal_in(ty)?;
+    if derive == Derive::SyncModel {
         let message =
             format!("a message in JSON does not carry the scale of a `{name}`, so how to read it must be said");
         let help = "write `#[sync(as = dbz::Decimal(2))]` with the column's scale for Debezium's default \
@@ -230,6 +232,7 @@ pub(super) fn decimal(ctx: &Ctx, ty: &Type) {
                     `#[sync(as = dbz::FromSchema)]` where messages carry their schema";
         ctx.error(ty, diag::help(message, help));
     }
+    Some(name)
 }
 
 /// The decimal type's name, in `Option<…>` and `Vec<…>` too.

@@ -234,7 +234,7 @@ fn sessions(services: &Services, consumers: &[ResolvedConsumer], metadata: &Meta
 
 /// Whether the registry answers, and takes the declared schemas. Programs without Avro need no line about it.
 fn check_schema_registry(report: &mut CheckReport, parts: &Parts, services: &Services) {
-    let needed = parts.registry.topics.iter().any(crate::topic::TopicDeclaration::needs_schema_registry);
+    let needed = !schemas::needing(&parts.registry).is_empty();
     let registry = match services.schema_registry() {
         Ok(Some(registry)) => registry,
         Ok(None) if needed => {

@@ -17,6 +17,7 @@ use crate::consumer::progress::{Counts, Progress};
 use crate::db::Database;
 use crate::producer::Kafka;
 use crate::relations::Resolver;
+use crate::schema_registry::EmbeddedRegistry;
 
 /// How long closing a consumer may take after its batches have ended: librdkafka can wait for a broker that is away.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,6 +118,12 @@ impl Handle {
     #[must_use]
     pub fn kafka(&self) -> Kafka {
         self.kafka.clone()
+    }
+
+    /// The embedded schema registry's address, in embedded mode where the settings name no other.
+    #[must_use]
+    pub fn embedded_schema_registry_url(&self) -> Option<&str> {
+        self.services.embedded_registry.as_ref().map(EmbeddedRegistry::url)
     }
 
     /// The embedded broker's address, in embedded mode.

@@ -379,7 +379,7 @@ impl Parts {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
-        let events_of_client = ClientEvents::new(&name, self.error_handler.clone());
+        let events_of_client = ClientEvents::new(&name, self.error_handler.clone()).finding_back(&config);
         let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
         if start.shared.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
             poll_context = poll_context.asking_starts();

@@ -146,7 +146,7 @@ pub(super) fn listing(steps: &[Step]) -> String {
 
 /// One step for people: a line, and what belongs to it below.
 pub(crate) fn step(step: &Step) -> String {
-    let kind = match step.step {
+    let kind = match step.kind {
         Kind::List => "list",
         Kind::Validate => "validate",
         Kind::Publish => "publish",
@@ -296,15 +296,13 @@ mod tests {
         assert!(arguments.is_json() && !arguments.is_idle());
         let all = read("connect pause --all").expect("it is taken");
         assert_eq!(all.operation(), Some((Operation::Pause, [].as_slice())));
-        for line in
-            ["connect resume", "connect pause CrmSource --all", "connect --dry-run", "connect --publish pause X"]
-        {
+        for line in ["connect resume", "connect pause CrmSource --all", "connect --dry-run"] {
             assert!(read(line).is_err(), "{line}");
         }
     }
 
     fn steps() -> Vec<Step> {
-        let step = |step, outcome| Step { step, connector: "Crm".into(), name: "shop.Crm".into(), outcome };
+        let step = |kind, outcome| Step { kind, connector: "Crm".into(), name: "shop.Crm".into(), outcome };
         let declared = |class: Option<&str>, mark_for_removal| Outcome::Declared {
             class: class.map(str::to_owned),
             mark_for_removal,
@@ -323,12 +321,58 @@ mod tests {
 
     #[test]
     fn a_list_is_a_table() {
-        expect![[r#""#]].assert_eq(&listing(&steps()));
+        expect![[r#"
+            CONNECTOR  NAME      CLASS            DECLARED
+            Crm        shop.Crm  org.acme.Source  src/main.rs:5
+            Crm        shop.Crm  (to be removed)  src/main.rs:5
+        "#]]
+        .assert_eq(&listing(&steps()));
     }
 
     #[test]
     fn programs_get_each_step_with_whether_it_is_fine() {
         let steps: Vec<Step> = steps().into_iter().skip(2).collect();
-        expect![[r#""#]].assert_eq(&json(&steps));
+        expect![[r#"
+            [
+              {
+                "ok": true,
+                "step": "validate",
+                "connector": "Crm",
+                "name": "shop.Crm",
+                "outcome": "skipped",
+                "why": "it is marked for removal"
+              },
+              {
+                "ok": false,
+                "step": "check_status",
+                "connector": "Crm",
+                "name": "shop.Crm",
+                "outcome": "not_ok",
+                "why": "1 of 1 tasks failed",
+                "status": {
+                  "state": "RUNNING",
+                  "worker": "w:1",
+                  "tasks": [
+                    {
+                      "id": 1,
+                      "state": "FAILED",
+                      "worker": "w:2",
+                      "trace": [
+                        "no route"
+                      ]
+                    }
+                  ]
+                }
+              },
+              {
+                "ok": false,
+                "step": "restart",
+                "connector": "Crm",
+                "name": "shop.Crm",
+                "outcome": "failed",
+                "error": "Kafka Connect answers 500: x"
+              }
+            ]"#]]
+        .assert_eq(&json(&steps));
     }
 }

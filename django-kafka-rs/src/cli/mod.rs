@@ -153,7 +153,7 @@ async fn manage_connectors(arguments: ConnectArgs, commands: impl Commands) -> R
         }
     };
     let result = commands
-        .connect(arguments, |step| match step.step {
+        .connect(arguments, |step| match step.kind {
             _ if is_json => steps.push(step),
             Kind::List => listed.push(step),
             _ => {

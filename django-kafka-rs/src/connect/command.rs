@@ -56,8 +56,8 @@ pub(crate) fn list(connectors: &[NamedConnector], mut say: impl FnMut(Step)) {
     }
 }
 
-fn step(step: Kind, connector: &NamedConnector, outcome: Outcome) -> Step {
-    Step { step, connector: connector.declaration.type_name.to_owned(), name: connector.name.clone(), outcome }
+fn step(kind: Kind, connector: &NamedConnector, outcome: Outcome) -> Step {
+    Step { kind, connector: connector.declaration.type_name.to_owned(), name: connector.name.clone(), outcome }
 }
 
 /// One run of the command.

@@ -223,15 +223,15 @@ mod tests {
         Location { file: "src/main.rs", line }
     }
 
-    fn source() -> Result<ConnectorConfig, ConfigError> {
-        Ok(ConnectorConfig::of_class("org.acme.Source")
+    fn source() -> ConnectorConfig {
+        ConnectorConfig::of_class("org.acme.Source")
             .set("database.url", "postgres://me:hidden@db/crm")
             .set("database.password", "hidden")
             .set("database.hostname", env("DB_HOST"))
-            .set("topic.prefix", setting("topic_variables.prefix")))
+            .set("topic.prefix", setting("topic_variables.prefix"))
     }
 
-    const SOURCE: ConnectorDeclaration = ConnectorDeclaration::new("CrmSource", at(1)).config_of(source);
+    const SOURCE: ConnectorDeclaration = ConnectorDeclaration::new("CrmSource", at(1)).config_of(|| Ok(source()));
     const NAMED: ConnectorDeclaration = SOURCE.name("${prefix}-crm");
     const EMPTY: ConnectorDeclaration = ConnectorDeclaration::new("Empty", at(2));
     const CALLED: ConnectorDeclaration = ConnectorDeclaration::new("Called", at(3))

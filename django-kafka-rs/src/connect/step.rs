@@ -11,7 +11,8 @@ use super::resolve::FilledConfig;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Step {
     /// What was to be done.
-    pub(crate) step: Kind,
+    #[serde(rename = "step")]
+    pub(crate) kind: Kind,
     /// The struct's name.
     pub(crate) connector: String,
     /// As Kafka Connect has it.

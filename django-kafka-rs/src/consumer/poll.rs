@@ -237,6 +237,7 @@ fn poll_until(
     let mut outbox = Outbox::new(events, &context.fence);
     while !stop.load(Ordering::Relaxed) {
         outbox.polled()?;
+        context.client.find_back(consumer.client());
         let mut timeout = poll_timeout;
         if let Some(queues) = &context.queues {
             queues.poll(&mut topics, &mut outbox)?;

@@ -106,6 +106,7 @@ impl From<Refused> for ProduceError {
 #[derive(Clone)]
 pub(crate) struct Producer {
     inner: FutureProducer<ClientEvents>,
+    events: ClientEvents,
 }
 
 impl std::fmt::Debug for Producer {
@@ -128,17 +129,26 @@ impl Producer {
     }
 
     fn new(config: &ClientConfig, events: ClientEvents) -> Result<Self, ProduceError> {
+        let events = events.finding_back(config);
         let inner = config
-            .create_with_context(events)
+            .create_with_context(events.clone())
             .map_err(|e| ProduceError::caused_by(format!("the producer cannot be made: {e}"), e))?;
-        Ok(Self { inner })
+        Ok(Self { inner, events })
     }
 
     /// Produces and returns once the broker has acknowledged. A full queue is waited for.
     pub(crate) async fn send(&self, message: &Outgoing) -> Result<Delivery, Refused> {
-        let acknowledged = self.queue(message).await?;
+        /// How often a message that waits for its broker looks after the connection.
+        const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+        let mut acknowledged = self.queue(message).await?;
         let refused = |error| Refused { error, topic: message.topic.clone() };
-        match acknowledged.await {
+        let answer = loop {
+            match tokio::time::timeout(LOOK_INTERVAL, &mut acknowledged).await {
+                Ok(answer) => break answer,
+                Err(_) => self.events.find_back(self.inner.client()),
+            }
+        };
+        match answer {
             Ok(Ok(delivery)) => Ok(Delivery { partition: delivery.partition, offset: delivery.offset }),
             Ok(Err((error, _))) => Err(refused(error)),
             Err(_) => Err(refused(KafkaError::Canceled)),

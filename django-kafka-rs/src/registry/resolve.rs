@@ -98,6 +98,7 @@ pub(crate) fn resolve(registry: &Registry, settings: &Settings) -> Result<Vec<Re
         .filter_map(|declaration| resolve_consumer(declaration, settings, &mut mistakes))
         .collect();
     duplicate_names(&consumers, &mut mistakes);
+    divided_topics(&consumers, &mut mistakes);
     let declared = consumers.iter().flat_map(|consumer| {
         consumer
             .topics
@@ -190,6 +191,33 @@ fn resolve_name(template: &str, settings: &Settings) -> Result<String, String> {
     Ok(name)
 }
 
+/// Two consumers of one group share its partitions: what both take is handled by either, and not by both.
+fn divided_topics(consumers: &[ResolvedConsumer], mistakes: &mut Vec<String>) {
+    let mut first: HashMap<(&str, &str), (&ResolvedConsumer, &ResolvedTopic)> = HashMap::new();
+    for consumer in consumers {
+        for topic in &consumer.topics {
+            let taken = first.entry((&consumer.group, &topic.name)).or_insert((consumer, topic));
+            let (other, other_topic) = *taken;
+            let is_same = other.declaration.type_name == consumer.declaration.type_name
+                || (other_topic.entry.type_id)() == (topic.entry.type_id)();
+            if !is_same {
+                mistakes.push(format!(
+                    "{}: consumer `{}` takes `{}` as `{}`, and consumer `{}` ({}) of the same group `{}` as `{}`: each \
+                     message would come to one of them, by chance; give one of them a group of its own",
+                    consumer.declaration.location,
+                    consumer.declaration.type_name,
+                    topic.name,
+                    topic.entry.declaration.type_name,
+                    other.declaration.type_name,
+                    other.declaration.location,
+                    consumer.group,
+                    other_topic.entry.declaration.type_name,
+                ));
+            }
+        }
+    }
+}
+
 /// `consume NAME` must mean one consumer.
 fn duplicate_names(consumers: &[ResolvedConsumer], mistakes: &mut Vec<String>) {
     let mut first: HashMap<&str, &ResolvedConsumer> = HashMap::new();
@@ -264,6 +292,24 @@ mod tests {
                 "src/main.rs:9: consumer `Crm`: group: `c r m` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'"
             ],
         );
+    }
+
+    #[test]
+    fn consumers_of_one_group_share_topics_of_one_type_only() {
+        const OTHER: TopicEntry = TopicEntry {
+            type_id: std::any::TypeId::of::<u8>,
+            ..entry(TopicDeclaration::new("Other", "shop.orders", at(5)))
+        };
+        let mut settings = Settings::default();
+        settings.topic_variables.insert("prefix".into(), "shop".into());
+        let consumers = vec![
+            ConsumerDeclaration::new("A", "crm", &[ORDERS], at(8)),
+            ConsumerDeclaration::new("B", "crm", &[ORDERS, RETRIED], at(9)),
+            ConsumerDeclaration::new("C", "crm", &[OTHER], at(10)),
+            ConsumerDeclaration::new("D", "other", &[OTHER], at(11)),
+        ];
+        let mistakes = resolve(&Registry { consumers, ..Registry::default() }, &settings).unwrap_err();
+        expect!["src/main.rs:10: consumer `C` takes `shop.orders` as `Other`, and consumer `A` (src/main.rs:8) of the same group `crm` as `Order`: each message would come to one of them, by chance; give one of them a group of its own"].assert_eq(&mistakes.join("\n"));
     }
 
     #[test]

@@ -79,7 +79,9 @@ impl Settings {
         list.add("relation_resolver_daemon", self.relation_resolver_daemon.name());
         list.add("relation_resolver_daemon_interval", show_duration(self.relation_resolver_daemon_interval));
         if cfg!(feature = "connect") {
-            connect::listing(self).into_iter().for_each(|(key, value)| list.add(key, value));
+            for (key, value) in connect::listing(self) {
+                list.add(key, value);
+            }
         }
         list.add("database_url", self.database_url.as_deref().unwrap_or_default());
         list.add("database.pool_size", self.database.pool_size.to_string());

@@ -31,7 +31,7 @@ pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
     ModelTopic, ModelTopicConsumer, PartFormat, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets,
-    ToJson, check_lookup_field, check_schema_fields, table_name, to_json,
+    ToJson, check_lookup_field, check_scale, check_schema_fields, table_name, to_json,
 };
 pub use self::relation::{
     IdValue, ModelRelation, RelationDescriptor, RelationId, check_relation, check_relation_field,

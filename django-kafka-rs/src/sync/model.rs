@@ -250,6 +250,26 @@ pub const fn check_schema_fields(topic: Option<&ModelTopic>, file: &str, fields:
     }
 }
 
+/// States at a decimal's type that the topic's values say its scale.
+///
+/// # Panics
+/// They do not: in constants, a compile error at the type.
+#[doc(hidden)]
+pub const fn check_scale(values: PartFormat, ty: &str) {
+    if let PartFormat::Avro(_) = values {
+        return;
+    }
+    let mut text = Text::new();
+    text.push("a message in JSON does not carry the scale of a `");
+    text.push(ty);
+    text.push(
+        "`, so how to read it must be said: write `#[sync(as = dbz::Decimal(2))]` with the column's scale for Debezium's \
+         default (`decimal.handling.mode=precise`), `#[sync(as = dbz::DecimalText)]` for `string`, or \
+         `#[sync(as = dbz::FromSchema)]` where messages carry their schema",
+    );
+    panic!("{}", text.as_str());
+}
+
 const fn check_fields_of(model: &ModelDescriptor, file: &str, fields: &[&str]) {
     let mut i = 0;
     while i < model.columns.len() {

@@ -1,6 +1,11 @@
-//! The service of `just bench`: one table, kept in step as any user would declare it.
+//! The service of `just bench`: one table, kept in step as any user would declare it; the same table from a topic with
+//! retry topics; and a handler that fails once, to see how soon it is called again.
 
+use std::collections::HashMap;
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use django_kafka_rs::prelude::*;
 
@@ -36,6 +41,54 @@ struct Account {
 #[consumer(group = "${group}", topics(Account), config("auto.offset.reset" = "earliest"))]
 struct Accounts;
 
+/// The same table. What is called `refused` fails for good.
+#[topic(name = "${topic}", retry(max_retries = 1, delay = "1s", blocking = false))]
+#[derive(DbzConsumer)]
+#[diesel(table_name = schema::accounts)]
+struct Checked {
+    id: i64,
+    #[sync(with = checked)]
+    name: String,
+    email: Option<String>,
+    active: bool,
+    score: f64,
+    version: i64,
+    born: chrono::NaiveDate,
+    updated: chrono::NaiveDateTime,
+}
+
+fn checked(name: String) -> Result<String, std::fmt::Error> {
+    if name == "refused" { Err(std::fmt::Error) } else { Ok(name) }
+}
+
+#[consumer(group = "${group}", topics(Checked), config("auto.offset.reset" = "earliest"))]
+struct CheckedAccounts;
+
+/// Each message fails once.
+#[topic(name = "${topic}", retry(max_retries = 1, delay = "1s", blocking = false))]
+struct Step;
+
+/// When each message failed, by partition and offset.
+#[derive(Default)]
+struct Failed(Mutex<HashMap<(i32, i64), Instant>>);
+
+impl TopicConsumer for Step {
+    async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
+        let now = Instant::now();
+        let origin = record.origin();
+        let mut failed = cx.state::<Failed>().0.lock().map_err(|error| error.to_string())?;
+        let Some(at) = failed.remove(&(origin.partition, origin.offset)) else {
+            failed.insert((origin.partition, origin.offset), now);
+            return Err("the first time".into());
+        };
+        writeln!(std::io::stdout(), "retried after {} us", (now - at).as_micros())?;
+        Ok(())
+    }
+}
+
+#[consumer(group = "${group}", topics(Step), config("auto.offset.reset" = "earliest"))]
+struct Steps;
+
 fn main() -> ExitCode {
-    django_kafka_rs::run()
+    App::from_linked().state(Failed::default()).run()
 }

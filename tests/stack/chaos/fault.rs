@@ -113,7 +113,9 @@ impl Fault {
     pub(super) fn lasts(self, dice: &mut Dice) -> Duration {
         let ms = match self {
             Self::Sleep => dice.in_range(7_000..10_000),
-            Self::Kill | Self::BrokerFreeze | Self::Lock => dice.in_range(0..12_000),
+            Self::Kill | Self::Lock => dice.in_range(0..12_000),
+            // Past the nine seconds after which its controller takes it for dead.
+            Self::BrokerFreeze => dice.in_range(0..20_000),
             Self::Expand | Self::BackendKill => 0,
             _ => dice.in_range(0..4_000),
         };

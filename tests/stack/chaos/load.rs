@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, PurgeConfig, ThreadedProducer};
 
 use super::dice::Dice;
 use crate::harness::wait_until;
@@ -59,18 +59,12 @@ struct Shared {
 /// A thread that produces.
 pub(super) struct Load {
     shared: Arc<Shared>,
-    producer: ThreadedProducer<DefaultProducerContext>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Load {
     /// Starts it, paused.
     pub(super) fn start(servers: &str, prefix: &str, partitions: i32, dice: Dice) -> Self {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", servers).set("log_level", "0").set("enable.idempotence", "true");
-        // New partitions are known soon.
-        config.set("topic.metadata.refresh.interval.ms", "500").set("linger.ms", "2");
-        let producer: ThreadedProducer<DefaultProducerContext> = config.create().unwrap();
         let shared = Arc::new(Shared {
             prefix: prefix.to_owned(),
             partitions: [partitions; 3].map(AtomicI32::new),
@@ -80,10 +74,10 @@ impl Load {
             is_over: AtomicBool::new(false),
         });
         let thread = std::thread::spawn({
-            let (shared, producer) = (shared.clone(), producer.clone());
-            move || produce(&shared, &producer, dice)
+            let (shared, servers) = (shared.clone(), servers.to_owned());
+            move || produce(&shared, &servers, dice)
         });
-        Self { shared, producer, thread: Some(thread) }
+        Self { shared, thread: Some(thread) }
     }
 
     pub(super) fn begin_round(&self, round: u64) {
@@ -91,11 +85,10 @@ impl Load {
         self.shared.asked_to_pause.store(false, Ordering::Relaxed);
     }
 
-    /// Stops for now; returns when all of it is in the log.
+    /// Stops for now; returns when nothing of it is on its way any more.
     pub(super) fn pause(&self) {
         self.shared.asked_to_pause.store(true, Ordering::Relaxed);
         wait_until("the load pauses", || self.shared.is_paused.load(Ordering::Relaxed));
-        self.producer.flush(crate::harness::DEADLINE).unwrap();
     }
 
     pub(super) fn partitions(&self, kind: Kind) -> i32 {
@@ -116,15 +109,20 @@ impl Drop for Load {
     }
 }
 
-fn produce(shared: &Shared, producer: &ThreadedProducer<DefaultProducerContext>, mut dice: Dice) {
+fn produce(shared: &Shared, servers: &str, mut dice: Dice) {
     let mut number = 0;
+    let mut producer = None;
     while !shared.is_over.load(Ordering::Relaxed) {
-        let pauses = shared.asked_to_pause.load(Ordering::Relaxed);
-        shared.is_paused.store(pauses, Ordering::Relaxed);
-        if pauses {
+        if shared.asked_to_pause.load(Ordering::Relaxed) {
+            if let Some(producer) = producer.take() {
+                finish(&producer);
+            }
+            shared.is_paused.store(true, Ordering::Relaxed);
             std::thread::park_timeout(PAUSE);
             continue;
         }
+        shared.is_paused.store(false, Ordering::Relaxed);
+        let producer = producer.get_or_insert_with(|| new_producer(servers));
         for kind in Kind::ALL {
             let topic = format!("{}.{}", shared.prefix, kind.name());
             let partitions = shared.partitions[kind as usize].load(Ordering::Relaxed);
@@ -143,6 +141,22 @@ fn produce(shared: &Shared, producer: &ThreadedProducer<DefaultProducerContext>,
         for _ in 0..dice.in_range(1..50) {
             std::thread::park_timeout(PAUSE);
         }
+    }
+}
+
+fn new_producer(servers: &str) -> ThreadedProducer<DefaultProducerContext> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers).set("log_level", "0").set("enable.idempotence", "true");
+    // New partitions are known soon.
+    config.set("topic.metadata.refresh.interval.ms", "500").set("linger.ms", "2");
+    config.create().unwrap()
+}
+
+/// Sees to it that nothing is on its way any more. What a producer cannot send that has lost its brokers (see the
+/// runtime's `kafka`) is given up: it is not in the log.
+fn finish(producer: &ThreadedProducer<DefaultProducerContext>) {
+    if producer.flush(Duration::from_secs(30)).is_err() {
+        producer.purge(PurgeConfig::default().queue().inflight());
     }
 }
 

@@ -68,8 +68,7 @@ impl World {
             .set("TOPIC_VARIABLES__PREFIX", &prefix);
         let tried = std::env::vars().filter(|(name, _)| name.starts_with("DJANGO_KAFKA__"));
         let config = tried.fold(config, |config, (name, value)| config.variable(&name, value));
-        let config = protocol.config(&config, "member");
-        config.run(&["migrate"]);
+        let config = protocol.config(&config, "member").migrated();
         let load = Load::start(broker.servers(), &prefix, PARTITIONS, dice.split());
         let group = format!("{prefix}-chaos");
         let mut world = Self {

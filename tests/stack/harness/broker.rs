@@ -77,7 +77,8 @@ impl Broker {
     /// The end of each of the topic's partitions; none where there is no such topic.
     pub(crate) fn ends(&self, topic: &str) -> Result<Vec<i64>, String> {
         let ask = || -> Result<Vec<i64>, KafkaError> {
-            let asking = self.admin.inner();
+            // A new one each time: one that has been told by a broker which starts that there are none asks no more.
+            let asking: BaseConsumer = client(&self.servers).create()?;
             let metadata = asking.fetch_metadata(None, ANSWER_TIMEOUT)?;
             let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
                 return Ok(Vec::new());

@@ -43,6 +43,12 @@ impl ServiceConfig {
         self
     }
 
+    /// With the library's own tables in its database.
+    pub(crate) fn migrated(self) -> Self {
+        self.run(&["migrate"]);
+        self
+    }
+
     /// Starts it; `name` tells its log from those of others.
     pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Service {
         let log = self.folder.join(format!("{name}.log"));

@@ -58,6 +58,8 @@ pub(crate) fn replay(
         clock,
         report: ReplayReport { is_dry: how.is_dry, ..ReplayReport::default() },
         tried: 0,
+        read: 0,
+        total: 0,
         view: (shows_progress && !how.is_dry).then(ProgressView::new),
         started: Instant::now(),
     };
@@ -96,6 +98,9 @@ struct Run<'a> {
     clock: Clock,
     report: ReplayReport,
     tried: usize,
+    /// Letters that were read, of about so many.
+    read: u64,
+    total: u64,
     view: Option<ProgressView>,
     started: Instant,
 }
@@ -117,6 +122,7 @@ impl Run<'_> {
         let reader = &self.office.readers[source.consumer];
         let (low, end) = reader.ends(&source.dead_letter_topic, partition)?;
         replayed.begin_at(low);
+        self.total += u64::try_from(end - replayed.position()).unwrap_or(0);
         let mut expected = replayed.position();
         let mut reading = reader.partition(&source.dead_letter_topic, partition, expected, end)?;
         loop {
@@ -124,6 +130,7 @@ impl Run<'_> {
             if chunk.is_empty() {
                 return Ok(());
             }
+            self.read += chunk.len() as u64;
             let mut letters = Vec::new();
             for record in chunk {
                 // Offsets without a letter: nothing is left of them to replay.
@@ -226,11 +233,10 @@ impl Run<'_> {
     }
 
     fn show_progress(&self) {
-        let Some(view) = &self.view else { return };
-        let report = &self.report;
-        let done = report.replayed + report.superseded + report.skipped + report.failed;
-        // How many there are is not known before they are read.
-        view.update(done, done, self.started.elapsed());
+        if let Some(view) = &self.view {
+            // Of this partition and those before it: the others' ends are not asked for yet.
+            view.update(self.read, self.total, self.started.elapsed());
+        }
     }
 
     fn environment(&self, source: &Source) -> BatchEnvironment {

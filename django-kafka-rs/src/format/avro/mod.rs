@@ -33,7 +33,7 @@ pub(crate) use self::de::Datum;
 pub(crate) use self::framing::join;
 pub(crate) use self::framing::{split, split_part};
 pub(crate) use self::plain::Plain;
-pub(crate) use self::row::{FieldOf, Shape};
+pub(crate) use self::row::Shape;
 pub(crate) use self::schema::Schema;
 use crate::error::{DecodeError, EncodeError};
 use crate::topic::{Decode, Encode, Encoded, PartSchema, Wire};

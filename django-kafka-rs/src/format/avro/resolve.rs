@@ -70,9 +70,9 @@ impl Resolver<'_> {
             (Kind::Fixed(w), Kind::Fixed(r)) if w == r => Kind::Fixed(*w),
             (w, r) => primitive(w, r).ok_or_else(|| unlike(writer, reader))?,
         };
-        // What a value means is for the reader to say, and where it does not, the writer's.
-        let said = reader.field.name.is_some() || reader.logical.is_some();
-        let (meaning, logical) = if said { (reader, reader.logical) } else { (writer, writer.logical) };
+        // The bytes mean what their writer says: milliseconds stay milliseconds for a reader of microseconds.
+        let said = writer.field.name.is_some() || writer.logical.is_some();
+        let (meaning, logical) = if said { (writer, writer.logical) } else { (reader, reader.logical) };
         let items = match kind {
             Kind::Array(items) => Some(Box::new(self.nodes[items].field.clone())),
             _ => None,

@@ -88,10 +88,15 @@ impl Run<'_> {
         let record = &self.records[item.index];
         let as_asked = Ruling::Do(item.kind);
         let Some(keys) = &self.keys else { return as_asked };
-        if !target.guarded || self.caller.forces(item.index) {
+        if !target.guarded {
             return as_asked;
         }
-        keys.rule(draft, record, target.model.columns, item.lookup, item.kind).unwrap_or(as_asked)
+        match keys.rule(draft, record, target.model.columns, item.lookup, item.kind) {
+            // It is noted all the same.
+            Some(_) if self.caller.forces(item.index) => as_asked,
+            Some(ruling) => ruling,
+            None => as_asked,
+        }
     }
 
     fn call_after(&self, conn: &mut DbConn, item: &Item, kind: Kind) -> Result<(), Judged> {

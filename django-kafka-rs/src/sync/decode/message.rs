@@ -107,7 +107,8 @@ impl<'a> Part<'a> {
     ) -> Result<Self, ConsumeError> {
         let (id, bytes) =
             avro::split_part(part, bytes, headers).map_err(|e| DecodeError::caused_by(format!("{part}: {e}"), e))?;
-        Ok(Self::Avro(schemas.reading(id, declared)?, bytes))
+        let schema = schemas.reading(id, declared).map_err(|error| error.in_context(part))?;
+        Ok(Self::Avro(schema, bytes))
     }
 
     #[cfg(not(feature = "avro"))]

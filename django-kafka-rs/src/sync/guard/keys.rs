@@ -1,6 +1,6 @@
 //! The keys of one transaction that have a state: read before it does anything, written back as its last thing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use diesel::QueryResult;
@@ -13,9 +13,10 @@ use crate::record::RawRecord;
 use crate::sync::model::{ColumnDescriptor, ColumnSet};
 use crate::sync::plan::Kind;
 
-/// Where a topic has no more rows than these, they are read as a list, which takes no longer than asking whether there
-/// are any; where it has more, the transaction's keys are looked up.
-const FEW: usize = 64;
+/// Where a topic has no more rows than these, or than the transaction has messages, they are read as a list, which takes
+/// hardly longer than asking whether there are any; where it has more, the transaction's keys are looked up, at about
+/// the price of a list that long.
+const FEW_MIN: usize = 64;
 
 /// The keys of one transaction that have a state.
 #[derive(Debug)]
@@ -86,43 +87,38 @@ impl Keys {
         end_of: EndOf<'_>,
     ) -> QueryResult<Self> {
         let mut keys = Self { guard, partitions: Vec::new(), known: Vec::new(), with_rows: Vec::new() };
-        for topic in topics(records) {
-            keys.open_topic(conn, &topic, records)?;
+        for read in Read::of(records) {
+            keys.open_topic(conn, &read, records)?;
         }
         keys.forget_outlived(records, end_of);
         Ok(keys)
     }
 
-    fn open_topic(&mut self, conn: &mut DbConn, topic: &Arc<str>, records: &[Arc<RawRecord>]) -> QueryResult<()> {
-        let places = || records.iter().filter_map(|record| Place::of(record)).filter(|place| place.topic == topic);
-        let Some(first) = places().next() else { return Ok(()) };
-        let partition = places().all(|place| place.partition == first.partition).then_some(first.partition);
-        let guard = self.guard.clone();
-        let few = store::first_keys(conn, (&guard.group, topic), partition, FEW as i64 + 1)?;
+    fn open_topic(&mut self, conn: &mut DbConn, read: &Read, records: &[Arc<RawRecord>]) -> QueryResult<()> {
+        let (guard, topic) = (self.guard.clone(), &read.topic);
+        let few_max = read.messages.max(FEW_MIN);
+        let few = store::first_keys(conn, (&guard.group, topic), read.partition, few_max as i64 + 1)?;
         if few.is_empty() {
             return Ok(());
         }
         self.with_rows.push(topic.clone());
+        let is_whole = few.len() <= few_max;
+        let mut there: HashMap<i32, HashSet<Vec<u8>>> = HashMap::new();
+        for (number, key) in few {
+            there.entry(number).or_default().insert(key);
+        }
         let mut wanted: BTreeMap<i32, BTreeSet<_>> = BTreeMap::new();
-        if few.len() <= FEW {
-            let few: BTreeSet<(i32, Vec<u8>)> = few.into_iter().collect();
-            let mine: BTreeSet<_> = places().map(|place| (place.partition, stored_key(place.key))).collect();
-            // The shorter list is the one to search for.
-            for (number, key) in few {
-                if mine.contains(&(number, key.as_slice().into())) {
-                    wanted.entry(number).or_default().insert(key.into());
-                }
-            }
-        } else {
-            for place in places() {
-                wanted.entry(place.partition).or_default().insert(stored_key(place.key));
+        for place in records.iter().filter_map(|record| Place::of(record)).filter(|place| place.topic == topic) {
+            let key = stored_key(place.key);
+            if !is_whole || there.get(&place.partition).is_some_and(|keys| keys.contains(&*key)) {
+                wanted.entry(place.partition).or_default().insert(key);
             }
         }
         for (number, keys) in wanted {
             let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
             let scope = Scope { group: &guard.group, topic, partition: number };
             for row in store::load(conn, scope, &keys)? {
-                let state = read(&row);
+                let state = read_state(&row);
                 let known = Known { state: state.clone(), stored: Some(state), failed: false };
                 self.insert(topic, number, row.key, known);
             }
@@ -251,9 +247,9 @@ impl Keys {
             let scope = Scope { group: &self.guard.group, topic: &rows[0].topic, partition: rows[0].partition };
             let mut joined = store::load(conn, scope, &keys)?;
             for row in &mut joined {
-                let mut state = read(row);
+                let mut state = read_state(row);
                 if let Some(mine) = rows.iter().find(|mine| mine.key == row.key) {
-                    state.join(read(mine));
+                    state.join(read_state(mine));
                 }
                 self.fill(row, &state);
             }
@@ -283,20 +279,38 @@ impl Keys {
     }
 }
 
-/// The topics that these messages were first read from: mostly one.
-fn topics(records: &[Arc<RawRecord>]) -> Vec<Arc<str>> {
-    let mut topics: Vec<Arc<str>> = Vec::new();
-    for place in records.iter().filter_map(|record| Place::of(record)) {
-        if !topics.iter().any(|topic| Arc::ptr_eq(topic, place.topic) || topic == place.topic) {
-            topics.push(place.topic.clone());
+/// What a transaction reads of one topic.
+struct Read {
+    topic: Arc<str>,
+    /// `None`: of more than one.
+    partition: Option<i32>,
+    /// Messages with a key.
+    messages: usize,
+}
+
+impl Read {
+    /// By the topics that these messages were first read from: mostly one.
+    fn of(records: &[Arc<RawRecord>]) -> Vec<Self> {
+        let mut reads: Vec<Self> = Vec::new();
+        for place in records.iter().filter_map(|record| Place::of(record)) {
+            let known =
+                reads.iter_mut().find(|read| Arc::ptr_eq(&read.topic, place.topic) || read.topic == *place.topic);
+            match known {
+                Some(read) => {
+                    read.messages += 1;
+                    read.partition = read.partition.filter(|partition| *partition == place.partition);
+                }
+                None => reads.push(Self { topic: place.topic.clone(), partition: Some(place.partition), messages: 1 }),
+            }
         }
+        // Ascending, so that two transactions cannot wait for each other.
+        reads.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
+        reads
     }
-    topics.sort_unstable();
-    topics
 }
 
 /// A row's state. What cannot be read guards nothing; it is overwritten at the next failure.
-fn read(row: &Stored) -> KeyState {
+fn read_state(row: &Stored) -> KeyState {
     KeyState::from_text(&row.state).unwrap_or_else(|error| {
         tracing::error!(
             topic = row.topic,

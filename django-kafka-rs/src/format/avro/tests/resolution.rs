@@ -53,6 +53,20 @@ fn numbers_widen_and_texts_are_bytes() {
 }
 
 #[test]
+fn a_value_means_what_its_writer_says() {
+    let of = |logical: &str| record(&json!([{ "name": "at", "type": { "type": "long", "logicalType": logical } }]));
+    #[derive(serde::Deserialize)]
+    struct Row {
+        at: chrono::DateTime<chrono::Utc>,
+    }
+    let (writer, reader) = (schema(&of("timestamp-millis")), schema(&of("timestamp-micros")));
+    let bytes = writer.write(&Plain::from(&json!({ "at": 1500 }))).unwrap();
+    let resolved = Schema::resolve(&writer, &reader).unwrap();
+    let row: Row = Datum::new(&resolved, &bytes).read().unwrap();
+    assert_eq!(row.at.timestamp_millis(), 1500);
+}
+
+#[test]
 fn unions_open_and_close() {
     assert_eq!(resolved(&json!("int"), &json!(["null", "long"]), &json!(5)).unwrap(), json!(5));
     assert_eq!(resolved(&json!(["null", "long"]), &json!("double"), &json!(5)).unwrap(), json!(5.0));

@@ -1,4 +1,4 @@
-//! SQLite: one writer, so nothing has to be locked; prepared statements row by row.
+//! SQLite: one writer, so nothing has to be locked; rows are written one by one, since that costs no round trips.
 
 use chrono::NaiveDateTime;
 use diesel::SqliteConnection;
@@ -10,17 +10,11 @@ use super::django_kafka_key_version as t;
 use super::{PURGED_MAX, Scope, Stored};
 
 pub(super) fn load(conn: &mut SqliteConnection, scope: Scope<'_>, keys: &[&[u8]]) -> QueryResult<Vec<Stored>> {
-    let mut rows = Vec::new();
-    for key in keys {
-        let row = t::table
-            .filter(t::group.eq(scope.group).and(t::topic.eq(scope.topic)).and(t::partition.eq(scope.partition)))
-            .filter(t::key.eq(key))
-            .select(Stored::as_select())
-            .get_result(conn)
-            .optional()?;
-        rows.extend(row);
-    }
-    Ok(rows)
+    t::table
+        .filter(t::group.eq(scope.group).and(t::topic.eq(scope.topic)).and(t::partition.eq(scope.partition)))
+        .filter(t::key.eq_any(keys))
+        .select(Stored::as_select())
+        .load(conn)
 }
 
 pub(super) fn add(conn: &mut SqliteConnection, rows: &[Stored]) -> QueryResult<usize> {

@@ -218,7 +218,9 @@ fn a_forced_replay_is_written_whatever_is_newer() {
         let forced = Lane { forces: true, ..Lane::default() };
         assert_eq!(run(&bench, forced, &[late(1, 1, &full(1))]), ["applied"]);
         assert_eq!(rows(&bench), ["1 1 n1 c1"]);
-        assert_eq!(run(&bench, Lane::default(), &[late(1, 1, &full(1))]), ["superseded by 2"]);
+        assert_eq!(stored(&bench), [r#"g t 0 2 {"failed":1,"all":2,"done":[1]}"#], "none is left to be replayed");
+        assert_eq!(run(&bench, Lane::default(), &[late(1, 1, &full(1))]), ["repeated"]);
+        assert_eq!(run(&bench, forced, &[late(1, 1, &full(1))]), ["applied"], "again, if need be");
     }
 }
 
