@@ -1,5 +1,7 @@
 //! One batch of one partition: handle it, decide about what failed, and see the dead letters acknowledged.
 
+mod custom;
+
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -100,116 +102,10 @@ pub(super) async fn handle(
     env: &BatchEnvironment,
 ) -> Handled {
     match &topic.handler {
-        Handler::Custom(_) => run_custom(topic, records.clone(), failures, env).await,
+        Handler::Custom(_) => custom::run(topic, records.clone(), failures, env).await,
         Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env).await,
         Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
     }
-}
-
-async fn run_custom(
-    topic: &Arc<TopicRuntime>,
-    records: Arc<[Arc<RawRecord>]>,
-    failures: u32,
-    env: &BatchEnvironment,
-) -> Handled {
-    let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
-    let judge = Judge::new(topic, failures);
-    let mut superseding = Superseding::new(topic, &records);
-    let mut handled = Handled::default();
-    let started = Instant::now();
-    let mut gate = match LaneGate::open(&**handler, topic.related.as_ref(), &records, &env.context).await {
-        Ok(gate) => gate,
-        Err(reason) => return Handled { stop: Some(waits_for(topic, &reason)), ..handled },
-    };
-    for (index, record) in records.iter().enumerate() {
-        if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
-            handled.stop = Some(Stop::Cancelled);
-            break;
-        }
-        let attempts = judge.attempts(index, record);
-        // Of a message before, whose handler made the best of it.
-        env.context.take_outage();
-        let admit = match &mut gate {
-            Some(gate) => gate.admit(index).await,
-            None => Admit::Go,
-        };
-        let mut result = match admit {
-            Admit::Go => catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await,
-            Admit::Parked => Ok(()),
-            Admit::Failed(error) => Err(error),
-            Admit::Wait(reason) => {
-                handled.stop = Some(waits_for(topic, &reason));
-                break;
-            }
-        };
-        if let (Err(error), Some(gate)) = (&result, &mut gate)
-            && relations::violates_foreign_key(error)
-        {
-            match gate.waits_after_all(index).await {
-                Ok(false) => {}
-                Ok(true) => result = Ok(()),
-                Err(reason) => {
-                    handled.stop = Some(waits_for(topic, &reason));
-                    break;
-                }
-            }
-        }
-        if let Err(error) = result {
-            if let Some(stop) = not_its_own_fault(topic, &error, env) {
-                handled.stop = Some(stop);
-                break;
-            }
-            let decision = match superseding.ask(index, &error).await {
-                Ok(true) => Decision::Superseded,
-                Ok(false) => judge.decide(index, record, &error),
-                Err(outage) => {
-                    handled.stop = Some(outage);
-                    break;
-                }
-            };
-            match decision {
-                Decision::Hold(delay) => {
-                    handled.stop = Some(Stop::Retry(delay));
-                    break;
-                }
-                Decision::Superseded => handled.superseded.push(index),
-                decision => handled.settled.push(Settled { index, error, attempts, decision }),
-            }
-        }
-        handled.count = index + 1;
-    }
-    if let Some(gate) = &mut gate
-        && let Err((first, reason)) = gate.flush().await
-    {
-        handled.count = handled.count.min(first);
-        handled.settled.retain(|settled| settled.index < first);
-        handled.stop = Some(waits_for(topic, &reason));
-    }
-    handled
-}
-
-fn waits_for(topic: &TopicRuntime, reason: &str) -> Stop {
-    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
-    Stop::Outage
-}
-
-/// Whether a handler failed because the database is away, the brokers are, or the partition is: the database and the
-/// partition are judged themselves, whatever the error; the brokers by our own error among its causes.
-fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvironment) -> Option<Stop> {
-    if !env.context.may_commit() {
-        return Some(Stop::Cancelled);
-    }
-    if policy::any_cause(error.error(), &|cause| cause.downcast_ref().is_some_and(ProduceError::is_outage)) {
-        tracing::warn!(topic = topic.name, "the brokers are away, the partition waits: {error}");
-        return Some(Stop::Outage);
-    }
-    if policy::any_cause(error.error(), &|cause| cause.is::<RegistryAway>()) {
-        tracing::warn!(topic = topic.name, "the partition waits for the schema registry: {error}");
-        return Some(Stop::Outage);
-    }
-    let reason = env.context.take_outage()?;
-    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason} (the handler: {error})");
-    Some(Stop::Outage)
 }
 
 /// Decoding and writing block, so they run on a blocking thread.

@@ -11,6 +11,7 @@ mod relate;
 mod run;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::{Arc, OnceLock};
 
@@ -60,7 +61,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The first message without an outcome failed, and the verdict was to wait.
-    Held(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: the caller has logged it"))] ConsumeError),
+    Held(ConsumeError),
     /// The database cannot be used, and why. No message is at fault.
     Outage(String),
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::attempt::{Trouble, Written};
 use super::item::Item;
 use super::judge::{self, Nature, Outage, Refusal};
-use super::relate::Waiting;
+use super::waiting::Waiting;
 use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
 use crate::error::{ConsumeError, RegistryAway};
