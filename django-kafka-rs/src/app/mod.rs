@@ -14,6 +14,7 @@ mod schemas;
 mod services;
 mod session;
 mod tracking;
+mod waiting;
 
 use std::any::TypeId;
 use std::collections::HashMap;

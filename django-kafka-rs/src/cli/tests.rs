@@ -432,6 +432,26 @@ fn every_shell_has_completions() {
 struct Fake;
 
 impl Commands for Fake {
+    async fn waiting(self, _limit: i64) -> Result<super::Waiting, Failure> {
+        Ok(super::Waiting::default())
+    }
+
+    async fn waiting_messages(self, _numbers: Vec<i64>) -> Result<super::Waiting, Failure> {
+        Err(Failure::new(Exit::Failed, "no message of number 7 waits"))
+    }
+
+    async fn resolve_waiting(self, numbers: Vec<i64>) -> Result<usize, Failure> {
+        Ok(numbers.len())
+    }
+
+    async fn discard_waiting(self, numbers: Vec<i64>) -> Result<usize, Failure> {
+        Ok(numbers.len())
+    }
+
+    async fn resolve_relations(self) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
     fn registered(&self) -> Vec<RegisteredConsumer> {
         consumers()
     }

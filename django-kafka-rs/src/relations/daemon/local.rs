@@ -11,6 +11,8 @@ use crate::relations::{Awaited, News};
 
 /// The longest pause after a look that failed.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The shortest.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// Looks at what waits every so often, and at once when an awaited row has come. The default.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,7 @@ impl ResolverDaemon for LocalDaemon {
 async fn run(resolver: Resolver, interval: Duration, stop: CancellationToken) {
     let mut after = None;
     let mut pause = interval;
+    let mut failed = false;
     loop {
         let wake = resolver.relations().wake.clone();
         let news = tokio::select! {
@@ -49,9 +52,12 @@ async fn run(resolver: Resolver, interval: Duration, stop: CancellationToken) {
                 }
                 // What is left of a look that was cut short is looked at soon.
                 pause = if after.is_some() { interval / 10 } else { interval };
+                failed = false;
             }
             Err(error) => {
-                pause = (pause * 2).clamp(interval, PAUSE_MAX.max(interval));
+                // Its news is lost: everything is looked at, soon at first.
+                pause = if failed { (pause * 2).min(PAUSE_MAX) } else { PAUSE_MIN };
+                failed = true;
                 tracing::warn!("waiting messages stay for now, looked at again in {pause:?}: {error}");
             }
         }
@@ -70,10 +76,10 @@ async fn work(resolver: &Resolver, news: Option<News>, after: &mut Option<Awaite
     let resolver = resolver.clone();
     let mut place = after.take();
     let look = move || {
-        let done = match news {
+        let done = resolver.work(|resolver| match news {
             Some(news) if !news.all => resolver.follow(&news),
             _ => resolver.look(&mut place),
-        };
+        });
         (done, place)
     };
     match tokio::task::spawn_blocking(look).await {

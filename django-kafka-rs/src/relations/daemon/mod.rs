@@ -9,6 +9,7 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -73,6 +74,8 @@ struct Inner {
     /// Where handlers run, and retries and dead letters are produced.
     runtime: tokio::runtime::Handle,
     stop: CancellationToken,
+    /// Looks of a daemon that are under way.
+    working: AtomicUsize,
 }
 
 /// A consumer whose messages may wait.
@@ -117,7 +120,16 @@ impl Resolver {
         let models = models.map(|model| (model_key(&conn, model), model)).collect();
         drop(conn);
         let groups = consumers.iter().map(|group| group.environment.group.to_string()).collect();
-        Ok(Self(Arc::new(Inner { database, relations, groups, consumers, models, runtime, stop })))
+        Ok(Self(Arc::new(Inner {
+            database,
+            relations,
+            groups,
+            consumers,
+            models,
+            runtime,
+            stop,
+            working: AtomicUsize::new(0),
+        })))
     }
 
     /// The relations that messages wait for and whose rows exist now, `limit` of them at most: what
@@ -204,16 +216,33 @@ impl Resolver {
         self.take(Which::Ids(ids))
     }
 
-    /// Whether a daemon has messages in hand.
+    /// Whether a daemon has messages in hand, or looks at them.
     pub(crate) fn is_busy(&self) -> Result<bool, ResolveError> {
+        if self.0.working.load(Ordering::Acquire) > 0 {
+            return Ok(true);
+        }
         let mut conn = self.0.database.writer()?;
         Ok(self.0.relations.processor.is_claimed(&mut conn, &self.0.groups)?)
+    }
+
+    /// One message that waits.
+    pub(crate) fn find(&self, id: i64) -> Result<Option<WaitingMessage>, ResolveError> {
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.find(&mut conn, id)?)
     }
 
     /// Messages that wait, in order, behind the number `after`.
     pub(crate) fn list(&self, after: i64, limit: i64) -> Result<Vec<WaitingMessage>, ResolveError> {
         let mut conn = self.0.database.writer()?;
         Ok(self.0.relations.processor.list(&mut conn, &self.0.groups, after, limit)?)
+    }
+
+    /// One look of the daemon's own.
+    pub(crate) fn work<T>(&self, look: impl FnOnce(&Self) -> T) -> T {
+        self.0.working.fetch_add(1, Ordering::AcqRel);
+        let done = look(self);
+        self.0.working.fetch_sub(1, Ordering::AcqRel);
+        done
     }
 
     /// Waits on the consumers' clock.
