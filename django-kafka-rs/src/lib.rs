@@ -46,14 +46,16 @@
 //!
 //! # Features
 //!
-//! Default: `client`, `connect`, `postgres`, `sqlite`.
+//! Default: `avro`, `client`, `connect`, `postgres`, `sqlite`.
 //!
 //! - `client`: the Kafka client, the runtime and the command line. Without it there are the declarations and their checks
 //!   only, for crates that hold models.
 //! - `postgres`, `sqlite`: the databases, of which `client` needs one; libpq and SQLite are built along. `postgres-tls`
 //!   builds OpenSSL too.
 //! - `ssl`, `ssl-vendored`, `gssapi-vendored`, `zstd`: what librdkafka can do beyond its default build.
-//! - `connect`: the command of this name; connectors are declared without it. `https` is TLS to Kafka Connect.
+//! - `avro`: `format = avro` and the client of a schema registry.
+//! - `connect`: the command of this name; connectors are declared without it. `https` is TLS to Kafka Connect and to the
+//!   schema registry.
 //! - `testing`: tests of your models without services.
 
 #![cfg_attr(

@@ -298,9 +298,10 @@ impl Door {
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
     while !condition() {
         assert!(std::time::Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        looks.tick().await;
     }
 }
 

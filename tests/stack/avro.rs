@@ -60,6 +60,7 @@ fn follows_the_source(is_flat: bool) {
     let replica = Replica::postgres(&name);
     replica.sql(REPLICA);
     let service = service(&name, &broker, folder.path()).set("DATABASE_URL", replica.url());
+    service.run(&["migrate"]);
     let service = service.start("service", &["consume", "People"]);
     let equal = || {
         let rows = "(select *, (extract(epoch from gap) * 1000000)::bigint as us from people) p";

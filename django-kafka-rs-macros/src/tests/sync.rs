@@ -69,13 +69,13 @@ fn topic_of_one_model() {
                             reduce: ::core::option::Option::None,
                             guard: ::core::option::Option::None,
                         },
-                        key_to_json: {
+                        key_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<ByEmail>>::KEY.to_json()
+                            <dk::probe::FormatsOf<ByEmail>>::KEY.reader()
                         },
-                        value_to_json: {
+                        value_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<ByEmail>>::VALUE.to_json()
+                            <dk::probe::FormatsOf<ByEmail>>::VALUE.reader()
                         },
                     };
                 }
@@ -129,13 +129,13 @@ fn topic_of_several_models() {
                             reduce: ::core::option::Option::None,
                             guard: ::core::option::Option::None,
                         },
-                        key_to_json: {
+                        key_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<All>>::KEY.to_json()
+                            <dk::probe::FormatsOf<All>>::KEY.reader()
                         },
-                        value_to_json: {
+                        value_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<All>>::VALUE.to_json()
+                            <dk::probe::FormatsOf<All>>::VALUE.reader()
                         },
                     };
                 }
