@@ -113,6 +113,11 @@ pub enum HandlerSource {
     KeyOffsets,
 }
 
+/// What a handler is asked for: the rows that a message refers to; `None`: its topic declares no relations.
+#[doc(hidden)]
+pub type AskedRelations<'a> =
+    std::pin::Pin<Box<dyn Future<Output = Result<Option<Vec<ModelRelation>>, ConsumeError>> + Send + 'a>>;
+
 /// A user's `TopicConsumer` behind a pointer.
 #[doc(hidden)]
 pub trait CustomTopic: Send + Sync {
@@ -128,11 +133,7 @@ pub trait CustomTopic: Send + Sync {
     fn has_no_relations(&self) -> bool;
 
     /// The rows that a message refers to; `None`: the topic declares no relations.
-    fn relations<'a>(
-        &'a self,
-        raw: std::sync::Arc<crate::record::RawRecord>,
-        cx: &'a Context,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Vec<ModelRelation>>, ConsumeError>> + Send + 'a>>;
+    fn relations<'a>(&'a self, raw: std::sync::Arc<crate::record::RawRecord>, cx: &'a Context) -> AskedRelations<'a>;
 }
 
 struct Custom<T> {
@@ -168,11 +169,7 @@ impl<T: TopicConsumer> CustomTopic for Custom<T> {
         self.has_no_relations.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    fn relations<'a>(
-        &'a self,
-        raw: std::sync::Arc<crate::record::RawRecord>,
-        cx: &'a Context,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Vec<ModelRelation>>, ConsumeError>> + Send + 'a>> {
+    fn relations<'a>(&'a self, raw: std::sync::Arc<crate::record::RawRecord>, cx: &'a Context) -> AskedRelations<'a> {
         Box::pin(async move {
             #[cfg(all(feature = "avro", feature = "client"))]
             let schemas = cx.schemas_of(&T::DECLARATION, &raw).await?;

@@ -21,7 +21,7 @@ pub(super) fn apply(
     topic: &Arc<TopicRuntime>,
     sync: &ModelSync,
     token: &str,
-    batch: Vec<WaitingMessage>,
+    batch: &[WaitingMessage],
 ) -> Result<usize, ResolveError> {
     let records: Vec<Arc<RawRecord>> = batch.iter().map(|message| message.record.clone()).collect();
     let ids: Vec<i64> = batch.iter().map(|message| message.id).collect();
@@ -31,7 +31,7 @@ pub(super) fn apply(
         processor: &*resolver.relations().processor,
         token,
         ids: &ids,
-        messages: &batch,
+        messages: batch,
         decisions: BTreeMap::new(),
     };
     let report = sync.apply(&resolver.0.database, &records, &mut caller);

@@ -23,7 +23,7 @@ pub(super) fn consume(
     topic: &Arc<TopicRuntime>,
     custom: &dyn CustomTopic,
     token: &str,
-    batch: Vec<WaitingMessage>,
+    batch: &[WaitingMessage],
 ) -> Result<usize, ResolveError> {
     let handlers = Handlers { resolver, group, topic, custom, token };
     let records: Vec<Arc<RawRecord>> = batch.iter().map(|message| message.record.clone()).collect();
@@ -35,11 +35,10 @@ pub(super) fn consume(
         if stopped.contains(&chain) || resolver.0.stop.is_cancelled() {
             continue;
         }
-        match handlers.one(&records, index, message)? {
-            true => resolved += 1,
-            false => {
-                stopped.insert(chain);
-            }
+        if handlers.one(&records, index, message)? {
+            resolved += 1;
+        } else {
+            stopped.insert(chain);
         }
     }
     Ok(resolved)

@@ -338,7 +338,7 @@ impl Resolver {
         let mut done = Done { taken: messages.len(), resolved: 0 };
         let mut failed = None;
         for batch in batches(messages) {
-            match self.handle(&token, batch) {
+            match self.handle(&token, &batch) {
                 Ok(resolved) => done.resolved += resolved,
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -348,7 +348,7 @@ impl Resolver {
     }
 
     /// Handles messages of one topic; how many wait no more.
-    fn handle(&self, token: &str, batch: Vec<WaitingMessage>) -> Result<usize, ResolveError> {
+    fn handle(&self, token: &str, batch: &[WaitingMessage]) -> Result<usize, ResolveError> {
         let Some(first) = batch.first() else { return Ok(0) };
         let Some((group, topic)) = self.topic_of(first) else {
             tracing::warn!(
@@ -366,8 +366,8 @@ impl Resolver {
     }
 
     fn topic_of(&self, message: &WaitingMessage) -> Option<(&Group, Arc<TopicRuntime>)> {
-        let of_group = self.0.consumers.iter().filter(|group| *group.environment.group == *message.group);
-        of_group.filter_map(|group| Some((group, group.topics.find(&message.record.topic)?.clone()))).next()
+        let mut of_group = self.0.consumers.iter().filter(|group| *group.environment.group == *message.group);
+        of_group.find_map(|group| Some((group, group.topics.find(&message.record.topic)?.clone())))
     }
 
     fn write<T>(&self, work: impl FnOnce(&mut DbConn) -> diesel::QueryResult<T>) -> Result<T, ResolveError> {

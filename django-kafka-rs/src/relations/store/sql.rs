@@ -123,6 +123,7 @@ pub(super) struct ParkedRow {
 }
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_field_names, reason = "the columns' names")]
 pub(super) struct AwaitedRow {
     #[diesel(sql_type = Text)]
     pub(super) relation_model_key: String,

@@ -6,7 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use serde_json::Value;
 
-use super::sql::*;
+#[cfg(feature = "postgres")]
+use super::sql::CHANNEL;
+use super::sql::{
+    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, COLUMNS, Dialect, IdRow, MessageRow, ParkedRow, PresenceRow, TABLE,
+    awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
+};
 use super::{Claim, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
 use crate::relations::message::{Awaited, Chain, Parking, WaitingMessage};

@@ -70,7 +70,7 @@ impl ModelSync {
             if let (Some(item), Some(with)) = (&mut item, referring.as_ref().and_then(|referring| referring.with))
                 && matches!(item.kind, Kind::Upsert(_))
             {
-                item.relations = decode::with_context(plan, &message, |cx| with(cx))??;
+                item.relations = decode::with_context(plan, &message, with)??;
             }
             Ok(item)
         })

@@ -494,6 +494,7 @@ struct Chains {
 }
 
 /// A failed statement of ours: an outage, or what the attempt cannot go on with.
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 fn ours(error: diesel::result::Error) -> Judged {
     Judged::Outage(judge::of_ours(&error))
 }
