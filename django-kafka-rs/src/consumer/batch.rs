@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +18,10 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::DbConn;
 use crate::dead_letter;
-use crate::error::{ConsumeError, ConsumeResult, ProduceError, RegistryAway};
+use crate::error::{ConsumeError, ConsumeResult};
 use crate::key_offset_tracker::{Followed, follow};
 use crate::producer::{Outgoing, Producer};
 use crate::record::RawRecord;
-use crate::relations::{self, Admit, LaneGate};
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;

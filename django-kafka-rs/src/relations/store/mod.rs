@@ -7,8 +7,6 @@ use std::collections::HashSet;
 
 use diesel::QueryResult;
 
-#[cfg(feature = "postgres")]
-pub(crate) use self::sql::CHANNEL;
 pub use self::table::TableProcessor;
 use super::message::{Awaited, Chain, Parking, WaitingMessage};
 use crate::db::DbConn;
