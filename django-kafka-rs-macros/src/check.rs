@@ -57,14 +57,24 @@ pub(crate) fn topic(ctx: &Ctx, options: TopicOptions, item: &syn::ItemStruct) ->
 
 /// A consumer of these options on this struct; `None` where something was reported.
 pub(crate) fn consumer(ctx: &Ctx, options: ConsumerOptions, item: &syn::ItemStruct) -> Option<Consumer> {
-    let ConsumerOptions { dk, group, topics, config, batch, workers } = options;
+    let ConsumerOptions { dk, group, topics, config, batch, workers, offsets_in_database, suppress } = options;
     let config = librdkafka::check_consumer(ctx, config);
     let state = "what handlers share goes into `App::builder().state(…)`";
     no_fields(ctx, item, (CONSUMER.title, "a consumer"), &format!("write `struct {};`; {state}", item.ident));
     if ctx.has_errors() {
         return None;
     }
-    Some(Consumer { dk, ident: item.ident.clone(), group: group?, topics: topics?, config, batch, workers })
+    Some(Consumer {
+        dk,
+        ident: item.ident.clone(),
+        group: group?,
+        topics: topics?,
+        config,
+        batch,
+        workers,
+        offsets_in_database,
+        suppress,
+    })
 }
 
 /// A connector of these options on this struct; `None` where something was reported.

@@ -118,3 +118,84 @@ pub(crate) fn model_consumer(dk: &Runtime, input: &syn::DeriveInput) -> TokenStr
         };
     }
 }
+
+/// A `KafkaConnectSkip` that saves nothing, so that `save`, `update_rows` and `delete_rows` are there.
+pub(crate) fn kafka_skip(dk: &Runtime, input: &syn::DeriveInput, table: &syn::Path) -> TokenStream {
+    let (ident, diesel) = (&input.ident, dk.diesel());
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::SavedRow for #ident {
+                const __COLUMNS: &'static [#dk::SavedColumn] = &[];
+                fn __table() -> #dk::TableName {
+                    ::core::unreachable!()
+                }
+                fn __kafka_skip(&mut self) -> &mut #dk::KafkaSkip {
+                    ::core::unreachable!()
+                }
+                #dk::postgres! {
+                    fn __bind_postgres<'b>(
+                        &'b self,
+                        _: ::core::primitive::usize,
+                        _: #diesel::query_builder::AstPass<'_, 'b, #diesel::pg::Pg>,
+                    ) -> #diesel::QueryResult<()> {
+                        ::core::result::Result::Ok(())
+                    }
+                }
+                #dk::sqlite! {
+                    fn __bind_sqlite<'b>(
+                        &'b self,
+                        _: ::core::primitive::usize,
+                        _: #diesel::query_builder::AstPass<'_, 'b, #diesel::sqlite::Sqlite>,
+                    ) -> #diesel::QueryResult<()> {
+                        ::core::result::Result::Ok(())
+                    }
+                }
+            }
+            #[automatically_derived]
+            impl #dk::KafkaConnectSkip for #ident {
+                type Table = #table::table;
+            }
+        };
+    }
+}
+
+/// A `ReproducedTopic` that says nothing, of any model and any primary key.
+pub(crate) fn reproducer(dk: &Runtime, input: &syn::DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: () = {
+            #[automatically_derived]
+            impl #dk::ReproducedTopic for #ident {
+                type Id = #dk::serde_json::Value;
+                const __SOURCE: #dk::ReproducedSource = #dk::ReproducedSource {
+                    type_name: ::core::stringify!(#ident),
+                    template: "",
+                    namespace: ::core::option::Option::None,
+                    name: #dk::SourceName::Said(""),
+                };
+                fn __id(
+                    _: &#dk::serde_json::Value,
+                    _: &#dk::serde_json::Value,
+                ) -> ::core::result::Result<Self::Id, #dk::DecodeError> {
+                    ::core::unreachable!()
+                }
+            }
+            #[automatically_derived]
+            impl<M> #dk::ReproducedModel<M> for #ident {
+                fn __load(
+                    _: &mut #dk::DbConn,
+                    _: Self::Id,
+                ) -> ::core::result::Result<::core::option::Option<M>, #dk::ConsumeError> {
+                    ::core::unreachable!()
+                }
+            }
+        };
+    }
+}

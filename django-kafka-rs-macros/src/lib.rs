@@ -16,6 +16,8 @@ mod librdkafka;
 mod model;
 mod not_yet;
 mod paths;
+mod reproducer_derive;
+mod skip_derive;
 mod symbol;
 mod sync_derive;
 #[cfg(test)]
@@ -61,4 +63,16 @@ pub fn model_topic_consumer(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(DbzConsumer, attributes(sync, reroute, diesel))]
 pub fn dbz_consumer(input: TokenStream) -> TokenStream {
     sync_derive::dbz_consumer(input.into()).into()
+}
+
+#[doc = include_str!("../docs/kafka_connect_skip.md")]
+#[proc_macro_derive(KafkaConnectSkip, attributes(kafka_skip, diesel))]
+pub fn kafka_connect_skip(input: TokenStream) -> TokenStream {
+    skip_derive::kafka_connect_skip(input.into()).into()
+}
+
+#[doc = include_str!("../docs/topic_reproducer.md")]
+#[proc_macro_derive(TopicReproducer, attributes(reproduce))]
+pub fn topic_reproducer(input: TokenStream) -> TokenStream {
+    reproducer_derive::topic_reproducer(input.into()).into()
 }

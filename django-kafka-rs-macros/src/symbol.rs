@@ -40,12 +40,22 @@ const fn word(name: &'static str, example: &'static str) -> Word {
 pub(crate) const SYNC_ATTRIBUTE: &str = "sync";
 pub(crate) const REROUTE_ATTRIBUTE: &str = "reroute";
 pub(crate) const DIESEL_ATTRIBUTE: &str = "diesel";
+pub(crate) const KAFKA_SKIP_ATTRIBUTE: &str = "kafka_skip";
+pub(crate) const REPRODUCE_ATTRIBUTE: &str = "reproduce";
 pub(crate) const DERIVE_ATTRIBUTE: &str = "derive";
 
 // Derives that make a struct something else than a topic with a handler of its own.
 pub(crate) const SYNC_MODEL: &str = "SyncModel";
 pub(crate) const MODEL_TOPIC_CONSUMER: &str = "ModelTopicConsumer";
 pub(crate) const DBZ_CONSUMER: &str = "DbzConsumer";
+
+/// Of a public topic, which is a topic like any other beside.
+pub(crate) const TOPIC_REPRODUCER: &str = "TopicReproducer";
+
+// Beside any of them.
+pub(crate) const KAFKA_CONNECT_SKIP: &str = "KafkaConnectSkip";
+/// The column that marks rows for source connectors.
+pub(crate) const KAFKA_SKIP: &str = "kafka_skip";
 
 // In every macro.
 pub(crate) const CRATE: &str = "crate";
@@ -118,6 +128,9 @@ pub(crate) const REDUCE: &str = "reduce";
 pub(crate) const ENVELOPE: &str = "envelope";
 pub(crate) const AFTER: &str = "after";
 
+// `#[reproduce(…)]`.
+pub(crate) const NAMESPACE: &str = "namespace";
+
 // `#[sync(…)]` on a field.
 pub(crate) const FROM: &str = "from";
 pub(crate) const WITH: &str = "with";
@@ -176,7 +189,7 @@ pub(crate) static CONSUMER: Vocabulary = Vocabulary {
         word(BATCH, "batch(max = 2000, linger = \"5ms\")"),
         word(WORKERS, "workers = 4"),
         word(OFFSETS, "offsets = \"kafka\""),
-        word(SUPPRESS, "suppress"),
+        word(SUPPRESS, "suppress(\"orders\")"),
         word(ORDER_BY, "order_by = key"),
         word(CRATE, CRATE_EXAMPLE),
     ],
@@ -234,6 +247,22 @@ pub(crate) static SYNC_FIELD: Vocabulary = Vocabulary {
         word(RELATION, "relation(Customer)"),
         word(AS, "as = dbz::Timestamp"),
         word(DEFAULT, "default"),
+    ],
+};
+
+/// `#[kafka_skip(…)]`.
+pub(crate) static KAFKA_SKIP_OPTIONS: Vocabulary =
+    Vocabulary { title: "`#[kafka_skip(…)]`", first: CRATE, words: &[word(CRATE, CRATE_EXAMPLE)] };
+
+/// `#[reproduce(…)]`.
+pub(crate) static REPRODUCE: Vocabulary = Vocabulary {
+    title: "`#[reproduce(…)]`",
+    first: MODEL,
+    words: &[
+        word(MODEL, "model = Order"),
+        word(NAMESPACE, "namespace = \"${prefix}.public\""),
+        word(NAME, "name = \"raw_orders\""),
+        word(CRATE, CRATE_EXAMPLE),
     ],
 };
 

@@ -8,7 +8,8 @@ pub use serde_json;
 
 pub use crate::connect::{Connector, ConnectorDeclaration, IntoConnectorConfig};
 pub use crate::consumer::{
-    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry, check_consumer_topic,
+    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, SuppressedTopics, TopicEntry,
+    check_consumer_topic,
 };
 pub use crate::context::Context;
 pub use crate::db::DbConn;
@@ -22,8 +23,8 @@ pub use crate::sync::probe;
 pub use crate::sync::*;
 pub use crate::topic::names::{check_derived_names, check_topic_name};
 pub use crate::topic::{
-    Bytes, ConsumedTopic, Decode, Encode, ErrorType, HandlerSource, Json, Location, ProducedTopic, RetryMode,
-    RetrySettings, Text, Topic, TopicDeclaration,
+    Bytes, ConsumedTopic, Decode, Encode, ErrorType, HandlerSource, Json, Location, ProducedTopic, ReproducedModel,
+    ReproducedSource, ReproducedTopic, RetryMode, RetrySettings, SourceName, Text, Topic, TopicDeclaration,
 };
 
 /// Expands to its content where the runtime has PostgreSQL: generated code follows the runtime's features, not the

@@ -18,9 +18,10 @@ mod client {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use crate::consumer::fence::Permit;
+    use crate::db::joined::Joined;
     use crate::db::{Database, DatabaseError, DbConn, failure};
     use crate::error::ConsumeError;
-    use crate::producer::Kafka;
+    use crate::producer::{Kafka, Suppression};
 
     /// The application's state, by type.
     #[derive(Default, Clone)]
@@ -48,6 +49,8 @@ mod client {
         permit: Option<Permit>,
         /// Why the database could not be used, since this was asked last.
         outage: Arc<Mutex<Option<String>>>,
+        /// The message's transaction, where offsets are in the database.
+        joined: Option<Joined>,
     }
 
     #[derive(Debug)]
@@ -59,12 +62,22 @@ mod client {
 
     impl Context {
         pub(crate) fn new(kafka: Kafka, database: Option<Database>, states: States) -> Self {
-            Self { inner: Arc::new(Inner { kafka, database, states }), permit: None, outage: Arc::default() }
+            Self {
+                inner: Arc::new(Inner { kafka, database, states }),
+                permit: None,
+                outage: Arc::default(),
+                joined: None,
+            }
         }
 
         /// The same for one batch.
         pub(crate) fn with_permit(&self, permit: Permit) -> Self {
-            Self { inner: self.inner.clone(), permit: Some(permit), outage: Arc::default() }
+            Self { permit: Some(permit), outage: Arc::default(), ..self.clone() }
+        }
+
+        /// The same for one message, whose work in the database is one transaction.
+        pub(crate) fn with_joined(&self, joined: Joined) -> Self {
+            Self { joined: Some(joined), ..self.clone() }
         }
 
         /// Whether the batch may still commit: its partition is still this process's.
@@ -97,7 +110,12 @@ mod client {
             self.inner.database.as_ref()
         }
 
-        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back.
+        /// Runs `work` in a transaction, on a thread where blocking is allowed. An error rolls back. What is
+        /// [suppressed](crate::producer::suppress) here is suppressed there too.
+        ///
+        /// Where the consumer keeps its offsets in the database (`offsets = "database"`), all work of one message is one
+        /// transaction: it begins with the first call, and is committed with the message's offset once the handler has
+        /// returned `Ok`. An error undoes the call's own work alone; `Err` from the handler undoes all.
         ///
         /// Where the database is away or locked, a handler that fails is called again later, and no attempt is
         /// counted, whatever error it makes of it.
@@ -115,9 +133,17 @@ mod client {
                 .cloned()
                 .ok_or("there is no database: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL")?;
             let cx = self.clone();
+            let mut slot = match &self.joined {
+                Some(joined) => Some(joined.lock().await),
+                None => None,
+            };
             let transaction = move || {
+                let work = |conn: &mut DbConn| work(conn).map_err(|error| Fault::of_work(error.into()));
+                if let Some(slot) = &mut slot {
+                    return slot.run(&database, work);
+                }
                 database.write_transaction(|conn| {
-                    let done = work(conn).map_err(|error| Fault::of_work(error.into()))?;
+                    let done = work(conn)?;
                     // The last moment before the commit.
                     if cx.may_commit() {
                         Ok(done)
@@ -126,7 +152,8 @@ mod client {
                     }
                 })
             };
-            match tokio::task::spawn_blocking(transaction).await {
+            let suppression = Suppression::current();
+            match tokio::task::spawn_blocking(move || suppression.sync_scope(transaction)).await {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(Fault { error, outage })) => {
                     if outage.is_some() {

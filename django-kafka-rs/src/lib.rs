@@ -7,7 +7,8 @@
 //!
 //! - declaring: [`#[topic]`](macro@prelude::topic) and its `retry(…)`, [`#[consumer]`](macro@prelude::consumer),
 //!   [`DbzConsumer`](derive@prelude::DbzConsumer) with `#[sync(…)]` and `#[reroute(…)]`,
-//!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel)
+//!   [`ModelTopicConsumer`](derive@prelude::ModelTopicConsumer), [`SyncModel`](derive@prelude::SyncModel),
+//!   [`KafkaConnectSkip`](derive@prelude::KafkaConnectSkip), [`TopicReproducer`](derive@prelude::TopicReproducer)
 //! - connectors of Kafka Connect as code: [`#[connector]`](macro@prelude::connector), [`connect`]
 //! - handling messages yourself: [`TopicConsumer`](topic::TopicConsumer), [`Record`](record::Record),
 //!   [`Context`](context::Context), [`ConsumeError`](error::ConsumeError)
@@ -93,7 +94,6 @@ mod kafka;
 pub mod key_offset_tracker;
 #[cfg(feature = "client")]
 mod nearest;
-#[cfg(feature = "client")]
 pub mod producer;
 pub mod record;
 
@@ -119,7 +119,9 @@ mod topic_admin;
 /// prelude is part of it.
 pub mod prelude {
     pub use diesel::prelude::*;
-    pub use django_kafka_rs_macros::{DbzConsumer, ModelTopicConsumer, SyncModel, connector, consumer, topic};
+    pub use django_kafka_rs_macros::{
+        DbzConsumer, KafkaConnectSkip, ModelTopicConsumer, SyncModel, TopicReproducer, connector, consumer, topic,
+    };
 
     #[cfg(feature = "client")]
     pub use crate::app::App;
@@ -132,12 +134,16 @@ pub mod prelude {
     };
     pub use crate::format::debezium::dbz;
     pub use crate::key_offset_tracker::KeyOffsetTracker;
+    pub use crate::producer::{suppress, suppress_all, unsuppress};
     pub use crate::record::{Headers, Record};
-    pub use crate::sync::{Applied, Lookup, ModelRelation, ModelTopicConsumer, SyncContext, SyncModel};
-    pub use crate::topic::{Decode, Encode, ProducedTopic, Topic, TopicConsumer};
+    pub use crate::sync::{
+        Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelRelation, ModelTopicConsumer, SyncContext, SyncModel,
+    };
+    pub use crate::topic::{Decode, Encode, ProducedTopic, Reproduce, Reproducer, Topic, TopicConsumer};
 }
 
 #[cfg(feature = "client")]
 pub use self::app::{App, Handle, RunError, StartError, Summary, run};
 #[cfg(feature = "client")]
 pub use self::kafka::ClientError;
+pub use self::producer::{suppress, suppress_all, unsuppress};

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::Mutex;
 
 use crate::embedded::EmbeddedBroker;
@@ -24,6 +25,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY_RETENTION_MIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest message that a consumer takes by default, and the headers that we add (see `producer`).
 const MESSAGE_BYTES_MAX: &str = "100065536";
+
+/// How long the retry topics that we create keep their messages, which are tried again for as long as `horizon`.
+pub(crate) fn retry_retention(horizon: Duration) -> Duration {
+    horizon.saturating_mul(2).max(RETRY_RETENTION_MIN)
+}
 
 /// A topic that is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,7 +64,7 @@ impl Kind {
             Self::Declared => retention.map(|retention| ("retention.ms", ms(retention))).into_iter().collect(),
             Self::Retry { horizon, .. } => vec![
                 ("cleanup.policy", "delete".to_owned()),
-                ("retention.ms", ms(horizon.saturating_mul(2).max(RETRY_RETENTION_MIN))),
+                ("retention.ms", ms(retry_retention(*horizon))),
                 ("max.message.bytes", MESSAGE_BYTES_MAX.to_owned()),
             ],
             Self::DeadLetter { .. } => vec![
@@ -125,6 +131,8 @@ struct Inner {
     settings: TopicSettings,
     /// Topics that are there, or were tried for.
     known: Mutex<HashSet<String>>,
+    /// How often in a row a request to create topics was not answered.
+    unanswered: AtomicU32,
 }
 
 /// What came of creating topics.
@@ -141,7 +149,15 @@ pub(crate) struct Created {
 impl TopicAdmin {
     /// `config`: of a client that only asks.
     pub(crate) fn new(config: ClientConfig, embedded: Option<Arc<EmbeddedBroker>>, settings: TopicSettings) -> Self {
-        Self { inner: Arc::new(Inner { config, embedded, settings, known: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                embedded,
+                settings,
+                known: Mutex::default(),
+                unanswered: AtomicU32::new(0),
+            }),
+        }
     }
 
     /// Sees to it that these topics are there before the first message is sent to them. What may not be created is
@@ -231,7 +247,14 @@ impl TopicAdmin {
             .collect();
         let admin: AdminClient<DefaultClientContext> = self.inner.config.create().map_err(|e| e.to_string())?;
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let answers = admin.create_topics(&topics, &options).await.map_err(|e| e.to_string())?;
+        let answers = match admin.create_topics(&topics, &options).await {
+            Ok(answers) => answers,
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
+                return Ok(self.unanswered(missing, &error));
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        self.inner.unanswered.store(0, Ordering::Relaxed);
         let mut result = Created::default();
         for answer in answers {
             match answer {
@@ -244,6 +267,17 @@ impl TopicAdmin {
             }
         }
         Ok(result)
+    }
+
+    /// A cluster that answers everything else, and not this: one that starts or elects, or one that never will, as
+    /// brokers made for tests.
+    fn unanswered(&self, missing: &[&Wanted], error: &KafkaError) -> Created {
+        let topics = missing.iter().map(|topic| (topic.name.clone(), error.to_string())).collect();
+        if self.inner.unanswered.fetch_add(1, Ordering::Relaxed) + 1 < UNANSWERED_MAX {
+            Created { not_yet: topics, ..Created::default() }
+        } else {
+            Created { failed: topics, ..Created::default() }
+        }
     }
 
     /// The topics that are there, and how many partitions each has.
@@ -264,6 +298,9 @@ fn missing<'w>(wanted: &'w [Wanted], there: &BTreeMap<String, usize>) -> Vec<&'w
     let mut seen = HashSet::new();
     wanted.iter().filter(|topic| !there.contains_key(&topic.name) && seen.insert(&topic.name)).collect()
 }
+
+/// How often in a row a request may be unanswered before the topics are left to the broker.
+const UNANSWERED_MAX: u32 = 2;
 
 /// Whether a refusal passes by itself: brokers that start or stop, and clusters that elect.
 fn passes(code: RDKafkaErrorCode, replication: Option<u16>) -> bool {

@@ -39,6 +39,11 @@ fn custom_topic() {
 }
 
 #[test]
+fn reproducer() {
+    prints("reproducer", &expect_file!["../expected/reproducer.txt"]);
+}
+
+#[test]
 fn reroute() {
     prints("reroute", &expect_file!["../expected/reroute.txt"]);
 }

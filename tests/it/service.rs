@@ -37,7 +37,8 @@ struct Service {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self::with_topics(&["shop.customers", "shop.commands"])
+        // The embedded broker creates topics for its own process only.
+        Self::with_topics(&["shop.customers", "shop.commands", "shop-crm.shop.customers.dlt"])
     }
 
     pub(crate) fn with_topics(topics: &[&str]) -> Self {

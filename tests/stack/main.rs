@@ -6,9 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod avro;
+mod bidirectional;
 mod chaos;
 mod connectors;
 mod debezium;
+mod exactly_once;
 mod groups;
 mod harness;
 mod large;

@@ -10,12 +10,13 @@ use crate::attr::config::{self, Pair};
 use crate::attr::options::{Entry, OptionList};
 use crate::attr::{duration, item, name};
 use crate::ctx::Ctx;
-use crate::model::consumer::{Batch, ConfigValue};
+use crate::diag;
+use crate::model::consumer::{Batch, ConfigValue, Suppress};
 use crate::paths::Runtime;
 use crate::symbol::{
-    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, TOPICS, WORKERS,
+    BATCH, BATCH_OPTIONS, BYTES, CONFIG, CONSUMER, CRATE, DATABASE, GROUP, KAFKA, LINGER, MAX, OFFSETS, SUPPRESS,
+    TOPICS, WORKERS,
 };
-use crate::{diag, not_yet};
 
 const GROUP_ID: &str = "group.id";
 const PROPERTY_EXAMPLE: &str = "\"auto.offset.reset\" = \"earliest\"";
@@ -29,6 +30,8 @@ pub(crate) struct ConsumerOptions {
     pub(crate) config: Vec<Pair>,
     pub(crate) batch: Option<Batch>,
     pub(crate) workers: Option<u32>,
+    pub(crate) offsets_in_database: bool,
+    pub(crate) suppress: Option<Suppress>,
 }
 
 /// Reads the options.
@@ -41,9 +44,6 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
         let message = diag::missing(CONSUMER.title, TOPICS, "topics(Customer, Order)");
         ctx.error_at(item::attribute_span(), message);
     }
-    if let Some(entry) = list.take(OFFSETS) {
-        offsets(ctx, &entry);
-    }
     ConsumerOptions {
         dk,
         group: group(ctx, &mut list, &mut config),
@@ -51,6 +51,10 @@ pub(crate) fn read(ctx: &Ctx, tokens: TokenStream) -> ConsumerOptions {
         config,
         batch: list.take(BATCH).and_then(|entry| batch(ctx, &entry)),
         workers: list.take(WORKERS).and_then(|entry| positive(ctx, &entry)),
+        offsets_in_database: list
+            .take(OFFSETS)
+            .is_some_and(|entry| entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)),
+        suppress: list.take(SUPPRESS).and_then(|entry| suppress(ctx, &entry)),
     }
 }
 
@@ -104,12 +108,21 @@ fn topic_types(ctx: &Ctx, entry: &Entry) -> Option<Vec<syn::Type>> {
     Some(types)
 }
 
-fn offsets(ctx: &Ctx, entry: &Entry) {
-    if entry.one_of(ctx, &[KAFKA, DATABASE]) == Some(DATABASE)
-        && let Some(message) = not_yet::value(OFFSETS, DATABASE, "\"database\"")
-    {
-        entry.value_error(ctx, message);
+/// `suppress` alone, or with the names of topics, each once.
+fn suppress(ctx: &Ctx, entry: &Entry) -> Option<Suppress> {
+    if entry.is_bare() {
+        return Some(Suppress::All);
     }
+    let mut names: Vec<syn::LitStr> = Vec::new();
+    for literal in entry.list_of::<syn::LitStr>(ctx, "the name of a topic in quotes")? {
+        let why = "messages are produced to topics with a name of their own, and by this name";
+        let Some(name) = name::one_topic(ctx, literal, why) else { continue };
+        match names.iter().find(|first| first.value() == name.value()) {
+            Some(first) => ctx.error(&name, diag::duplicate(name.value(), first.span())),
+            None => names.push(name),
+        }
+    }
+    Some(Suppress::Named(names))
 }
 
 fn batch(ctx: &Ctx, entry: &Entry) -> Option<Batch> {

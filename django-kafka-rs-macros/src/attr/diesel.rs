@@ -58,6 +58,10 @@ pub(crate) struct DieselField {
     pub(crate) select_expression: Option<Ident>,
     /// `skip_insertion` or `skip_update`.
     pub(crate) skips_writes: Option<Ident>,
+    /// `skip_insertion`.
+    pub(crate) skips_insertion: bool,
+    /// `skip_update`.
+    pub(crate) skips_update: bool,
 }
 
 impl DieselStruct {
@@ -103,7 +107,11 @@ impl DieselField {
                 },
                 EMBED => read.embed = Some(entry.word.clone()),
                 SELECT_EXPRESSION => read.select_expression = Some(entry.word.clone()),
-                SKIP_INSERTION | SKIP_UPDATE => read.skips_writes = Some(entry.word.clone()),
+                word @ (SKIP_INSERTION | SKIP_UPDATE) => {
+                    read.skips_insertion |= word == SKIP_INSERTION;
+                    read.skips_update |= word == SKIP_UPDATE;
+                    read.skips_writes = Some(entry.word.clone());
+                }
                 word => misspelt(ctx, &entry, word, &[COLUMN_NAME, SERIALIZE_AS, EMBED, SKIP_INSERTION, SKIP_UPDATE]),
             }
         }

@@ -82,6 +82,23 @@ pub(crate) fn topic(ctx: &Ctx, literal: syn::LitStr) -> Option<TopicName> {
     }
 }
 
+/// Checks the name of one topic, which is no pattern, and why; a mistake underlines the literal.
+pub(crate) fn one_topic(ctx: &Ctx, literal: syn::LitStr, why: &str) -> Option<syn::LitStr> {
+    let name = literal.value();
+    let fault = match name.strip_prefix('^') {
+        Some(_) => Err(diag::note(format_args!("`{name}` is a pattern"), why)),
+        None if name.is_empty() => Err("the topic's name is empty".to_owned()),
+        None => exact(&name),
+    };
+    match fault {
+        Ok(()) => Some(literal),
+        Err(message) => {
+            ctx.error(literal, message);
+            None
+        }
+    }
+}
+
 /// Checks a consumer's group; a mistake underlines the literal.
 pub(crate) fn group(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
     let name = literal.value();

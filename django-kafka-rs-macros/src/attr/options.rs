@@ -190,6 +190,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is `name` alone.
+    pub(crate) fn is_bare(&self) -> bool {
+        matches!(self.form, Form::Flag)
+    }
+
     /// Whether it is written `name = …`.
     pub(crate) fn has_value(&self) -> bool {
         matches!(self.form, Form::Value(..))

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use crate::expand::register;
-use crate::model::consumer::{Batch, ConfigValue, Consumer, Property};
+use crate::model::consumer::{Batch, ConfigValue, Consumer, Property, Suppress};
 use crate::paths::Runtime;
 
 /// Everything that `#[consumer]` adds to its item.
@@ -23,6 +23,14 @@ pub(crate) fn expand(consumer: &Consumer) -> TokenStream {
         quote!(.batch(#batch))
     });
     let workers = consumer.workers.map(|workers| quote!(.workers(#workers)));
+    let offsets = consumer.offsets_in_database.then(|| quote!(.offsets(#dk::OffsetStore::Database)));
+    let suppress = consumer.suppress.as_ref().map(|suppress| {
+        let topics = match suppress {
+            Suppress::All => quote!(#dk::SuppressedTopics::All),
+            Suppress::Named(names) => quote!(#dk::SuppressedTopics::Named(&[#(#names),*])),
+        };
+        quote!(.suppress(#topics))
+    });
     let deprecations = consumer.config.iter().filter(|property| property.deprecated).map(deprecation);
     let declaration = quote!(#dk::Declaration::Consumer(&<#ident as #dk::Consumer>::DECLARATION));
     let registration = register::element(dk, "__DK_CONSUMER", &declaration);
@@ -38,7 +46,7 @@ pub(crate) fn expand(consumer: &Consumer) -> TokenStream {
                     &[#(#entries),*],
                     #location,
                 )
-                #config #batch #workers;
+                #config #batch #workers #offsets #suppress;
             }
             #registration
             // Nothing else makes one: without this the struct would be dead code.

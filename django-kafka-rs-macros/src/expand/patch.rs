@@ -156,8 +156,17 @@ fn read(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
 
 /// How a column is computed from the message.
 fn compute(dk: &Runtime, index: usize, column: &Column) -> Option<TokenStream> {
-    let Source::Compute(function) = &column.source else { return None };
     let (slot, name) = (slot(index), &column.name);
+    let function = match &column.source {
+        Source::Compute(function) => function,
+        Source::Mark => {
+            let (ty, span) = (&column.ty, at(&column.ty));
+            let mark = quote_spanned!(span=> <#ty as ::core::convert::From<::core::primitive::bool>>::from(true));
+            let mark = converted(column, &mark);
+            return Some(quote_spanned!(span=> self.#slot = ::core::option::Option::Some(#mark);));
+        }
+        Source::Message { .. } | Source::DefaultOnly => return None,
+    };
     let finished = given(dk, column, function);
     Some(quote_spanned! {at(function)=>
         let __dk_function: fn(&#dk::SyncContext<'_>) -> _ = #function;

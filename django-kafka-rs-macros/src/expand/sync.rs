@@ -110,7 +110,7 @@ fn relation_check(dk: &Runtime, model: &Model, Relation { column, parent, field 
 }
 
 /// Whether the type is written `Option<…>`.
-fn is_option(ty: &syn::Type) -> bool {
+pub(super) fn is_option(ty: &syn::Type) -> bool {
     match ty {
         syn::Type::Group(group) => is_option(&group.elem),
         syn::Type::Path(path) => path.path.segments.last().is_some_and(|segment| {

@@ -14,6 +14,17 @@ pub(crate) struct Consumer {
     pub(crate) config: Vec<Property>,
     pub(crate) batch: Option<Batch>,
     pub(crate) workers: Option<u32>,
+    pub(crate) offsets_in_database: bool,
+    pub(crate) suppress: Option<Suppress>,
+}
+
+/// What is not produced while messages are handled.
+#[derive(Debug)]
+pub(crate) enum Suppress {
+    /// Any topic.
+    All,
+    /// These, as written.
+    Named(Vec<syn::LitStr>),
 }
 
 /// One entry of `config(…)`.

@@ -36,7 +36,7 @@ impl Column {
     pub(crate) fn message_field(&self) -> Option<&str> {
         match &self.source {
             Source::Message { field, .. } => Some(field),
-            Source::Compute(_) | Source::DefaultOnly => None,
+            Source::Compute(_) | Source::DefaultOnly | Source::Mark => None,
         }
     }
 }
@@ -59,6 +59,8 @@ pub(crate) enum Source {
     Compute(Path),
     /// `default` on a field whose message field is excluded.
     DefaultOnly,
+    /// True: the column is `kafka_skip`.
+    Mark,
 }
 
 /// `as = dbz::X`.

@@ -12,6 +12,7 @@ use crate::diag;
 use crate::model::field::{Column, Source};
 use crate::model::sync_model::{Model, Relation, SyncTopic, Targets};
 use crate::model::sync_options::SyncOptions;
+use crate::symbol::KAFKA_SKIP;
 
 /// What was read, as far as it could be.
 pub(super) struct Built {
@@ -126,12 +127,15 @@ fn column(
         return None;
     }
     check::diesel_field(ctx, &ident, &diesel, &sync);
+    check::mark(ctx, diesel.column.as_ref().unwrap_or(&ident), &sync);
     let name = ident.unraw().to_string();
     let message_field = sync.from.as_ref().map_or_else(|| name.clone(), syn::LitStr::value);
     let excluded = options.exclude.iter().find(|excluded| excluded.name == message_field);
     let insert_default = sync.default.is_some();
+    let sql_name = diesel.column.unwrap_or_else(|| ident.clone());
     let mut scale_by_schema = None;
     let source = match (sync.compute, excluded) {
+        _ if sql_name.unraw() == KAFKA_SKIP => Source::Mark,
         (Some((_, function)), _) => Source::Compute(function),
         (None, Some(excluded)) => {
             let reads = [sync.from.is_some(), sync.with.is_some(), sync.encoding.is_some()];
@@ -155,7 +159,7 @@ fn column(
         name,
         ty: field.ty.clone(),
         serialize_as: diesel.serialize_as,
-        sql_name: diesel.column.unwrap_or_else(|| ident.clone()),
+        sql_name,
         ident,
         source,
         insert_default,

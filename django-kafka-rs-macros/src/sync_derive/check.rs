@@ -14,7 +14,7 @@ use crate::diag;
 use crate::model::field::{Column, Source};
 use crate::model::sync_model::{Model, Relation};
 use crate::model::sync_options::{MessageField, Relations, SyncOptions};
-use crate::symbol::{AS, COMPUTE, DEFAULT, FROM, RELATION, SKIP, WITH};
+use crate::symbol::{AS, COMPUTE, DEFAULT, FROM, KAFKA_SKIP, RELATION, SKIP, WITH};
 
 /// Diesel's tables end there, and so does a set of columns.
 const COLUMNS_MAX: usize = 128;
@@ -185,6 +185,27 @@ pub(super) fn field_options(ctx: &Ctx, sync: &FieldOptions) {
     if let (Some(_), Some((other, tokens))) = (&sync.skip, said.first()) {
         let message = format!("`{SKIP}` leaves the field out, so `{other}` has nothing to do");
         ctx.error(tokens, diag::help(message, format_args!("leave `{SKIP}` or `{other}` out")));
+    }
+}
+
+/// The column `kafka_skip`, which has a value of its own.
+pub(super) fn mark(ctx: &Ctx, column: &Ident, sync: &FieldOptions) {
+    if column.unraw() != KAFKA_SKIP {
+        return;
+    }
+    let said = [
+        sync.from.as_ref().map(|from| (FROM, from.to_token_stream())),
+        sync.with.as_ref().map(|(name, _)| (WITH, name.to_token_stream())),
+        sync.encoding.as_ref().map(|(name, _)| (AS, name.to_token_stream())),
+        sync.default.as_ref().map(|name| (DEFAULT, name.to_token_stream())),
+        sync.compute.as_ref().map(|(name, _)| (COMPUTE, name.to_token_stream())),
+    ];
+    if let Some((option, tokens)) = said.into_iter().flatten().next() {
+        let message =
+            format!("a sync sets `{KAFKA_SKIP}` to true in every row it writes, so `{option}` has nothing to do");
+        let note = "so a source connector on this table can tell the sync's changes from the application's";
+        let help = format!("leave `{option}` out; for a column that no sync touches: `#[sync(skip)]`");
+        ctx.error(tokens, diag::help(diag::note(message, note), help));
     }
 }
 

@@ -49,7 +49,8 @@ fn consumer_with_every_option() {
            config("auto.offset.reset" = "earliest", "fetch.min.bytes" = 1, "enable.auto.offset.store" = false,
                   "sasl.password" = env("KAFKA_PASSWORD"), "client.rack" = setting("consumer.rack"),
                   "log_level" = 6, "offset.store.method" = "broker"),
-           batch(max = 2000, bytes = 4000000, linger = "5ms"), workers = 4, offsets = "kafka", crate = facade::dk"#,
+           batch(max = 2000, bytes = 4000000, linger = "5ms"), workers = 4, offsets = "database",
+           suppress("orders", "${prefix}.audit"), crate = facade::dk"#,
         &expect![[r#"
             struct Crm;
             const _: () = {
@@ -113,7 +114,13 @@ fn consumer_with_every_option() {
                             bytes_max: ::core::option::Option::Some(4000000u64),
                             linger_ms: ::core::option::Option::Some(5u64),
                         })
-                        .workers(4u32);
+                        .workers(4u32)
+                        .offsets(facade::dk::__private::OffsetStore::Database)
+                        .suppress(
+                            facade::dk::__private::SuppressedTopics::Named(
+                                &["orders", "${prefix}.audit"],
+                            ),
+                        );
                 }
                 #[facade::dk::__private::linkme::distributed_slice(
                     facade::dk::__private::DECLARATIONS

@@ -18,7 +18,9 @@ fn tokens(text: &str) -> TokenStream {
 
 #[test]
 fn reference_lists_every_option() {
-    use crate::symbol::{BATCH_OPTIONS, CONNECTOR, CONSUMER, RETRY_OPTIONS, SYNC, SYNC_FIELD, TOPIC};
+    use crate::symbol::{
+        BATCH_OPTIONS, CONNECTOR, CONSUMER, KAFKA_SKIP_OPTIONS, REPRODUCE, RETRY_OPTIONS, SYNC, SYNC_FIELD, TOPIC,
+    };
 
     let topic = include_str!("../../docs/topic.md");
     let consumer = include_str!("../../docs/consumer.md");
@@ -32,6 +34,8 @@ fn reference_lists_every_option() {
         (&CONNECTOR, connector),
         (&SYNC, sync),
         (&SYNC_FIELD, sync),
+        (&KAFKA_SKIP_OPTIONS, include_str!("../../docs/kafka_connect_skip.md")),
+        (&REPRODUCE, include_str!("../../docs/topic_reproducer.md")),
     ];
     for (vocabulary, reference) in references {
         for word in vocabulary.words {

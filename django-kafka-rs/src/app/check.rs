@@ -7,6 +7,7 @@ use super::parts::consumer_config;
 use super::session::Session;
 use super::{Parts, Services, StartError, reach_broker, schemas};
 use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow, counted};
+use crate::consumer::{OffsetStore, ledger};
 use crate::db::Database;
 use crate::registry::{ResolvedConsumer, ResolvedTopic};
 use crate::sync::ModelSync;
@@ -262,7 +263,9 @@ fn check_schema_registry(report: &mut CheckReport, parts: &Parts, services: &Ser
 }
 
 fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, consumers: &[ResolvedConsumer]) {
-    let needed = consumers.iter().flat_map(|consumer| &consumer.topics).any(ResolvedTopic::is_model);
+    let keeps_offsets = |consumer: &&ResolvedConsumer| consumer.declaration.offsets == OffsetStore::Database;
+    let needed = consumers.iter().flat_map(|consumer| &consumer.topics).any(ResolvedTopic::is_model)
+        || consumers.iter().any(|consumer| keeps_offsets(&consumer));
     let database = match services.open_database().and_then(|found| match found {
         Some(database) => database.ping().map(|()| Some(database)).map_err(|e| StartError::Database(e.to_string())),
         None => Ok(None),
@@ -287,6 +290,16 @@ fn check_database(report: &mut CheckReport, parts: &Parts, services: &Services, 
         Err(error) => report.add("migrations", error.finding()),
     }
     report.add("tables", check_tables(consumers, &database));
+    let keeping: Vec<&str> = consumers.iter().filter(keeps_offsets).map(|c| c.declaration.type_name).collect();
+    if !keeping.is_empty() {
+        report.add(
+            "offsets",
+            match ledger::check_tables(&database) {
+                Ok(()) => Finding::Ok(format!("in the database: {}", keeping.join(", "))),
+                Err(message) => Finding::Failed { exit: Exit::Failed, message },
+            },
+        );
+    }
 }
 
 fn check_tables(consumers: &[ResolvedConsumer], database: &Database) -> Finding {

@@ -86,6 +86,12 @@ pub enum RunError {
         /// librdkafka's words.
         message: String,
     },
+    /// The producer is of no more use. What was done until then is committed.
+    #[error("the producer ended: {message}")]
+    Producer {
+        /// librdkafka's words.
+        message: String,
+    },
     /// Batches did not end within `shutdown_timeout`. Their messages will be read again.
     #[error(
         "consumer `{consumer}`: {batches} batches did not end within `shutdown_timeout`; their messages will be read \

@@ -222,8 +222,8 @@ async fn ask_to_stop(consumers: &[ConsumerHandle]) {
     }
 }
 
-/// Waits for the consumers. One that ends by a fatal error takes the others with it, after they have drained: a
-/// service that does half of its work is worse than one that is started again.
+/// Waits for the consumers. One that ends by a fatal error takes the others with it, after they have drained, and so
+/// does the producer: a service that does half of its work is worse than one that is started again.
 async fn supervise(
     running: Vec<Running>,
     daemon: Option<RunningDaemon>,
@@ -243,7 +243,19 @@ async fn supervise(
     }
     drop(one_ended);
     let mut result = Ok(());
-    while let Some((consumer, ended)) = ends.recv().await {
+    let producer = kafka.producer().clone();
+    let mut producer_failed = std::pin::pin!(producer.failed());
+    let mut producer_error = None;
+    loop {
+        let ended = tokio::select! {
+            ended = ends.recv() => ended,
+            message = &mut producer_failed, if producer_error.is_none() => {
+                producer_error = Some(log(RunError::Producer { message }));
+                ask_to_stop(&consumers).await;
+                continue;
+            }
+        };
+        let Some((consumer, ended)) = ended else { break };
         let consumer = consumer.to_string();
         let error = match ended {
             Ended::Drained => continue,
@@ -253,12 +265,13 @@ async fn supervise(
                 RunError::Fatal { consumer, message }
             }
         };
-        tracing::error!("{error}");
-        result = result.and(Err(error));
+        result = result.and(Err(log(error)));
     }
     if let Some(daemon) = daemon {
         daemon.end(services.settings.shutdown_timeout).await;
     }
+    // A consumer that could not go on because of it says more.
+    let result = result.and_then(|()| producer_error.map_or(Ok(()), Err));
     let flushed = tokio::task::spawn_blocking(move || kafka.producer().flush(CLOSE_TIMEOUT)).await;
     if let Ok(Err(error)) = flushed {
         tracing::warn!("{error}");
@@ -267,6 +280,11 @@ async fn supervise(
     // Until here the embedded broker is needed: a client that closes without its broker waits long.
     drop(services);
     let _ = tell.send(Some(result.map(|()| counts)));
+}
+
+fn log(error: RunError) -> RunError {
+    tracing::error!("{error}");
+    error
 }
 
 /// Waits for the poll thread, which closes the consumer, within a bound.

@@ -106,7 +106,10 @@ impl App {
     /// Adds a topic that is only produced to, so that start-up checks its name and `topics` lists it.
     pub fn declare<T: Topic>(mut self) -> Self {
         let declared = T::DECLARATION;
-        if !self.registry.topics.iter().any(|known| known.location == declared.location) {
+        // The topic of a reproducer is its consumer's, and has its name from the settings.
+        if declared.reproduces.is_none()
+            && !self.registry.topics.iter().any(|known| known.location == declared.location)
+        {
             self.registry.topics.push(declared);
         }
         self

@@ -3,9 +3,9 @@
 use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diesel_migrations::EmbeddedMigrations;
@@ -22,11 +22,13 @@ use super::session::Session;
 use super::tracking::Tracking;
 use super::{App, StartError, schemas};
 use crate::clock::Clock;
+use crate::consumer::OffsetStore;
 use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
 use crate::consumer::event::Event;
 use crate::consumer::fence::Fence;
 use crate::consumer::lane::LaneLimits;
-use crate::consumer::poll::{self, KafkaConsumer, PollContext};
+use crate::consumer::ledger::{self, Ledger, Reset};
+use crate::consumer::poll::{self, KafkaConsumer, PollContext, Starts};
 use crate::consumer::progress::Progress;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::context::{Context, States};
@@ -41,7 +43,7 @@ use crate::sync::ModelSync;
 use crate::sync::guard::Guard;
 use crate::topic::names;
 use crate::topic::{CustomTopic, HandlerSource};
-use crate::topic_admin::{Kind, TopicAdmin, Wanted};
+use crate::topic_admin::{Kind, TopicAdmin, Wanted, retry_retention};
 
 /// Events that wait for the engine at most; then the poll thread waits.
 const EVENTS_MAX: usize = 256;
@@ -277,6 +279,7 @@ impl Parts {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
                         retry: topic.retry,
+                        suppression: consumer.suppression.clone(),
                         tracker,
                         related,
                         handler,
@@ -360,6 +363,35 @@ impl Parts {
         Ok(running)
     }
 
+    /// The books of a consumer that keeps its offsets in the database.
+    fn ledger(
+        resolved: &ResolvedConsumer,
+        is_retry: bool,
+        topics: &TopicTable,
+        start: &Start<'_>,
+    ) -> Result<Option<Ledger>, StartError> {
+        if resolved.declaration.offsets != OffsetStore::Database {
+            return Ok(None);
+        }
+        let name = resolved.declaration.type_name;
+        let refused = |why: &str| StartError::Database(format!("consumer `{name}`: {why}"));
+        let Some(database) = start.shared.context.database() else {
+            return Err(refused(
+                "its offsets are kept in the database, and none is named: set `database_url` in the settings, or \
+                 DJANGO_KAFKA__DATABASE_URL",
+            ));
+        };
+        ledger::check_tables(database).map_err(|why| refused(&why))?;
+        let horizon = topics.iter().filter_map(|topic| topic.retry).map(|retry| retry.horizon()).max();
+        let retention = retry_retention(horizon.unwrap_or_default());
+        let ledger = Ledger::new(database.clone(), &resolved.group, is_retry, retention);
+        if start.shared.services.embedded.is_some() {
+            // Its topics are new in each run, and so are their offsets.
+            ledger.forget().map_err(|error| refused(&error.to_string()))?;
+        }
+        Ok(Some(ledger))
+    }
+
     fn start_engine(
         &self,
         resolved: &ResolvedConsumer,
@@ -375,13 +407,24 @@ impl Parts {
         } else {
             resolved.declaration.type_name.into()
         };
-        let config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
+        let mut config = consumer_config(resolved, is_retry, topics.has_patterns(), settings, until_end)?;
+        let ledger = Self::ledger(resolved, is_retry, &topics, start)?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
         let events_of_client = ClientEvents::new(&name, self.error_handler.clone()).finding_back(&config);
         let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
-        if start.shared.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
+        let stop_polling = StopPolling::default();
+        if let Some(ledger) = &ledger {
+            poll_context = poll_context.starting_from_database(Starts {
+                group: ledger.reader().clone(),
+                reset: Reset::of(config.get("auto.offset.reset")),
+                stop: stop_polling.flag(),
+                assigned: Mutex::default(),
+            });
+            // A position that is gone is nothing to be passed over.
+            config.set("auto.offset.reset", "error");
+        } else if start.shared.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
             poll_context = poll_context.asking_starts();
         }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
@@ -409,9 +452,9 @@ impl Parts {
             clock: start.shared.clock.clone(),
             progress: progress.clone(),
             fence,
+            ledger,
             lapse_hold: session.heartbeat * 2,
         };
-        let stop_polling = StopPolling::default();
         let (drained, engine_drained) = std_mpsc::channel();
         let (closed, poll_thread) = oneshot::channel();
         PollThread {

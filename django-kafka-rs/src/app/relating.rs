@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::services::Services;
 use super::{Parts, StartError};
 use crate::clock::Clock;
+use crate::consumer::OffsetStore;
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::topic::TopicTable;
 use crate::context::Context;
@@ -113,6 +114,7 @@ impl Parts {
         let groups = consumers.iter().map(|(consumer, topics)| Group {
             topics: topics.clone(),
             environment: shared.environment(consumer, consumer.declaration.type_name.into()),
+            joins: consumer.declaration.offsets == OffsetStore::Database,
         });
         let runtime = tokio::runtime::Handle::current();
         Resolver::new(database.clone(), relations, groups.collect(), self.related_models().into_iter(), runtime, abort)

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::custom::not_its_own_fault;
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
+use super::ledger::run::Book;
 use super::superseding::Superseding;
 use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;
@@ -20,7 +22,7 @@ use crate::db::DbConn;
 use crate::dead_letter;
 use crate::error::{ConsumeError, ConsumeResult};
 use crate::key_offset_tracker::{Followed, follow};
-use crate::producer::{Outgoing, Producer};
+use crate::producer::{Outgoing, Producer, Suppression};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
@@ -33,7 +35,7 @@ use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 /// How long a batch of handlers' messages goes on at most, beside its last message. Then what is done is stored and
 /// the rest is a batch of its own: slow handlers must not hold back a rebalance, a shutdown or the commit of what
 /// is done.
-const CUSTOM_BATCH_TIME_MAX: Duration = Duration::from_millis(500);
+pub(super) const CUSTOM_BATCH_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What a batch needs besides its messages.
 #[derive(Clone)]
@@ -65,6 +67,8 @@ pub(crate) struct BatchResult {
     pub(crate) dead_lettered: usize,
     pub(crate) retried: usize,
     pub(crate) superseded: usize,
+    /// Where the partition stands, if the database says so.
+    pub(crate) reached: Option<i64>,
     pub(crate) stop: Option<Stop>,
 }
 
@@ -72,7 +76,7 @@ pub(crate) struct BatchResult {
 pub(super) struct Settled {
     pub(super) index: usize,
     pub(super) error: ConsumeError,
-    attempts: u32,
+    pub(super) attempts: u32,
     pub(super) decision: Decision,
 }
 
@@ -100,31 +104,36 @@ pub(super) async fn handle(
     failures: u32,
     env: &BatchEnvironment,
 ) -> Handled {
-    match &topic.handler {
-        Handler::Custom(_) => custom::run(topic, records.clone(), failures, env).await,
-        Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env).await,
-        Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
-    }
+    let handling = async {
+        match &topic.handler {
+            Handler::Custom(_) => custom::run(topic, records.clone(), failures, env).await,
+            Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env, None).await.0,
+            Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
+        }
+    };
+    topic.suppression.clone().scope(handling).await
 }
 
-/// Decoding and writing block, so they run on a blocking thread.
-async fn run_models(
+/// Decoding and writing block, so they run on a blocking thread. A book comes back, unless the batch's thread died.
+pub(super) async fn run_models(
     topic: Arc<TopicRuntime>,
     records: Arc<[Arc<RawRecord>]>,
     failures: u32,
     env: &BatchEnvironment,
-) -> Handled {
+    book: Option<Book>,
+) -> (Handled, Option<Book>) {
+    let outage = || Handled { stop: Some(Stop::Outage), ..Handled::default() };
     let Some(database) = env.context.database().cloned() else {
         // Start-up refuses models without a database.
-        return Handled { stop: Some(Stop::Outage), ..Handled::default() };
+        return (outage(), book);
     };
     let (cx, topics, forces) = (env.context.clone(), env.topics.clone(), env.forces);
     let work = move || {
-        let Handler::Models(sync) = &topic.handler else { return Handled::default() };
+        let Handler::Models(sync) = &topic.handler else { return (Handled::default(), book) };
         let judge = Judge::new(&topic, failures);
         let superseding = Superseding::new(&topic, &records);
-        let mut caller =
-            LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions: Vec::new(), forces };
+        let decisions = Vec::new();
+        let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions, forces, book };
         let report = sync.apply(&database, &records, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
@@ -145,19 +154,22 @@ async fn run_models(
                 Some(Decision::Hold(delay)) => Stop::Retry(delay),
                 _ => Stop::Outage,
             },
-            SyncStop::Outage(_) if !cx.may_commit() => Stop::Cancelled,
+            SyncStop::Outage(_) if !cx.may_commit() || caller.book.as_ref().is_some_and(Book::refused) => {
+                Stop::Cancelled
+            }
             SyncStop::Outage(reason) => {
                 tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
                 Stop::Outage
             }
         });
-        handled
+        (handled, caller.book)
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(handled) => handled,
+    let suppression = Suppression::current();
+    match tokio::task::spawn_blocking(move || suppression.sync_scope(work)).await {
+        Ok(done) => done,
         Err(error) => {
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
-            Handled { stop: Some(Stop::Outage), ..Handled::default() }
+            (outage(), None)
         }
     }
 }
@@ -194,12 +206,18 @@ struct LaneCaller<'a> {
     /// In the order in which they were asked for; the last one of a message counts.
     decisions: Vec<(usize, Decision)>,
     forces: bool,
+    /// Where offsets are in the database.
+    book: Option<Book>,
 }
 
 impl LaneCaller<'_> {
     fn decision_of(&self, index: usize) -> Option<Decision> {
-        self.decisions.iter().rev().find(|(i, _)| *i == index).map(|(_, decision)| *decision)
+        decision_of(&self.decisions, index)
     }
+}
+
+fn decision_of(decisions: &[(usize, Decision)], index: usize) -> Option<Decision> {
+    decisions.iter().rev().find(|(i, _)| *i == index).map(|(_, decision)| *decision)
 }
 
 impl Caller for LaneCaller<'_> {
@@ -233,30 +251,49 @@ impl Caller for LaneCaller<'_> {
         self.topics.end_of(topic, partition)
     }
 
-    fn before_commit(&mut self, _conn: &mut DbConn, _covered: &Covered<'_>) -> Result<(), Refused> {
+    fn commits_all(&self) -> bool {
+        self.book.is_some()
+    }
+
+    fn before_commit(&mut self, conn: &mut DbConn, covered: &Covered<'_>) -> Result<(), Refused> {
+        if let Some(book) = &mut self.book {
+            let (judge, records, decisions) = (&self.judge, self.records, &self.decisions);
+            let decided = |index: usize| {
+                let decision = decision_of(decisions, index).unwrap_or(Decision::DeadLetter);
+                (decision, judge.attempts(index, &records[index]))
+            };
+            book.write(conn, records, covered, decided)?;
+        }
+        // The last moment before the commit.
         if self.cx.may_commit() { Ok(()) } else { Err(Refused::NotOurs("the partition is no longer ours".to_owned())) }
+    }
+
+    fn committed(&mut self, upto: usize) {
+        if let Some(book) = &mut self.book {
+            book.committed(upto);
+        }
     }
 }
 
 /// Decides about failures, in the order in which they come.
-struct Judge<'t> {
+pub(super) struct Judge<'t> {
     topic: &'t TopicRuntime,
     /// How often the first message had failed before.
     failures_before: u32,
 }
 
 impl<'t> Judge<'t> {
-    fn new(topic: &'t TopicRuntime, failures_before: u32) -> Self {
+    pub(super) fn new(topic: &'t TopicRuntime, failures_before: u32) -> Self {
         Self { topic, failures_before }
     }
 
     /// Which attempt this is, from 1: the retry topics that the message came through count.
-    fn attempts(&self, index: usize, record: &RawRecord) -> u32 {
+    pub(super) fn attempts(&self, index: usize, record: &RawRecord) -> u32 {
         let in_place = if index == 0 { self.failures_before } else { 0 };
         record.retry_number().saturating_add(in_place).saturating_add(1)
     }
 
-    fn decide(&self, index: usize, record: &RawRecord, error: &ConsumeError) -> Decision {
+    pub(super) fn decide(&self, index: usize, record: &RawRecord, error: &ConsumeError) -> Decision {
         decide(self.topic, record, error, self.attempts(index, record))
     }
 }
@@ -342,7 +379,8 @@ async fn settle(
     }
     let (mut leaving, mut outgoing) = (Vec::new(), Vec::new());
     for settled in &handled.settled {
-        if let Some(message) = outgoing_of(&records[settled.index], settled, env) {
+        let Settled { index, error, attempts, decision } = settled;
+        if let Some(message) = outgoing_of(&records[*index], error, *attempts, *decision, env) {
             leaving.push(settled);
             outgoing.push(message);
         }
@@ -378,7 +416,7 @@ async fn settle(
 
 /// Creates the topics that messages leave for, before a message makes the broker create them in its own way, by which
 /// a dead letter would be gone after a week; `false`: the batch was told to end.
-async fn create(topics: &[Wanted], env: &BatchEnvironment) -> bool {
+pub(super) async fn create(topics: &[Wanted], env: &BatchEnvironment) -> bool {
     const WAIT_MAX: Duration = Duration::from_secs(30);
     let mut wait = Duration::from_millis(200);
     loop {
@@ -409,7 +447,7 @@ fn wanted(record: &RawRecord, settled: &Settled, message: &Outgoing, topic: &Top
     Wanted { name: message.topic.clone(), kind }
 }
 
-fn say_dead_letter(topic: &TopicRuntime, record: &RawRecord, settled: &Settled, env: &BatchEnvironment) {
+pub(super) fn say_dead_letter(topic: &TopicRuntime, record: &RawRecord, settled: &Settled, env: &BatchEnvironment) {
     let origin = record.origin();
     tracing::error!(
         consumer = &*env.consumer,
@@ -427,17 +465,23 @@ fn say_dead_letter(topic: &TopicRuntime, record: &RawRecord, settled: &Settled, 
 ///
 /// It gets the time of now: a topic's retention goes by it, and an old message must not be gone on arrival. Its own
 /// time is in a header.
-fn outgoing_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) -> Option<Outgoing> {
+pub(super) fn outgoing_of(
+    record: &RawRecord,
+    error: &ConsumeError,
+    attempts: u32,
+    decision: Decision,
+    env: &BatchEnvironment,
+) -> Option<Outgoing> {
     let origin = record.origin();
     let names = DerivedNames { group: &env.group, topic: &origin.topic, suffixes: env.settings.suffixes() };
-    let (topic, headers) = match settled.decision {
+    let (topic, headers) = match decision {
         Decision::DeadLetter => {
-            let headers = dead_letter::headers(record, &settled.error, &env.group, settled.attempts);
+            let headers = dead_letter::headers(record, error, &env.group, attempts);
             (names.dead_letter_topic(), headers)
         }
         Decision::Hop { number, delay } => {
             let due_ms = env.clock.now_ms().saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-            (names.retry_topic(number), retry_message::headers(record, &settled.error, due_ms))
+            (names.retry_topic(number), retry_message::headers(record, error, due_ms))
         }
         Decision::Skip | Decision::Superseded | Decision::Hold(_) => return None,
     };
@@ -458,7 +502,7 @@ fn outgoing_of(record: &RawRecord, settled: &Settled, env: &BatchEnvironment) ->
 ///
 /// A broker that refuses the size gets the message without its detail. What it still refuses holds the partition
 /// here, loudly: the only alternative would be to lose it.
-async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> Result<(), Stop> {
+pub(super) async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> Result<(), Stop> {
     const WAIT_MAX: Duration = Duration::from_secs(30);
     let mut message = std::borrow::Cow::Borrowed(message);
     let mut wait = Duration::from_millis(200);
@@ -489,7 +533,7 @@ async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> Result<(), Stop>
 }
 
 /// Drives all of them side by side, and gives their results in order.
-async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+pub(super) async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
     let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, result) in futures.iter_mut().zip(&mut results) {
@@ -506,7 +550,7 @@ async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_
 }
 
 /// A handler that panics is a failed message.
-async fn catch_panic<T>(
+pub(super) async fn catch_panic<T>(
     mut future: Pin<Box<dyn Future<Output = Result<T, ConsumeError>> + Send + '_>>,
 ) -> Result<T, ConsumeError> {
     std::future::poll_fn(move |cx| {

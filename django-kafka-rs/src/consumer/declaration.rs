@@ -37,6 +37,8 @@ pub struct ConsumerDeclaration {
     pub workers: Option<u32>,
     /// `offsets`.
     pub offsets: OffsetStore,
+    /// `suppress`: what is not produced while its messages are handled.
+    pub suppress: SuppressedTopics,
     /// Where.
     pub location: Location,
 }
@@ -58,6 +60,7 @@ impl ConsumerDeclaration {
             batch: BatchSettings::NONE,
             workers: None,
             offsets: OffsetStore::Kafka,
+            suppress: SuppressedTopics::None,
             location,
         }
     }
@@ -76,10 +79,24 @@ impl ConsumerDeclaration {
         self
     }
 
+    /// Sets `offsets`.
+    #[must_use]
+    pub const fn offsets(mut self, offsets: OffsetStore) -> Self {
+        self.offsets = offsets;
+        self
+    }
+
     /// Sets `workers`.
     #[must_use]
     pub const fn workers(mut self, workers: u32) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Sets `suppress`.
+    #[must_use]
+    pub const fn suppress(mut self, suppress: SuppressedTopics) -> Self {
+        self.suppress = suppress;
         self
     }
 }
@@ -105,6 +122,19 @@ impl BatchSettings {
 pub enum OffsetStore {
     /// In Kafka: at least once.
     Kafka,
+    /// In the database, in the transaction of the batch's rows: effects there happen exactly once.
+    Database,
+}
+
+/// `suppress` or `suppress("topic", …)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SuppressedTopics {
+    /// Nothing is suppressed.
+    None,
+    /// All topics are.
+    All,
+    /// The topics of these names are, as written, with `${variables}`.
+    Named(&'static [&'static str]),
 }
 
 /// The value of one librdkafka property.

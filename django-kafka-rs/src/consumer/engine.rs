@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, BatchEnvironment, BatchResult};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
 use super::fence::Fence;
 use super::lane::{Delivered, Failing, Lane, LaneLimits, Stop};
+use super::ledger::{self, Ledger, Share};
 use super::poll::{self, KafkaConsumer};
 use super::progress::Progress;
 use super::topic::{TopicRuntime, TopicTable};
@@ -50,6 +52,8 @@ pub(crate) struct EngineConfig {
     pub(crate) clock: Clock,
     pub(crate) progress: Arc<Progress>,
     pub(crate) fence: Arc<Fence>,
+    /// The books, where offsets are in the database.
+    pub(crate) ledger: Option<Ledger>,
     /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
     pub(crate) lapse_hold: Duration,
 }
@@ -100,6 +104,8 @@ struct LaneState {
     topic: Arc<TopicRuntime>,
     generation: u64,
     cancel: CancellationToken,
+    /// Its page in the books.
+    share: Option<Arc<Share>>,
     /// When its last batch started, as a number that grows.
     turn: u64,
     /// Being revoked: no new batch.
@@ -164,6 +170,8 @@ pub(crate) struct Engine {
     asked: Option<(std_mpsc::SyncSender<()>, Instant)>,
     fatal: Option<String>,
     told_unknown_topic: bool,
+    /// Cancelled when nothing new is begun any more.
+    draining: CancellationToken,
 }
 
 impl Engine {
@@ -184,6 +192,7 @@ impl Engine {
             asked: None,
             fatal: None,
             told_unknown_topic: false,
+            draining: CancellationToken::new(),
         }
     }
 
@@ -224,6 +233,11 @@ impl Engine {
         match event {
             Event::Records(records) => self.deliver(records),
             Event::Taken(done) => self.asked = Some((done, self.config.clock.now() + PAUSE_AFTER)),
+            Event::Assigning(answer) => {
+                if let Some(ledger) = &self.config.ledger {
+                    ledger.clone().answer_positions(answer, self.draining.clone());
+                }
+            }
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
                 for partition in &partitions {
@@ -314,11 +328,22 @@ impl Engine {
                 continue;
             };
             self.generation += 1;
+            let mut lane = Lane::new(self.config.limits, start);
+            let mut share = None;
+            if let Some(ledger) = &self.config.ledger {
+                let Some(start) = start else {
+                    // It is not read either: the consumer is about to end.
+                    continue;
+                };
+                lane = lane.in_database();
+                share = Some(ledger.share(id.clone(), start));
+            }
             let state = LaneState {
-                lane: Lane::new(self.config.limits, start).with_failing(self.failing.remove(&id)),
+                lane: lane.with_failing(self.failing.remove(&id)),
                 topic,
                 generation: self.generation,
                 cancel: CancellationToken::new(),
+                share,
                 turn: 0,
                 is_leaving: false,
             };
@@ -352,7 +377,12 @@ impl Engine {
             state.turn = self.turn;
             let permit = self.config.fence.permit(state.cancel.clone());
             let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
-            spawn(id, state.generation, state.topic.clone(), batch, environment, self.wiring.sender.clone());
+            let topic = state.topic.clone();
+            let run = match state.share.clone() {
+                None => tokio::spawn(batch::run(topic, batch, environment)),
+                Some(share) => tokio::spawn(ledger::run::run(topic, batch, environment, share)),
+            };
+            report(id, state.generation, run, self.wiring.sender.clone());
         }
     }
 
@@ -365,7 +395,11 @@ impl Engine {
         if report.stop == Some(Stop::Outage) && state.lane.outages() == 0 {
             tracing::warn!(topic = &*report.partition.0, partition = report.partition.1, "waits for the database");
         }
-        let position = state.lane.finish(report.handled, report.stop.as_ref(), now);
+        let mut position = state.lane.finish(report.handled, report.stop.as_ref(), now);
+        if let Some(reached) = report.reached {
+            state.lane.advance_to(reached);
+            position = Some(reached);
+        }
         let resumes = state.lane.resume();
         self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
         self.config.progress.superseded(report.superseded);
@@ -488,6 +522,7 @@ impl Engine {
     fn drain(&mut self) {
         if self.drain_until.is_none() {
             self.drain_until = Some(self.config.clock.now() + self.config.shutdown_timeout);
+            self.draining.cancel();
             self.wiring.stop_polling.tell();
         }
     }
@@ -548,23 +583,15 @@ impl Engine {
     }
 }
 
-/// Runs a batch beside the engine; its report comes back as an event, also where the batch's task dies.
-fn spawn(
-    partition: PartitionId,
-    generation: u64,
-    topic: Arc<TopicRuntime>,
-    batch: super::lane::Batch,
-    environment: BatchEnvironment,
-    events: mpsc::Sender<Event>,
-) {
-    let task = tokio::spawn(batch::run(topic, batch, environment));
+/// The report of a batch that runs beside the engine comes back as an event, also where the batch's task dies.
+fn report(partition: PartitionId, generation: u64, task: JoinHandle<BatchResult>, events: mpsc::Sender<Event>) {
     tokio::spawn(async move {
         let result = task.await.unwrap_or_else(|error| {
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, retried, superseded, stop } = result;
-        let report = BatchReport { partition, generation, handled, dead_lettered, retried, superseded, stop };
+        let BatchResult { handled, dead_lettered, retried, superseded, reached, stop } = result;
+        let report = BatchReport { partition, generation, handled, dead_lettered, retried, superseded, reached, stop };
         let _ = events.send(Event::Finished(report)).await;
     });
 }

@@ -23,6 +23,9 @@ pub(crate) enum Event {
     /// From the poll thread, which waits for the answer: whether all before this has been taken, and there is room for
     /// more.
     Taken(std_mpsc::SyncSender<()>),
+    /// From the poll thread, which waits for the answer: it is about to be assigned partitions, and asks where they
+    /// stand in the database. No answer: the consumer ends.
+    Assigning(std_mpsc::SyncSender<Positions>),
     /// From the poll thread: partitions are ours, each with the offset that reading starts from, where it is known.
     Assigned(Vec<(PartitionId, Option<i64>)>),
     /// From the poll thread, which waits for the answer: partitions go to somebody else. The answer says that nothing
@@ -60,6 +63,8 @@ pub(crate) struct BatchReport {
     pub(crate) retried: usize,
     /// How many of them were skipped because a newer message of their key was there.
     pub(crate) superseded: usize,
+    /// Where the partition stands, if the database says so.
+    pub(crate) reached: Option<i64>,
     pub(crate) stop: Option<Stop>,
 }
 

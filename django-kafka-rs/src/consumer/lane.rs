@@ -77,6 +77,10 @@ pub(crate) struct Lane {
     /// The client has said that there is no more for now.
     at_end: bool,
     outages: u32,
+    /// Its position is in the database. Then offsets do not begin again: the client gives an error instead.
+    in_database: bool,
+    /// That position has to be claimed before anything is handled.
+    unclaimed: bool,
 }
 
 /// What came of a delivery.
@@ -86,12 +90,14 @@ pub(crate) enum Delivered {
     InOrder,
     /// Its offset is no higher than that of the one before: offsets have begun again.
     WentBack,
+    /// The same, where the database has the position: it was handled, or is in the buffer, and is dropped.
+    Repeated,
 }
 
 /// A batch to handle.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// At least one message, in order.
+    /// In order. None: the partition is to be claimed.
     pub(crate) records: Vec<Arc<RawRecord>>,
     /// How often the first of them has failed already.
     pub(crate) failures: u32,
@@ -104,6 +110,8 @@ pub(crate) enum Stop {
     Retry(Duration),
     /// The database is away: the rest is tried again; no attempt is counted.
     Outage,
+    /// Somebody else has claimed the partition: it is claimed again after a while, if it is still ours then.
+    Fenced,
     /// The batch was told to end early, or had taken long enough: the rest is a batch of its own, if the lane lives.
     Cancelled,
     /// The client that produces is of no more use, in librdkafka's words: the rest is left to the next process.
@@ -125,7 +133,14 @@ impl Lane {
             position: None,
             at_end: false,
             outages: 0,
+            in_database: false,
+            unclaimed: false,
         }
+    }
+
+    /// The same, of a position in the database: to be claimed first, by a batch without messages.
+    pub(crate) fn in_database(self) -> Self {
+        Self { in_database: true, unclaimed: true, ..self }
     }
 
     /// The same for a partition that was here before, where a message was being tried again.
@@ -150,6 +165,9 @@ impl Lane {
     /// offset: handled twice is better than never.
     pub(crate) fn deliver(&mut self, record: Arc<RawRecord>, due: Option<Instant>, now: Instant) -> Delivered {
         let went_back = self.delivered.is_some_and(|last| record.offset <= last);
+        if went_back && self.in_database {
+            return Delivered::Repeated;
+        }
         self.delivered = Some(record.offset);
         self.at_end = false;
         self.buffer_bytes += record.weight_bytes();
@@ -165,7 +183,7 @@ impl Lane {
 
     /// Whether everything up to the partition's end has been handled.
     pub(crate) fn is_finished(&self) -> bool {
-        self.at_end && self.buffer.is_empty() && self.state == State::Idle
+        self.at_end && self.buffer.is_empty() && self.state == State::Idle && !self.unclaimed
     }
 
     /// Whether a batch is being handled.
@@ -176,7 +194,7 @@ impl Lane {
     /// Whether nothing will happen before `wakes_at` or the next delivery.
     pub(crate) fn is_settled(&self, now: Instant) -> bool {
         match self.state {
-            State::Idle => self.buffer.is_empty() || !self.head_is_due(now),
+            State::Idle => !self.unclaimed && (self.buffer.is_empty() || !self.head_is_due(now)),
             State::Busy => false,
             State::Waiting { until } => until > now,
         }
@@ -199,11 +217,11 @@ impl Lane {
 
     /// Whether the next batch's time has come.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
-        self.head_is_due(now)
+        (self.unclaimed || self.head_is_due(now))
             && match self.state {
                 State::Busy => false,
                 State::Waiting { until } => until <= now,
-                State::Idle => self.linger_until().is_none_or(|until| until <= now),
+                State::Idle => self.unclaimed || self.linger_until().is_none_or(|until| until <= now),
             }
     }
 
@@ -211,6 +229,10 @@ impl Lane {
     pub(crate) fn take_batch(&mut self, now: Instant) -> Option<Batch> {
         if !self.is_ready(now) {
             return None;
+        }
+        if self.unclaimed {
+            self.state = State::Busy;
+            return Some(Batch { records: Vec::new(), failures: 0 });
         }
         let head = self.buffer.front()?.record.offset;
         let (mut bytes, mut last) = (0, None);
@@ -260,6 +282,12 @@ impl Lane {
             self.failing = self.failing.filter(|failing| failing.offset >= position);
         }
         self.lingering_since = (!self.buffer.is_empty()).then_some(now);
+        // Nothing but a claim is under way while one is needed.
+        self.unclaimed = match stop {
+            None | Some(Stop::Cancelled) => false,
+            Some(Stop::Fenced) => true,
+            Some(Stop::Retry(_) | Stop::Outage | Stop::Fatal(_)) => self.unclaimed,
+        };
         self.state = match stop {
             None | Some(Stop::Cancelled | Stop::Fatal(_)) => State::Idle,
             Some(Stop::Retry(delay)) => {
@@ -271,8 +299,24 @@ impl Lane {
                 self.outages = self.outages.saturating_add(1);
                 State::Waiting { until: now + outage_delay(self.outages) }
             }
+            Some(Stop::Fenced) => {
+                self.outages = self.outages.saturating_add(1);
+                State::Waiting { until: now + fenced_delay(self.outages) }
+            }
         };
         moved
+    }
+
+    /// The database says that all before `position` is handled, by whomever.
+    pub(crate) fn advance_to(&mut self, position: i64) {
+        while self.buffer.front().is_some_and(|head| head.record.offset < position) {
+            if let Some(Queued { record, .. }) = self.buffer.pop_front() {
+                self.buffer_bytes -= record.weight_bytes();
+            }
+        }
+        self.failing = self.failing.filter(|failing| failing.offset >= position);
+        self.delivered = self.delivered.max(Some(position - 1));
+        self.position = self.position.max(Some(position));
     }
 
     /// How many outages in a row have held the head.
@@ -338,245 +382,11 @@ fn outage_delay(outages: u32) -> Duration {
     Duration::from_millis((500_u64 << outages.saturating_sub(1).min(10)).min(MS_MAX))
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMITS: LaneLimits = LaneLimits {
-        batch_max: 4,
-        batch_bytes_max: 10_000,
-        linger: Duration::ZERO,
-        buffer_max: 6,
-        buffer_bytes_max: 1_000_000,
-    };
-
-    fn record(offset: i64) -> Arc<RawRecord> {
-        sized(offset, 0)
-    }
-
-    fn sized(offset: i64, bytes: usize) -> Arc<RawRecord> {
-        Arc::new(RawRecord {
-            topic: "t".into(),
-            partition: 0,
-            offset,
-            timestamp_ms: None,
-            key: None,
-            value: Some(vec![0; bytes]),
-            ..RawRecord::default()
-        })
-    }
-
-    fn lane(offsets: impl IntoIterator<Item = i64>, now: Instant) -> Lane {
-        let mut lane = Lane::new(LIMITS, None);
-        for offset in offsets {
-            assert_eq!(lane.deliver(record(offset), None, now), Delivered::InOrder);
-        }
-        lane
-    }
-
-    #[test]
-    fn a_batch_starts_at_once_when_the_lane_is_idle() {
-        let now = Instant::now();
-        let mut lane = lane([5, 7], now);
-        let batch = lane.take_batch(now).unwrap();
-        assert_eq!((batch.records.len(), batch.failures), (2, 0));
-        assert!(lane.take_batch(now).is_none(), "one batch at a time");
-        assert_eq!(lane.finish(2, None, now), Some(8));
-    }
-
-    #[test]
-    fn counts_attempts_of_the_head_only() {
-        let now = Instant::now();
-        let mut lane = lane(0..3, now);
-        let delay = Duration::from_secs(2);
-        lane.take_batch(now).unwrap();
-        assert_eq!(lane.finish(1, Some(&Stop::Retry(delay)), now), Some(1), "what is before the failing one is done");
-        assert!(lane.take_batch(now + delay / 2).is_none());
-        assert_eq!(lane.wakes_at(), Some(now + delay));
-        let batch = lane.take_batch(now + delay).unwrap();
-        assert_eq!((batch.records[0].offset, batch.failures), (1, 1));
-        assert_eq!(lane.finish(0, Some(&Stop::Retry(delay)), now + delay), None);
-        assert_eq!(lane.take_batch(now + delay * 2).unwrap().failures, 2);
-        lane.finish(1, None, now + delay * 2);
-        assert_eq!(lane.take_batch(now + delay * 2).unwrap().failures, 0, "a new offset starts anew");
-    }
-
-    #[test]
-    fn an_outage_counts_no_attempt_and_backs_off() {
-        let now = Instant::now();
-        let mut lane = lane([0], now);
-        let mut at = now;
-        let mut waits = vec![];
-        for _ in 0..9 {
-            assert_eq!(lane.take_batch(at).unwrap().failures, 0);
-            lane.finish(0, Some(&Stop::Outage), at);
-            waits.push((lane.wakes_at().unwrap() - at).as_millis());
-            at = lane.wakes_at().unwrap();
-        }
-        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
-    }
-
-    #[test]
-    fn lingers_only_while_there_is_room_in_the_batch() {
-        let now = Instant::now();
-        let mut lane = Lane::new(LaneLimits { linger: Duration::from_millis(5), ..LIMITS }, None);
-        lane.deliver(record(0), None, now);
-        assert!(lane.take_batch(now).is_none());
-        assert_eq!(lane.wakes_at(), Some(now + Duration::from_millis(5)));
-        for offset in 1..4 {
-            lane.deliver(record(offset), None, now);
-        }
-        assert_eq!(lane.take_batch(now).unwrap().records.len(), 4, "full: no reason to wait");
-    }
-
-    #[test]
-    fn bounds_a_batch_by_bytes_but_lets_one_large_message_through() {
-        let now = Instant::now();
-        let mut lane = Lane::new(LIMITS, None);
-        lane.deliver(sized(0, 50_000), None, now);
-        lane.deliver(sized(1, 9_000), None, now);
-        lane.deliver(sized(2, 9_000), None, now);
-        for offset in 0..3 {
-            let batch = lane.take_batch(now).unwrap();
-            assert_eq!(batch.records.iter().map(|r| r.offset).collect::<Vec<_>>(), [offset]);
-            lane.finish(1, None, now);
-        }
-    }
-
-    #[test]
-    fn is_full_at_its_bounds_and_resumes_at_half() {
-        let now = Instant::now();
-        let mut lane = lane(0..5, now);
-        assert!(!lane.is_full());
-        lane.deliver(record(5), None, now);
-        assert!(lane.is_full());
-        lane.pause();
-        assert!(!lane.resume(), "6 of 6");
-        lane.take_batch(now).unwrap();
-        lane.finish(1, None, now);
-        assert!(!lane.is_full() && !lane.resume(), "5 of 6");
-        lane.take_batch(now).unwrap();
-        lane.finish(4, None, now);
-        assert!(lane.resume() && !lane.is_paused());
-        assert!(!lane.resume(), "once");
-    }
-
-    #[test]
-    fn a_retry_waits_for_its_time_and_what_is_behind_it_waits_with_it() {
-        let now = Instant::now();
-        let at = |s| now + Duration::from_secs(s);
-        let mut lane = Lane::new(LIMITS, None);
-        for (offset, due) in [(0, Some(at(2))), (1, Some(at(1))), (2, None), (3, Some(at(9)))] {
-            lane.deliver(record(offset), due, now);
-        }
-        assert!(lane.take_batch(at(1)).is_none());
-        assert!(lane.is_settled(at(1)));
-        assert_eq!(lane.wakes_at(), Some(at(2)));
-        assert_eq!(lane.take_batch(at(2)).unwrap().records.len(), 3, "all that is due");
-        lane.finish(3, None, at(2));
-        assert_eq!(lane.wakes_at(), Some(at(9)));
-        assert!(!lane.is_settled(at(9)));
-    }
-
-    #[test]
-    fn a_message_that_is_tried_again_is_remembered_when_its_partition_comes_back() {
-        let now = Instant::now();
-        let delay = Duration::from_secs(60);
-        let mut before = lane(4..6, now);
-        before.take_batch(now).unwrap();
-        before.finish(1, Some(&Stop::Retry(delay)), now);
-
-        let offsets = |batch: &Batch| batch.records.iter().map(|r| r.offset).collect::<Vec<_>>();
-        // Committed up to it, or not.
-        for first in [5, 3] {
-            let mut lane = Lane::new(LIMITS, None).with_failing(before.failing());
-            for offset in first..7 {
-                lane.deliver(record(offset), None, now);
-            }
-            if first == 3 {
-                assert_eq!(offsets(&lane.take_batch(now).unwrap()), [3, 4], "what is before it does not wait");
-                lane.finish(2, None, now);
-            }
-            assert!(lane.take_batch(now + delay / 2).is_none() && lane.is_settled(now));
-            assert_eq!(lane.wakes_at(), Some(now + delay));
-            let batch = lane.take_batch(now + delay).unwrap();
-            assert_eq!((offsets(&batch), batch.failures), (vec![5, 6], 1));
-            lane.finish(1, None, now);
-            assert_eq!(lane.failing(), None);
-        }
-        // Somebody else has passed it meanwhile.
-        let mut lane = Lane::new(LIMITS, None).with_failing(before.failing());
-        lane.deliver(record(9), None, now);
-        assert_eq!(lane.take_batch(now).unwrap().failures, 0);
-        lane.finish(1, None, now);
-        assert_eq!(lane.failing(), None);
-    }
-
-    #[test]
-    fn offsets_that_begin_again_are_new_messages() {
-        let now = Instant::now();
-        let delay = Duration::from_secs(1);
-        let mut lane = lane(6..9, now);
-        lane.take_batch(now).unwrap();
-        lane.finish(2, Some(&Stop::Retry(delay)), now);
-        assert_eq!(lane.deliver(record(0), None, now), Delivered::WentBack);
-        assert_eq!(lane.deliver(record(8), None, now), Delivered::InOrder);
-        assert_eq!(lane.expected_offset(), Some(9));
-        let offsets = |batch: &Batch| batch.records.iter().map(|r| r.offset).collect::<Vec<_>>();
-        let old = lane.take_batch(now + delay).unwrap();
-        assert_eq!((offsets(&old), old.failures), (vec![8], 1), "what came before is a batch of its own");
-        assert_eq!(lane.finish(1, None, now), Some(9));
-        let new = lane.take_batch(now + delay).unwrap();
-        assert_eq!(offsets(&new), [0, 8]);
-        assert_eq!(lane.finish(1, None, now), Some(1), "the position follows");
-        assert_eq!(lane.take_batch(now).unwrap().failures, 0, "the failures of another message of this offset");
-    }
-
-    #[test]
-    fn expects_its_start_first() {
-        assert_eq!(Lane::new(LIMITS, None).expected_offset(), None);
-        let mut lane = Lane::new(LIMITS, Some(3));
-        assert_eq!((lane.expected_offset(), lane.position()), (Some(3), None));
-        assert_eq!(lane.deliver(record(3), None, Instant::now()), Delivered::InOrder);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-        /// Whatever is handled, fails, or is held up: every message is handled once and in order, and the offset to
-        /// store never passes one that was not handled.
-        #[test]
-        fn the_position_is_the_handled_prefix(
-            gaps in proptest::collection::vec(1_i64..4, 1..40),
-            steps in proptest::collection::vec((0_usize..6, 0_u8..4), 1..80),
-        ) {
-            let mut now = Instant::now();
-            let mut lane = Lane::new(LIMITS, None);
-            let mut offsets = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
-            let mut delivered = vec![];
-            let mut handled = vec![];
-            for (n, what) in steps {
-                for offset in offsets.by_ref().take(n) {
-                    delivered.push(offset);
-                    lane.deliver(record(offset), None, now);
-                }
-                now += Duration::from_secs(60);
-                if let Some(batch) = lane.take_batch(now) {
-                    let done = n.min(batch.records.len());
-                    handled.extend(batch.records[..done].iter().map(|r| r.offset));
-                    let stop = match what {
-                        _ if done == batch.records.len() => None,
-                        0 => Some(Stop::Retry(Duration::from_secs(1))),
-                        1 => Some(Stop::Outage),
-                        _ => Some(Stop::Cancelled),
-                    };
-                    lane.finish(done, stop.as_ref(), now);
-                }
-                prop_assert_eq!(lane.position(), handled.last().map(|last| last + 1));
-            }
-            prop_assert_eq!(&handled[..], &delivered[..handled.len()]);
-            prop_assert_eq!(lane.len(), delivered.len() - handled.len());
-        }
-    }
+/// Two seconds, doubling up to 30: a process that has lost its partitions learns it with its next heartbeat.
+fn fenced_delay(times: u32) -> Duration {
+    const SECONDS_MAX: u64 = 30;
+    Duration::from_secs((2_u64 << times.saturating_sub(1).min(10)).min(SECONDS_MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub(crate) mod fence;
 #[cfg(feature = "client")]
 pub(crate) mod lane;
 #[cfg(feature = "client")]
+pub(crate) mod ledger;
+#[cfg(feature = "client")]
 mod outbox;
 #[cfg(feature = "client")]
 pub(crate) mod poll;
@@ -29,4 +31,6 @@ pub(crate) mod topic;
 
 #[doc(hidden)]
 pub use self::declaration::check_consumer_topic;
-pub use self::declaration::{BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, TopicEntry};
+pub use self::declaration::{
+    BatchSettings, ConfigValue, Consumer, ConsumerDeclaration, OffsetStore, SuppressedTopics, TopicEntry,
+};

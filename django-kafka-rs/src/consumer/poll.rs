@@ -1,19 +1,25 @@
 //! The poll thread: one per consumer. It takes messages and rebalances from librdkafka and hands them to the engine
 //! as events; it decides nothing.
 
+mod starts;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::RebalanceProtocol;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message, Timestamp};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+pub(crate) use self::starts::Starts;
 use super::event::{Event, PartitionId, Positions};
 use super::fence::Fence;
 use super::outbox::{Closed, Outbox};
@@ -36,6 +42,8 @@ pub(crate) struct PollContext {
     queues: Option<PartitionQueues>,
     /// Whether to ask where partitions start.
     asks_starts: bool,
+    /// Where they start, when offsets are in the database.
+    from_database: Option<Starts>,
 }
 
 /// How long the broker may take to say where partitions start.
@@ -44,7 +52,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 impl PollContext {
     /// `until_end`: ends of partitions are told.
     pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>, until_end: bool) -> Self {
-        Self { events, client, fence, queues: until_end.then(PartitionQueues::default), asks_starts: false }
+        Self {
+            events,
+            client,
+            fence,
+            queues: until_end.then(PartitionQueues::default),
+            asks_starts: false,
+            from_database: None,
+        }
     }
 
     /// Asks the broker from which offset each assigned partition is read, so that what it has dropped is noticed.
@@ -53,12 +68,24 @@ impl PollContext {
         Self { asks_starts: true, ..self }
     }
 
+    /// Reads partitions from where the database says.
+    pub(crate) fn starting_from_database(self, starts: Starts) -> Self {
+        Self { from_database: Some(starts), ..self }
+    }
+
     /// The offset that each partition is read from: the committed one, or 0.
     fn starts(
         &self,
         consumer: &BaseConsumer<Self>,
         partitions: &TopicPartitionList,
     ) -> Vec<(PartitionId, Option<i64>)> {
+        if self.from_database.is_some() {
+            let start_of = |element: TopicPartitionListElem<'_>| match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            return ids(partitions).into_iter().zip(partitions.elements().into_iter().map(start_of)).collect();
+        }
         if !self.asks_starts {
             return ids(partitions).into_iter().map(|id| (id, None)).collect();
         }
@@ -117,6 +144,31 @@ impl ClientContext for PollContext {
 }
 
 impl ConsumerContext for PollContext {
+    /// As the default, but for what partitions are assigned with.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let assigns = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if assigns && let Some(starts) = &self.from_database {
+            starts.set(self, consumer, partitions);
+        }
+        let rebalance = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(partitions),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => Rebalance::Revoke(partitions),
+            code => Rebalance::Error(KafkaError::Rebalance(code.into())),
+        };
+        self.pre_rebalance(consumer, &rebalance);
+        let is_cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let done = match (assigns, is_cooperative) {
+            (true, true) => consumer.incremental_assign(partitions),
+            (true, false) => consumer.assign(partitions),
+            (false, true) => consumer.incremental_unassign(partitions),
+            (false, false) => consumer.unassign(),
+        };
+        if let Err(error) = done {
+            tracing::warn!("rebalance: {error}");
+        }
+        self.post_rebalance(consumer, &rebalance);
+    }
+
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(partitions) = rebalance else { return };
         let partitions = ids(partitions);
@@ -274,6 +326,11 @@ fn event_of(consumer: &KafkaConsumer, error: &KafkaError) -> Option<Event> {
         // A subscribed topic that is not there yet; it is looked for at each metadata refresh.
         KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
             Some(Event::UnknownTopic)
+        }
+        KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::LogTruncation)
+            if consumer.context().from_database.is_some() =>
+        {
+            consumer.context().from_database.as_ref().map(|starts| Event::Fatal(starts.explain(consumer)))
         }
         error => {
             let error = consumer.context().client.report(error, "");

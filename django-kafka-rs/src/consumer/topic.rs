@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::key_offset_tracker::{Tracker, Watermarks};
+use crate::producer::Suppression;
 use crate::relations::Related;
 use crate::schema_registry::SchemaRegistry;
 use crate::sync::ModelSync;
@@ -18,6 +19,8 @@ pub(crate) struct TopicRuntime {
     pub(crate) name: String,
     /// Its own retry settings, or the setting's.
     pub(crate) retry: Option<RetrySettings>,
+    /// What its consumer does not produce while it is handled.
+    pub(crate) suppression: Suppression,
     /// Tells failed messages that a newer one has superseded, where the retry settings ask for that.
     pub(crate) tracker: Option<Tracker>,
     /// What its handler's messages have to do with rows that they refer to.

@@ -8,6 +8,8 @@ mod conn;
 pub(crate) mod failure;
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod introspect;
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
+pub(crate) mod joined;
 #[cfg(feature = "client")]
 mod libpq;
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
@@ -23,7 +25,7 @@ pub(crate) mod transaction;
 
 pub use self::conn::DbConn;
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
-pub(crate) use self::pool::Database;
+pub(crate) use self::pool::{Database, WriterGuard};
 #[cfg(feature = "client")]
 pub(crate) use self::settings::DatabaseSettings;
 #[cfg(feature = "client")]

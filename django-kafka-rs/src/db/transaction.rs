@@ -42,6 +42,36 @@ fn check_deferred(conn: &mut DbConn) -> QueryResult<()> {
     }
 }
 
+/// Whether the transaction can be committed as it stands: nobody's own SQL has ended it, no statement in it has failed
+/// unseen, and what was deferred holds. For what is committed with work that is not ours.
+///
+/// # Errors
+/// It cannot be.
+pub(crate) fn check_open(conn: &mut DbConn) -> QueryResult<()> {
+    match conn {
+        // A savepoint is refused outside of a transaction, and in one that has failed.
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => diesel::connection::SimpleConnection::batch_execute(
+            pg,
+            "SAVEPOINT django_kafka_end; SET CONSTRAINTS ALL IMMEDIATE",
+        ),
+        // To begin another one is refused inside a transaction.
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(sqlite) => match diesel::connection::SimpleConnection::batch_execute(sqlite, "BEGIN") {
+            Err(_) => Ok(()),
+            Ok(()) => {
+                diesel::connection::SimpleConnection::batch_execute(sqlite, "ROLLBACK")?;
+                Err(Error::NotInTransaction)
+            }
+        },
+    }
+}
+
+/// Commits a transaction that was found fit by [`check_open`].
+pub(crate) fn commit_checked(conn: &mut DbConn) -> QueryResult<()> {
+    DbConn::commit_transaction(conn)
+}
+
 /// Begins a savepoint.
 pub(crate) fn savepoint(conn: &mut DbConn) -> QueryResult<()> {
     DbConn::begin_transaction(conn)

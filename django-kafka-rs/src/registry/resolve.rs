@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use super::Registry;
-use crate::consumer::{ConsumerDeclaration, TopicEntry};
+use crate::consumer::{ConsumerDeclaration, SuppressedTopics, TopicEntry};
+use crate::producer::Suppression;
 use crate::settings::Settings;
 use crate::topic::names::{self, DerivedNames, Suffixes, derived_name_conflicts, own_topics_pattern};
 use crate::topic::{HandlerSource, RetryMode, RetrySettings};
@@ -16,6 +17,8 @@ pub(crate) struct ResolvedConsumer {
     pub(crate) declaration: ConsumerDeclaration,
     pub(crate) group: String,
     pub(crate) topics: Vec<ResolvedTopic>,
+    /// What it does not produce while it handles messages.
+    pub(crate) suppression: Suppression,
     /// Of the key offset tracker: the groups whose topics it follows. Empty for a consumer as declared.
     pub(crate) tracked_groups: Vec<String>,
 }
@@ -160,12 +163,30 @@ fn resolve_consumer(
         }
         topics.push(topic);
     }
-    Some(ResolvedConsumer { declaration: *declaration, group, topics, tracked_groups: Vec::new() })
+    let suppression = suppression(&declaration.suppress, settings).unwrap_or_else(|mistake| {
+        mistakes.push(format!("{place}: suppress: {mistake}"));
+        Suppression::none()
+    });
+    Some(ResolvedConsumer { declaration: *declaration, group, topics, suppression, tracked_groups: Vec::new() })
+}
+
+fn suppression(declared: &SuppressedTopics, settings: &Settings) -> Result<Suppression, String> {
+    match declared {
+        SuppressedTopics::None => Ok(Suppression::none()),
+        SuppressedTopics::All => Ok(Suppression::all()),
+        SuppressedTopics::Named(names) => {
+            let names: Vec<String> = names.iter().map(|name| resolve_name(name, settings)).collect::<Result<_, _>>()?;
+            Ok(Suppression::of(names))
+        }
+    }
 }
 
 fn resolve_topic(entry: &TopicEntry, group: &str, settings: &Settings) -> Result<ResolvedTopic, String> {
     let declared = entry.declaration;
-    let name = resolve_name(declared.name, settings)?;
+    let name = match declared.reproduces {
+        Some(source) => resolve_name(&source.topic(settings.reproducer_config.namespace.as_deref()), settings)?,
+        None => resolve_name(declared.name, settings)?,
+    };
     let retry = declared.retry.or(settings.retry_settings);
     if !declared.is_regex() {
         let names = DerivedNames { group, topic: &name, suffixes: settings.suffixes() };

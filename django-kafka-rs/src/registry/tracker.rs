@@ -6,6 +6,7 @@ use super::Registry;
 use super::resolve::{ResolvedConsumer, ResolvedTopic};
 use crate::consumer::{Consumer as _, TopicEntry};
 use crate::key_offset_tracker::{KeyOffsetTracker, NAME};
+use crate::producer::Suppression;
 use crate::settings::Settings;
 use crate::topic::{HandlerSource, names};
 
@@ -47,7 +48,13 @@ pub(super) fn resolve(
              ({place}): it needs one of its own, or each of the two would read a part of the messages only"
         ));
     }
-    Some(ResolvedConsumer { declaration: KeyOffsetTracker::DECLARATION, group, topics, tracked_groups: groups })
+    Some(ResolvedConsumer {
+        declaration: KeyOffsetTracker::DECLARATION,
+        group,
+        topics,
+        suppression: Suppression::none(),
+        tracked_groups: groups,
+    })
 }
 
 /// The topics whose retry settings use the tracker, each once, and the groups that consume them.

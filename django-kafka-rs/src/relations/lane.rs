@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::related::Related;
 use super::{Awaited, Chain, News, ParkedKey, Parking, RelationError, RelationResolver, WaitingStatus, awaited};
 use crate::consumer::batch;
+use crate::consumer::ledger::{Entry, Trouble};
 use crate::context::Context;
 use crate::db::{Database, DbConn, failure};
 use crate::error::ConsumeError;
@@ -15,14 +16,14 @@ use crate::topic::CustomTopic;
 
 /// What is to be done with a message.
 pub(crate) enum Admit {
-    /// The handler takes it.
-    Go,
+    /// The handler takes it, when this is stored.
+    Go(Option<Storing>),
     /// It waits, and is stored until then.
     Parked,
     /// It is told wrongly what it refers to: its own failure.
     Failed(ConsumeError),
     /// Nothing can be done now, and why: the partition waits.
-    Wait(String),
+    Wait(Trouble),
 }
 
 /// A batch's messages, and what they refer to.
@@ -56,7 +57,7 @@ impl LaneGate {
         related: Option<&Related>,
         records: &[Arc<RawRecord>],
         context: &Context,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, Trouble> {
         if topic.has_no_relations() {
             return Ok(None);
         }
@@ -73,7 +74,7 @@ impl LaneGate {
         }
         let (Some(related), Some(database)) = (related.cloned(), context.database().cloned()) else {
             let refers = |asked: &Asked| !asked.relations.is_empty() || asked.failed.is_some();
-            return if asked.iter().any(refers) { Err(NO_DATABASE.to_owned()) } else { Ok(None) };
+            return if asked.iter().any(refers) { Err(Trouble::Outage(NO_DATABASE.to_owned())) } else { Ok(None) };
         };
         let gate = Self {
             related,
@@ -87,16 +88,16 @@ impl LaneGate {
         blocking(move || gate.asked()).await.map(Some)
     }
 
-    fn asked(mut self) -> Result<Self, String> {
-        let mut conn = self.database.writer().map_err(|error| error.to_string())?;
+    fn asked(mut self) -> Result<Self, Trouble> {
+        let mut conn = self.database.writer()?;
         let processor = self.related.shared.processor.clone();
         let origins: BTreeSet<&str> = self.asked.iter().map(|asked| &*asked.chain.topic).collect();
         let origins: Vec<&str> = origins.into_iter().collect();
-        let presence = processor.presence(&mut conn, &self.related.group, &origins, &[]).map_err(outage)?;
+        let presence = processor.presence(&mut conn, &self.related.group, &origins, &[])?;
         if presence.parked {
             let chains: HashSet<&Chain> = self.asked.iter().map(|asked| &asked.chain).collect();
             let chains: Vec<&Chain> = chains.into_iter().filter(|chain| chain.key.is_some()).collect();
-            let parked = processor.parked(&mut conn, &self.related.group, &chains).map_err(outage)?;
+            let parked = processor.parked(&mut conn, &self.related.group, &chains)?;
             self.parked.extend(parked);
         }
         let resolver = self.related.shared.resolver.clone();
@@ -113,7 +114,7 @@ impl LaneGate {
     }
 
     /// What is to be done with the message of this index; each is asked about once, in order.
-    pub(crate) async fn admit(&mut self, index: usize) -> Admit {
+    pub(crate) fn admit(&mut self, index: usize) -> Admit {
         let asked = &mut self.asked[index];
         if let Some(error) = asked.failed.take() {
             return Admit::Failed(error);
@@ -121,14 +122,14 @@ impl LaneGate {
         let parked = self.parked.get(&asked.chain).copied().unwrap_or_default();
         if asked.record.value.is_none() {
             if parked.resolving {
-                return Admit::Wait("earlier messages of the key are being handled".to_owned());
+                return Admit::Wait(Trouble::Outage("earlier messages of the key are being handled".to_owned()));
             }
             let over = parked.rows.then(|| (asked.chain.clone(), asked.record.origin().offset));
             self.parked.remove(&asked.chain.clone());
-            return self.store(over).await;
+            return Admit::Go(self.storing(over));
         }
         if !parked.rows && asked.missing.is_none() {
-            return self.store(None).await;
+            return Admit::Go(self.storing(None));
         }
         let relation = asked.missing.clone().filter(|_| !parked.rows);
         self.wait(index, relation);
@@ -139,14 +140,14 @@ impl LaneGate {
     ///
     /// # Errors
     /// The database is away.
-    pub(crate) async fn waits_after_all(&mut self, index: usize) -> Result<bool, String> {
+    pub(crate) async fn waits_after_all(&mut self, index: usize) -> Result<bool, Trouble> {
         let relations = self.asked[index].relations.clone();
         if relations.is_empty() {
             return Ok(false);
         }
         let (database, resolver) = (self.database.clone(), self.related.shared.resolver.clone());
         let found = blocking(move || {
-            let mut conn = database.writer().map_err(|error| error.to_string())?;
+            let mut conn = database.writer()?;
             let asked: Vec<&ModelRelation> = relations.iter().collect();
             // What is wrong with them was said before.
             let exist = resolver.exist(&mut conn, &asked).unwrap_or_default();
@@ -172,70 +173,73 @@ impl LaneGate {
         });
     }
 
-    /// Stores what waits so far. `Err`: the index of the first message that is not stored, and why.
-    pub(crate) async fn flush(&mut self) -> Result<(), (usize, String)> {
-        let first = self.first_pending;
-        match self.store(None).await {
-            Admit::Wait(reason) => Err((first.unwrap_or(0), reason)),
-            _ => Ok(()),
-        }
+    /// What waits and is not stored yet.
+    pub(crate) fn flush(&mut self) -> Option<Storing> {
+        self.storing(None)
     }
 
-    /// Stores what waits, and forgets what a deletion ends, before a handler runs.
-    async fn store(&mut self, over: Option<(Chain, i64)>) -> Admit {
+    fn storing(&mut self, over: Option<(Chain, i64)>) -> Option<Storing> {
         if self.pending.is_empty() && over.is_none() {
-            return Admit::Go;
+            return None;
         }
-        let (pending, group) = (std::mem::take(&mut self.pending), self.related.group.clone());
-        let (database, context, shared) = (self.database.clone(), self.context.clone(), self.related.shared.clone());
-        let stored = blocking(move || {
-            let parked = database.write_transaction(|conn| {
-                if !context.may_commit() {
-                    return Err(Refused("the partition is no longer this process's".to_owned()));
-                }
-                shared.processor.park(conn, &group, &pending)?;
-                let over: Vec<(&Chain, i64)> = over.iter().map(|(chain, upto)| (chain, *upto)).collect();
-                shared.processor.forget(conn, &group, &over)?;
-                Ok(())
-            });
-            parked.map_err(|Refused(reason)| reason)?;
-            let unseen = pending.iter().any(|parking| parking.relation.is_none());
-            let rows = pending.into_iter().filter_map(|parking| parking.relation).collect();
-            shared.wake.tell(News { rows, unseen, ..News::default() });
-            Ok(())
-        });
-        match stored.await {
-            Ok(()) => {
-                self.first_pending = None;
-                Admit::Go
+        Some(Storing {
+            related: self.related.clone(),
+            database: self.database.clone(),
+            context: self.context.clone(),
+            pending: std::mem::take(&mut self.pending),
+            first: self.first_pending.take(),
+            over,
+        })
+    }
+}
+
+/// What is to be stored before the next handler runs: messages that wait, and that others of a key wait no more because
+/// of a deletion.
+pub(crate) struct Storing {
+    related: Related,
+    database: Database,
+    context: Context,
+    pending: Vec<Parking>,
+    /// The index of the first message that waits.
+    first: Option<usize>,
+    over: Option<(Chain, i64)>,
+}
+
+impl Storing {
+    /// Stores it in a transaction of its own. `Err`: nothing is stored; with the index of the first message that waits.
+    pub(crate) async fn alone(self) -> Result<(), (Option<usize>, Trouble)> {
+        let first = self.first;
+        blocking(move || self.write(None)).await.map_err(|trouble| (first, trouble))
+    }
+
+    /// Stores it, and what the entry has pending, in one transaction. Blocks.
+    ///
+    /// # Errors
+    /// Nothing is stored.
+    pub(crate) fn write(self, mut entry: Option<&mut Entry>) -> Result<(), Trouble> {
+        let Self { related: Related { shared, group }, database, context, pending, over, .. } = self;
+        database.write_transaction(|conn| -> Result<(), Trouble> {
+            shared.processor.park(conn, &group, &pending)?;
+            let over: Vec<(&Chain, i64)> = over.iter().map(|(chain, upto)| (chain, *upto)).collect();
+            shared.processor.forget(conn, &group, &over)?;
+            if let Some(entry) = &entry {
+                entry.write(conn)?;
             }
-            Err(reason) => Admit::Wait(reason),
+            // The last moment before the commit.
+            if context.may_commit() { Ok(()) } else { Err(Trouble::NotOurs) }
+        })?;
+        if let Some(entry) = &mut entry {
+            entry.committed();
         }
+        let unseen = pending.iter().any(|parking| parking.relation.is_none());
+        let rows = pending.into_iter().filter_map(|parking| parking.relation).collect();
+        shared.wake.tell(News { rows, unseen, ..News::default() });
+        Ok(())
     }
 }
 
 const NO_DATABASE: &str = "its messages refer to rows, and there is no database: set `database_url` in the settings, or \
                            DJANGO_KAFKA__DATABASE_URL";
-
-/// Why something was not stored.
-struct Refused(String);
-
-impl From<diesel::result::Error> for Refused {
-    fn from(error: diesel::result::Error) -> Self {
-        Self(outage(error))
-    }
-}
-
-impl From<crate::db::DatabaseError> for Refused {
-    fn from(error: crate::db::DatabaseError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-fn outage(error: diesel::result::Error) -> String {
-    failure::classify(&error).outage(&error).unwrap_or_else(|| error.to_string())
-}
 
 /// Finds out which relations are missing, of all messages or of one; the inner error is that of a message.
 fn missing(
@@ -243,7 +247,7 @@ fn missing(
     conn: &mut DbConn,
     asked: &mut [Asked],
     only: Option<usize>,
-) -> Result<Result<(), ConsumeError>, String> {
+) -> Result<Result<(), ConsumeError>, Trouble> {
     let range = only.map_or(0..asked.len(), |index| index..index + 1);
     let relations: Vec<(usize, ModelRelation)> =
         range.flat_map(|index| asked[index].relations.iter().map(move |relation| (index, relation.clone()))).collect();
@@ -261,16 +265,16 @@ fn missing(
             Ok(Ok(()))
         }
         Err(RelationError::Database(error)) => match failure::classify(&error).outage(&error) {
-            Some(reason) => Err(reason),
+            Some(reason) => Err(Trouble::Outage(reason)),
             None => Ok(Err(error.into())),
         },
         Err(error) => Ok(Err(error.into())),
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Trouble> + Send + 'static) -> Result<T, Trouble> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => Err(format!("a fault of ours: {error}")),
+        Err(error) => Err(Trouble::Outage(format!("a fault of ours: {error}"))),
     }
 }

@@ -19,7 +19,7 @@ mod wake;
 pub(crate) use self::daemon::Group;
 pub use self::daemon::{LocalDaemon, ResolveError, Resolver, ResolverDaemon};
 pub(crate) use self::gate::{Ask, Decided, Fate, Wants, decide};
-pub(crate) use self::lane::{Admit, LaneGate};
+pub(crate) use self::lane::{Admit, LaneGate, Storing};
 pub use self::message::{Awaited, Chain, Parking, WaitingMessage, WaitingStatus};
 pub(crate) use self::related::{Declared, Referring, Related, Relations, is_same};
 pub use self::resolver::{RelationError, RelationResolver, TableResolver};

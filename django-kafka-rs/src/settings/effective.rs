@@ -94,6 +94,7 @@ impl Settings {
         list.add("batch.buffer_messages", self.batch.buffer_messages.to_string());
         list.add("batch.buffer_bytes", show_bytes(self.batch.buffer_bytes));
         list.add("key_offset_tracker.group_id", self.key_offset_tracker.group_id.as_deref().unwrap_or_default());
+        list.add("reproducer_config.namespace", self.reproducer_config.namespace.as_deref().unwrap_or_default());
         for (name, value) in &self.topic_variables {
             list.add(&format!("topic_variables.{name}"), value);
         }

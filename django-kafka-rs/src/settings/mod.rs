@@ -100,6 +100,8 @@ pub struct Settings {
     pub batch: BatchLimits,
     /// The key offset tracker.
     pub key_offset_tracker: KeyOffsetTrackerSettings,
+    /// Topic reproducers.
+    pub reproducer_config: ReproducerSettings,
     /// What `${variable}` stands for in the names of topics and groups. Default: none.
     pub topic_variables: BTreeMap<String, String>,
     /// Topics that this program creates.
@@ -155,6 +157,15 @@ pub struct KeyOffsetTrackerSettings {
     pub group_id: Option<String>,
 }
 
+/// `[reproducer_config]`: where reproducers find the events of their models.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReproducerSettings {
+    /// What stands before a table's name in the topic of its events, without a dot at the end; may have
+    /// `${variables}`. For topics whose `#[reproduce(…)]` says none. Default: none.
+    pub namespace: Option<String>,
+}
+
 /// `[topics]`: how topics are created where this program has to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -207,6 +218,7 @@ impl Default for Settings {
             database: DatabaseSettings::default(),
             batch: BatchLimits::default(),
             key_offset_tracker: KeyOffsetTrackerSettings::default(),
+            reproducer_config: ReproducerSettings::default(),
             topic_variables: BTreeMap::new(),
             topics: TopicSettings::default(),
             schema_registry: SchemaRegistrySettings::default(),

@@ -14,8 +14,7 @@ use crate::topic::names;
 
 /// Keys that the design has and this version does not. Setting one is an error: an option that does nothing would
 /// be worse. Later versions delete lines here.
-const NOT_BUILT: &[(&str, &str)] =
-    &[("temporal", "Temporal"), ("temporal_task_queue", "Temporal"), ("reproducer_config", "topic reproducers")];
+const NOT_BUILT: &[(&str, &str)] = &[("temporal", "Temporal"), ("temporal_task_queue", "Temporal")];
 
 /// Keys of features that this program was built without.
 const LEFT_OUT: &[(&str, &str)] = if cfg!(feature = "connect") {
@@ -77,6 +76,14 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     if let Some(mut section) = top.section("key_offset_tracker", findings) {
         settings.key_offset_tracker.group_id = section.read("group_id", findings, text);
         section.finish(findings);
+    }
+    if let Some(mut section) = top.section("reproducer_config", findings) {
+        settings.reproducer_config.namespace = section.read("namespace", findings, text);
+        section.finish(findings);
+        if settings.reproducer_config.namespace.as_ref().is_some_and(|namespace| namespace.ends_with('.')) {
+            let message = "ends with a dot, and a dot follows it in the topic's name anyway: leave it out";
+            findings.mistake_at("reproducer_config.namespace", message);
+        }
     }
     if let Some(section) = top.section("topic_variables", findings) {
         settings.topic_variables = topic_variables(section, findings);

@@ -30,6 +30,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "database",
     "batch",
     "key_offset_tracker",
+    "reproducer_config",
     "topic_variables",
     "topics",
     "schema_registry",

@@ -1,7 +1,7 @@
 //! Model sync: from a message to a row.
 //!
 //! `model` is what the derives implement, `decode` turns bytes into patches, `plan` (pure) turns a batch into
-//! statements, `write` runs them.
+//! statements, `write` runs them. `kafka_skip` marks rows for source connectors.
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 mod apply;
@@ -10,6 +10,7 @@ mod context;
 pub mod decode;
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) mod guard;
+pub(crate) mod kafka_skip;
 mod lookup;
 mod model;
 #[cfg(feature = "client")]
@@ -25,6 +26,9 @@ pub(crate) mod table;
 pub(crate) mod write;
 
 pub use self::context::{Applied, SyncContext};
+pub use self::kafka_skip::{
+    DeleteRows, KafkaConnectSkip, KafkaSkip, Marked, Renders, SaveConnection, SavedColumn, SavedRow, SetMark, WithMark,
+};
 pub use self::lookup::{ColumnOf, Lookup};
 #[cfg(feature = "postgres")]
 pub use self::model::PostgresArray;

@@ -503,6 +503,7 @@ fn as_they_are(bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
 
 #[cfg(feature = "postgres")]
 mod postgres;
+mod reproduce;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -511,6 +512,13 @@ pub use self::postgres::{
     ArrayPostgres, ArrayPostgresNone, BindPostgres, BindPostgresNone, PostgresArrayBind, PostgresBind, PostgresName,
     StoresPostgres, StoresPostgresNot, no_column,
 };
+pub use self::reproduce::{
+    Columns, IdBySerde, IdByType, KeyColumns, Loadable, OwnedId, ReadId, key_parts, plain_table_name,
+};
+#[cfg(feature = "postgres")]
+pub use self::reproduce::{LoadByPostgres, LoadByPostgresNot, LoadPostgres};
+#[cfg(feature = "sqlite")]
+pub use self::reproduce::{LoadBySqlite, LoadBySqliteNot, LoadSqlite};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{BindSqlite, BindSqliteNone, SqliteBind, SqliteName, StoresSqlite, StoresSqliteNot};
 

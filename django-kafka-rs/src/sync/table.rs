@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use diesel::QueryResult;
 
+use super::kafka_skip;
 use super::model::{ColumnSet, ModelDescriptor};
 use super::plan::Kind;
 use crate::db::DbConn;
@@ -33,6 +34,8 @@ pub(crate) struct Table {
     /// Columns that the database numbers, unless it is told not to.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite takes every number"))]
     pub identity: ColumnSet,
+    /// Whether a sync marks its rows for connectors: the model has `kafka_skip`.
+    pub is_marked: bool,
     /// Whether one of its triggers raises errors of its own wording.
     pub raises: bool,
     /// Which statements the connection may keep prepared.
@@ -228,6 +231,7 @@ fn table(model: &'static ModelDescriptor, plain: &'static str, info: &TableInfo,
         default_values: columns.iter().map(|c| c.default.clone().unwrap_or_else(|| "NULL".to_owned())).collect(),
         arrays: those(&|c| c.array),
         identity: those(&|c| c.identity_always),
+        is_marked: model.columns.iter().any(|column| column.column == kafka_skip::COLUMN),
         raises: info.raises,
         shapes: Shapes::default(),
         related: Vec::new(),

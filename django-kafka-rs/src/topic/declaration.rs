@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use super::ReproducedSource;
 use super::wire::Wire;
 
 /// Where something was declared, for messages at start-up.
@@ -37,13 +38,16 @@ pub struct TopicDeclaration {
     pub value_wire: Wire,
     /// Where.
     pub location: Location,
+    /// Of a reproducer: which events it consumes; then `name` only stands for what is known at start.
+    #[doc(hidden)]
+    pub reproduces: Option<ReproducedSource>,
 }
 
 impl TopicDeclaration {
     /// A topic without retry settings of its own.
     #[must_use]
     pub const fn new(type_name: &'static str, name: &'static str, location: Location) -> Self {
-        Self { type_name, name, retry: None, key_wire: Wire::Own, value_wire: Wire::Own, location }
+        Self { type_name, name, retry: None, key_wire: Wire::Own, value_wire: Wire::Own, location, reproduces: None }
     }
 
     /// The same with keys in Avro.

@@ -4,11 +4,13 @@ mod declaration;
 mod formats;
 pub(crate) mod names;
 mod payload;
+mod reproducer;
 mod wire;
 
 pub use self::declaration::{ErrorType, Location, NameableError, RetryMode, RetrySettings, TopicDeclaration};
 pub use self::formats::{Bytes, Decode, Encode, Json, Text};
 pub use self::payload::Payload;
+pub use self::reproducer::{Reproduce, ReproducedModel, ReproducedSource, ReproducedTopic, Reproducer, SourceName};
 #[cfg(feature = "client")]
 pub(crate) use self::wire::Content;
 #[doc(hidden)]

@@ -53,6 +53,7 @@ mod schema {
     }
     diesel::table! { items (id) { id -> BigInt, name -> Text, version -> BigInt, } }
     diesel::table! { documents (id) { id -> BigInt, version -> BigInt, body -> Text, } }
+    diesel::table! { pairs (id) { id -> BigInt, name -> Text, kafka_skip -> Bool, } }
     diesel::table! { north_notes (id) { id -> BigInt, note -> Nullable<Text>, } }
     diesel::table! { south_notes (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
 }
@@ -189,6 +190,63 @@ struct Document {
 
 #[consumer(group = "${prefix}-documents", topics(Document), config("auto.offset.reset" = "earliest"))]
 struct Documents;
+
+/// A message that adds one to the number of its visits, and one to that of its partition: handled twice, it shows. One of
+/// `fails` fails at first, after its work.
+#[topic(name = "${prefix}.visits", retry(max_retries = 5, delay = "100ms", blocking = false))]
+struct Visits;
+
+impl TopicConsumer for Visits {
+    async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
+        let (id, fails): (i64, bool) = match record.value()?.split_once(' ') {
+            Some((id, _)) => (id.parse()?, true),
+            None => (record.value()?.parse()?, false),
+        };
+        let partition = record.origin().partition;
+        cx.pg(move |conn: &mut PgConnection| {
+            diesel::sql_query(
+                "insert into visits values ($1, 1) on conflict (id) do update set visits = visits.visits + 1",
+            )
+            .bind::<diesel::sql_types::BigInt, _>(id)
+            .execute(conn)
+        })
+        .await?;
+        if fails && record.attempt() == 0 {
+            return Err("told to fail".into());
+        }
+        // A second piece of work in the same transaction.
+        cx.pg(move |conn: &mut PgConnection| {
+            diesel::sql_query(
+                "insert into totals values ($1, 1) on conflict (partition) do update set visits = totals.visits + 1",
+            )
+            .bind::<diesel::sql_types::Integer, _>(partition)
+            .execute(conn)
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+#[consumer(
+    group = "${prefix}-visits",
+    topics(Visits),
+    config("auto.offset.reset" = "earliest"),
+    offsets = "database"
+)]
+struct Counter;
+
+/// One of two databases that keep each other in step; the topic is the other's.
+#[topic(name = "${prefix}.public.pairs")]
+#[derive(DbzConsumer)]
+#[diesel(table_name = schema::pairs)]
+struct Pair {
+    id: i64,
+    name: String,
+    kafka_skip: KafkaSkip,
+}
+
+#[consumer(group = "${prefix}-pairs", topics(Pair), config("auto.offset.reset" = "earliest"), suppress)]
+struct Pairs;
 
 /// Every topic below the prefix, which is the group's name too: so the names of its own retry and dead letter topics
 /// match it.

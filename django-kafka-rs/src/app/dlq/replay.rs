@@ -208,7 +208,9 @@ impl Run<'_> {
             End::Interrupted(match stop {
                 Stop::Outage => "the database or the brokers are away (the log says more): try again later".to_owned(),
                 Stop::Fatal(why) => format!("the client that produces is of no more use: {why}"),
-                Stop::Retry(_) | Stop::Cancelled => "a letter was not handled, by a fault of ours".to_owned(),
+                Stop::Retry(_) | Stop::Fenced | Stop::Cancelled => {
+                    "a letter was not handled, by a fault of ours".to_owned()
+                }
             })
         })
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{BatchEnvironment, CUSTOM_BATCH_TIME_MAX, Handled, Judge, Settled, catch_panic};
 use crate::consumer::lane::Stop;
+use crate::consumer::ledger::Trouble;
 use crate::consumer::superseding::Superseding;
 use crate::consumer::topic::{Handler, TopicRuntime};
 use crate::error::{ConsumeError, ProduceError, RegistryAway};
@@ -25,7 +26,7 @@ pub(super) async fn run(
     let started = Instant::now();
     let mut gate = match LaneGate::open(&**handler, topic.related.as_ref(), &records, &env.context).await {
         Ok(gate) => gate,
-        Err(reason) => return Handled { stop: Some(waits_for(topic, &reason)), ..handled },
+        Err(trouble) => return Handled { stop: Some(stopped(topic, &trouble)), ..handled },
     };
     for (index, record) in records.iter().enumerate() {
         if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
@@ -36,15 +37,22 @@ pub(super) async fn run(
         // Of a message before, whose handler made the best of it.
         env.context.take_outage();
         let admit = match &mut gate {
-            Some(gate) => gate.admit(index).await,
-            None => Admit::Go,
+            Some(gate) => gate.admit(index),
+            None => Admit::Go(None),
         };
         let mut result = match admit {
-            Admit::Go => catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await,
+            Admit::Go(storing) => {
+                if let Some(storing) = storing
+                    && let Err((first, trouble)) = storing.alone().await
+                {
+                    return handled.back_to(first.unwrap_or(index), stopped(topic, &trouble));
+                }
+                catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await
+            }
             Admit::Parked => Ok(()),
             Admit::Failed(error) => Err(error),
-            Admit::Wait(reason) => {
-                handled.stop = Some(waits_for(topic, &reason));
+            Admit::Wait(trouble) => {
+                handled.stop = Some(stopped(topic, &trouble));
                 break;
             }
         };
@@ -54,8 +62,8 @@ pub(super) async fn run(
             match gate.waits_after_all(index).await {
                 Ok(false) => {}
                 Ok(true) => result = Ok(()),
-                Err(reason) => {
-                    handled.stop = Some(waits_for(topic, &reason));
+                Err(trouble) => {
+                    handled.stop = Some(stopped(topic, &trouble));
                     break;
                 }
             }
@@ -84,25 +92,39 @@ pub(super) async fn run(
         }
         handled.count = index + 1;
     }
-    if let Some(gate) = &mut gate
-        && let Err((first, reason)) = gate.flush().await
+    if let Some(storing) = gate.as_mut().and_then(LaneGate::flush)
+        && let Err((first, trouble)) = storing.alone().await
     {
-        handled.count = handled.count.min(first);
-        handled.settled.retain(|settled| settled.index < first);
-        handled.superseded.retain(|index| *index < first);
-        handled.stop = Some(waits_for(topic, &reason));
+        let first = first.unwrap_or(handled.count);
+        return handled.back_to(first, stopped(topic, &trouble));
     }
     handled
 }
 
-fn waits_for(topic: &TopicRuntime, reason: &str) -> Stop {
+impl Handled {
+    /// As if it had ended before this message.
+    fn back_to(mut self, first: usize, stop: Stop) -> Self {
+        self.count = self.count.min(first);
+        self.settled.retain(|settled| settled.index < first);
+        self.superseded.retain(|index| *index < first);
+        self.stop = Some(stop);
+        self
+    }
+}
+
+fn stopped(topic: &TopicRuntime, trouble: &Trouble) -> Stop {
+    let Some(reason) = trouble.outage() else { return Stop::Cancelled };
     tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
     Stop::Outage
 }
 
 /// Whether a handler failed because the database is away, the brokers are, or the partition is: the database and the
 /// partition are judged themselves, whatever the error; the brokers by our own error among its causes.
-fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvironment) -> Option<Stop> {
+pub(in crate::consumer) fn not_its_own_fault(
+    topic: &TopicRuntime,
+    error: &ConsumeError,
+    env: &BatchEnvironment,
+) -> Option<Stop> {
     if !env.context.may_commit() {
         return Some(Stop::Cancelled);
     }

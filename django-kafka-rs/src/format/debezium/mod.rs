@@ -3,6 +3,7 @@
 pub mod dbz;
 mod decimal;
 pub(crate) mod encoding;
+pub(crate) mod event;
 mod placeholder;
 mod plain;
 mod scalar;

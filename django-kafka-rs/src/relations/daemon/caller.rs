@@ -34,7 +34,8 @@ pub(super) fn apply(
         messages: batch,
         decisions: BTreeMap::new(),
     };
-    let report = sync.apply(&resolver.0.database, &records, &mut caller);
+    let applying = || sync.apply(&resolver.0.database, &records, &mut caller);
+    let report = topic.suppression.clone().sync_scope(applying);
     let decisions = std::mem::take(&mut caller.decisions);
     let (mut resolved, mut over, mut dead) = (0, Vec::new(), Vec::new());
     for (index, outcome) in report.outcomes.into_iter().enumerate() {

@@ -9,7 +9,10 @@ use super::caller::bury;
 use super::{Group, LEASE, ResolveError, Resolver};
 use crate::consumer::batch;
 use crate::consumer::topic::TopicRuntime;
+use crate::db::joined::{Joined, Slot};
+use crate::db::{WriterGuard, failure, transaction};
 use crate::dead_letter;
+use crate::error::ConsumeError;
 use crate::record::RawRecord;
 use crate::relations::{Chain, Still, WaitingMessage, awaited};
 use crate::retry::policy::Decision;
@@ -42,6 +45,15 @@ pub(super) fn consume(
         }
     }
     Ok(resolved)
+}
+
+/// How a handler's call ended.
+enum Called {
+    /// Well: its message waits no more.
+    Over,
+    /// Its message is another daemon's by now: nothing is committed.
+    Taken,
+    Failed(ConsumeError),
 }
 
 struct Handlers<'a> {
@@ -82,11 +94,9 @@ impl Handlers<'_> {
         let error = match failed {
             Some(error) => error,
             None => match self.call(message)? {
-                Ok(()) => {
-                    self.resolver.write(|conn| processor.discard(conn, &[message.id]))?;
-                    return Ok(true);
-                }
-                Err(error) => error,
+                Called::Over => return Ok(true),
+                Called::Taken => return Ok(false),
+                Called::Failed(error) => error,
             },
         };
         let decision = batch::decide(self.topic, &message.record, &error, attempts);
@@ -123,9 +133,13 @@ impl Handlers<'_> {
         Ok(asked.into_iter().zip(exist).find_map(|(relation, exists)| (!exists).then_some(relation)))
     }
 
-    /// Calls the handler, and keeps the claim while it runs.
-    fn call(&self, message: &WaitingMessage) -> Result<crate::error::ConsumeResult, ResolveError> {
-        let context = self.group.environment.context.clone();
+    /// Calls the handler, and keeps the claim while it runs. Where it succeeds, its message is forgotten.
+    fn call(&self, message: &WaitingMessage) -> Result<Called, ResolveError> {
+        let joined = Joined::default();
+        let mut context = self.group.environment.context.clone();
+        if self.group.joins {
+            context = context.with_joined(joined.clone());
+        }
         let done = CancellationToken::new();
         let (kept, resolver, token) = (done.clone(), self.resolver.clone(), self.token.to_owned());
         let keep = self.resolver.0.runtime.spawn(async move {
@@ -140,12 +154,60 @@ impl Handlers<'_> {
             }
         });
         let record = message.record.clone();
-        let result = self.resolver.0.runtime.block_on(batch::call(self.custom, record, message.attempts, &context));
+        let calling = batch::call(self.custom, record, message.attempts, &context);
+        let result = self.resolver.0.runtime.block_on(self.topic.suppression.clone().scope(calling));
+        let slot = self.resolver.0.runtime.block_on(joined.end());
         done.cancel();
         keep.abort();
-        match (result, context.take_outage()) {
-            (Err(_), Some(reason)) => Err(ResolveError::Unavailable(reason)),
-            (result, _) => Ok(result),
+        match (result, slot) {
+            (Err(error), slot) => {
+                if let Slot::Open(conn) = slot {
+                    roll_back(conn);
+                }
+                match context.take_outage() {
+                    Some(reason) => Err(ResolveError::Unavailable(reason)),
+                    None => Ok(Called::Failed(error)),
+                }
+            }
+            (Ok(()), Slot::Open(conn)) => self.commit(conn, message),
+            (Ok(()), Slot::Lost(lost)) if lost.is_outage => Err(ResolveError::Unavailable(lost.reason)),
+            (Ok(()), Slot::Lost(lost)) => Ok(Called::Failed(lost.reason.into())),
+            (Ok(()), Slot::Unused | Slot::Ended) => {
+                self.resolver.write(|conn| self.resolver.relations().processor.discard(conn, &[message.id]))?;
+                Ok(Called::Over)
+            }
         }
     }
+
+    /// Commits what the handler did, and that its message waits no more.
+    fn commit(&self, mut conn: WriterGuard, message: &WaitingMessage) -> Result<Called, ResolveError> {
+        let processor = &self.resolver.relations().processor;
+        let committed = transaction::check_open(&mut conn).and_then(|()| {
+            if processor.held(&mut conn, self.token, &[message.id])?.is_empty() {
+                return Ok(false);
+            }
+            processor.discard(&mut conn, &[message.id])?;
+            transaction::commit_checked(&mut conn)?;
+            Ok(true)
+        });
+        match committed {
+            Ok(true) => Ok(Called::Over),
+            Ok(false) => {
+                roll_back(conn);
+                Ok(Called::Taken)
+            }
+            Err(error) => {
+                roll_back(conn);
+                match failure::classify(&error).outage(&error) {
+                    Some(reason) => Err(ResolveError::Unavailable(reason)),
+                    None => Ok(Called::Failed(format!("the transaction cannot be committed: {error}").into())),
+                }
+            }
+        }
+    }
+}
+
+fn roll_back(mut conn: WriterGuard) {
+    // Where this fails, the guard drops the connection, and the database rolls back.
+    let _ = transaction::rollback_to(&mut conn, 0);
 }

@@ -82,6 +82,9 @@ struct Inner {
 pub(crate) struct Group {
     pub(crate) topics: Arc<TopicTable>,
     pub(crate) environment: BatchEnvironment,
+    /// A handler's work in the database is one transaction, with which its message is forgotten: where the consumer
+    /// keeps its offsets in the database.
+    pub(crate) joins: bool,
 }
 
 impl std::fmt::Debug for Resolver {

@@ -72,6 +72,7 @@ fn nothing_set_gives_the_documented_defaults() {
         batch.buffer_messages = 4000
         batch.buffer_bytes = 16MiB
         key_offset_tracker.group_id = 
+        reproducer_config.namespace = 
         topics.partitions = 
         topics.replication = 
         topics.retention = 
@@ -240,7 +241,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, topic_variables, topics, schema_registry, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -364,6 +365,23 @@ fn options_that_are_not_built_yet_are_refused() {
               django-kafka.toml:4: `schema_registry.url`: expected an address like "http://registry:8081", or several, found "x"
               django-kafka.toml:6: `key_offset_tracker.a`: unknown setting; there are: group_id
               environment variable DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID: `key_offset_tracker.group_id`: expected text, found empty text"#]],
+    );
+}
+
+#[test]
+fn reproducers_have_a_namespace() {
+    check(
+        "[reproducer_config]\nnamespace = \"dbz.public\"",
+        &[],
+        &expect!["reproducer_config.namespace = dbz.public (django-kafka.toml:2)"],
+    );
+    check(
+        "[reproducer_config]\nnamespace = \"dbz.\"\nname = \"x\"",
+        &[],
+        &expect![[r#"
+            2 mistakes in the settings:
+              django-kafka.toml:2: `reproducer_config.namespace`: ends with a dot, and a dot follows it in the topic's name anyway: leave it out
+              django-kafka.toml:3: `reproducer_config.name`: unknown setting; there are: namespace"#]],
     );
 }
 

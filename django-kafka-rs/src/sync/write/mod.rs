@@ -55,6 +55,12 @@ pub(crate) fn execute(conn: &mut DbConn, write: &Write<'_>) -> Result<(), WriteE
     }
 }
 
+/// Marks rows before they are deleted, where the model has `kafka_skip`: a connector sees what the row was, and so
+/// knows that a sync deleted it.
+const SET_MARK: &str = "SET kafka_skip = true";
+/// Rows that are marked already need not be written.
+const NOT_MARKED: &str = " AND kafka_skip IS NOT TRUE";
+
 /// Rows in a statement that has parameters for each of them, at most. More gain nothing, and a prepared statement's
 /// memory grows with its parameters.
 const ROWS_MAX: usize = 128;

@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 
-use super::{Write, WriteError, chunks};
+use super::{NOT_MARKED, SET_MARK, Write, WriteError, chunks};
 use crate::sync::model::{ColumnSet, PostgresArray, Row};
 use crate::sync::plan::Kind;
 use crate::sync::table::Table;
@@ -120,7 +120,10 @@ impl<'a> Shape<'a> {
 
     fn delete_all(self, conn: &mut PgConnection, rows: &[&'a dyn Row]) -> Result<(), WriteError> {
         for rows in self.statements(rows, self.lookup) {
-            DeleteAll { shape: self, source: self.source(self.lookup, rows)? }.execute(conn)?;
+            if self.table.is_marked {
+                DeleteAll { shape: self, source: self.source(self.lookup, rows)?, marks: true }.execute(conn)?;
+            }
+            DeleteAll { shape: self, source: self.source(self.lookup, rows)?, marks: false }.execute(conn)?;
         }
         Ok(())
     }
@@ -129,7 +132,10 @@ impl<'a> Shape<'a> {
         if !self.table.one_match(self.lookup) && self.matches(conn, row)? > 1 {
             return Err(WriteError::Ambiguous);
         }
-        match (Delete { shape: self, row }).execute(conn)? {
+        if self.table.is_marked {
+            Delete { shape: self, row, marks: true }.execute(conn)?;
+        }
+        match (Delete { shape: self, row, marks: false }).execute(conn)? {
             0 | 1 => Ok(()),
             // Unique, but for NULL. The caller rolls back.
             _ => Err(WriteError::Ambiguous),
@@ -386,16 +392,21 @@ impl QueryFragment<Pg> for Existing<'_> {
 struct DeleteAll<'a> {
     shape: Shape<'a>,
     source: Source<'a>,
+    /// `UPDATE t SET kafka_skip = true FROM … WHERE …` instead.
+    marks: bool,
 }
 
 impl QueryFragment<Pg> for DeleteAll<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.shape.caching(&mut out);
-        out.push_sql("DELETE FROM ");
+        out.push_sql(if self.marks { "UPDATE " } else { "DELETE FROM " });
         out.push_sql(&self.shape.table.sql);
-        out.push_sql(" AS dk_table USING ");
+        out.push_sql(" AS dk_table ");
+        out.push_sql(if self.marks { SET_MARK } else { "USING " });
+        out.push_sql(if self.marks { " FROM " } else { "" });
         self.source.walk(false, &mut out)?;
         self.shape.where_source(&mut out);
+        out.push_sql(if self.marks { NOT_MARKED } else { "" });
         Ok(())
     }
 }
@@ -455,14 +466,20 @@ impl QueryFragment<Pg> for Reset<'_> {
 struct Delete<'a> {
     shape: Shape<'a>,
     row: &'a dyn Row,
+    /// `UPDATE t SET kafka_skip = true WHERE …` instead.
+    marks: bool,
 }
 
 impl QueryFragment<Pg> for Delete<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.shape.caching(&mut out);
-        out.push_sql("DELETE FROM ");
+        out.push_sql(if self.marks { "UPDATE " } else { "DELETE FROM " });
         out.push_sql(&self.shape.table.sql);
-        self.shape.where_lookup(self.row, &mut out)
+        out.push_sql(if self.marks { " " } else { "" });
+        out.push_sql(if self.marks { SET_MARK } else { "" });
+        self.shape.where_lookup(self.row, &mut out)?;
+        out.push_sql(if self.marks { NOT_MARKED } else { "" });
+        Ok(())
     }
 }
 

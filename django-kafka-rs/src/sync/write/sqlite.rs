@@ -11,7 +11,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 
-use super::{Write, WriteError, chunks};
+use super::{NOT_MARKED, SET_MARK, Write, WriteError, chunks};
 use crate::sync::model::{ColumnSet, Row};
 use crate::sync::plan::Kind;
 use crate::sync::table::Table;
@@ -90,7 +90,10 @@ impl<'a> Shape<'a> {
 
     fn delete_together(self, conn: &mut SqliteConnection, rows: &[&'a dyn Row]) -> Result<(), WriteError> {
         for rows in chunks(rows, self.lookup.len(), PARAMETERS_MAX) {
-            DeleteAll { shape: self, rows }.execute(conn)?;
+            if self.table.is_marked {
+                DeleteAll { shape: self, rows, marks: true }.execute(conn)?;
+            }
+            DeleteAll { shape: self, rows, marks: false }.execute(conn)?;
         }
         Ok(())
     }
@@ -99,7 +102,10 @@ impl<'a> Shape<'a> {
         if !self.table.one_match(self.lookup) && self.matches(conn, row)? > 1 {
             return Err(WriteError::Ambiguous);
         }
-        match (Delete { shape: self, row }).execute(conn)? {
+        if self.table.is_marked {
+            Delete { shape: self, row, marks: true }.execute(conn)?;
+        }
+        match (Delete { shape: self, row, marks: false }).execute(conn)? {
             0 | 1 => Ok(()),
             // Unique, but for NULL. The caller rolls back.
             _ => Err(WriteError::Ambiguous),
@@ -149,6 +155,17 @@ impl<'a> Shape<'a> {
         for (place, column) in columns.iter().enumerate() {
             out.push_sql(if place == 0 { "" } else { ", " });
             out.push_sql(&self.table.columns[column]);
+        }
+    }
+
+    /// `DELETE FROM t`, or `UPDATE t SET kafka_skip = true`.
+    fn delete_or_mark(self, marks: bool, out: &mut AstPass<'_, '_, Sqlite>) {
+        self.caching(out);
+        out.push_sql(if marks { "UPDATE " } else { "DELETE FROM " });
+        self.table_name(out);
+        if marks {
+            out.push_sql(" ");
+            out.push_sql(SET_MARK);
         }
     }
 
@@ -269,14 +286,16 @@ impl QueryFragment<Sqlite> for Reset<'_> {
 struct Delete<'a> {
     shape: Shape<'a>,
     row: &'a dyn Row,
+    /// `UPDATE t SET kafka_skip = true WHERE …` instead.
+    marks: bool,
 }
 
 impl QueryFragment<Sqlite> for Delete<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        self.shape.caching(&mut out);
-        out.push_sql("DELETE FROM ");
-        self.shape.table_name(&mut out);
-        self.shape.where_lookup(self.row, &mut out)
+        self.shape.delete_or_mark(self.marks, &mut out);
+        self.shape.where_lookup(self.row, &mut out)?;
+        out.push_sql(if self.marks { NOT_MARKED } else { "" });
+        Ok(())
     }
 }
 
@@ -284,18 +303,19 @@ impl QueryFragment<Sqlite> for Delete<'_> {
 struct DeleteAll<'a> {
     shape: Shape<'a>,
     rows: &'a [&'a dyn Row],
+    /// `UPDATE t SET kafka_skip = true WHERE …` instead.
+    marks: bool,
 }
 
 impl QueryFragment<Sqlite> for DeleteAll<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        self.shape.caching(&mut out);
-        out.push_sql("DELETE FROM ");
-        self.shape.table_name(&mut out);
+        self.shape.delete_or_mark(self.marks, &mut out);
         out.push_sql(" WHERE (");
         self.shape.column_list(self.shape.lookup, &mut out);
         out.push_sql(") IN (VALUES ");
         values(self.shape.lookup, self.rows, &mut out)?;
         out.push_sql(")");
+        out.push_sql(if self.marks { NOT_MARKED } else { "" });
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ impl TopicConsumer for Orders {
     }
 }
 
-#[consumer(group = "crm", topics(Orders), offsets = "database", suppress, order_by = key)]
+#[consumer(group = "crm", topics(Orders), order_by = key)]
 struct Crm0;
 
 fn main() {}

@@ -19,7 +19,9 @@ impl TopicConsumer for Customers {
 }
 
 
-use django_kafka_rs::__private::{BatchSettings, ConfigValue, DECLARATIONS, Declaration};
+use django_kafka_rs::__private::{
+    BatchSettings, ConfigValue, DECLARATIONS, Declaration, OffsetStore, SuppressedTopics,
+};
 
 #[consumer(
     group = "${prefix}.crm",
@@ -38,10 +40,11 @@ use django_kafka_rs::__private::{BatchSettings, ConfigValue, DECLARATIONS, Decla
     batch(max = 2000, bytes = 4000000, linger = "5ms"),
     workers = 4,
     offsets = "kafka",
+    suppress("orders", "${prefix}.customers"),
 )]
 struct Crm;
 
-#[consumer(topics(Orders), config("group.id" = "from-property"))]
+#[consumer(topics(Orders), config("group.id" = "from-property"), offsets = "database", suppress)]
 struct Property;
 
 fn main() {
@@ -51,6 +54,9 @@ fn main() {
     assert_eq!(crm.batch, batch);
     assert_eq!(crm.config[0], ("auto.offset.reset", ConfigValue::Str("earliest")));
     assert_eq!(crm.config[5], ("bootstrap.servers", ConfigValue::Env("KAFKA")));
+    assert_eq!(crm.suppress, SuppressedTopics::Named(&["orders", "${prefix}.customers"]));
+    assert_eq!(Property::DECLARATION.suppress, SuppressedTopics::All);
     assert_eq!((Property::DECLARATION.group, Property::DECLARATION.config.len()), ("from-property", 0));
+    assert_eq!((crm.offsets, Property::DECLARATION.offsets), (OffsetStore::Kafka, OffsetStore::Database));
     assert_eq!(DECLARATIONS.iter().filter(|d| matches!(d, Declaration::Consumer(_))).count(), 2);
 }

@@ -1,0 +1,3 @@
+DROP TABLE order_views;
+DROP TABLE orders;
+DROP TABLE customers;

@@ -1,0 +1,5 @@
+CREATE TABLE customers (id BIGINT PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE orders (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL REFERENCES customers, cents BIGINT NOT NULL);
+CREATE TABLE order_views (id BIGINT PRIMARY KEY, customer TEXT NOT NULL, total TEXT NOT NULL);
+INSERT INTO customers VALUES (1, 'Ann'), (2, 'Bob');
+INSERT INTO orders VALUES (10, 1, 1950), (11, 2, 700);

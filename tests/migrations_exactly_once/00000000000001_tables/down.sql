@@ -1,0 +1,3 @@
+DROP TABLE children;
+DROP TABLE items;
+DROP TABLE effects;

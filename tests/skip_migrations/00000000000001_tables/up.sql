@@ -1,0 +1,7 @@
+CREATE TABLE fish (
+    id BIGINT PRIMARY KEY,
+    name TEXT NOT NULL,
+    pond TEXT,
+    kafka_skip BOOLEAN NOT NULL DEFAULT FALSE
+);
+CREATE TABLE fish_log (line TEXT NOT NULL);
