@@ -59,6 +59,9 @@ struct Category {
 #[consumer(group = "shop", topics(Customer, Order, Line, Category), config("auto.offset.reset" = "earliest"))]
 struct Shop;
 
+#[consumer(group = "shop", topics(Customer, Order, Line, Category), offsets = "database")]
+struct ExactShop;
+
 /// The shop on SQLite, and on PostgreSQL where there is one; its daemon looks by itself once a minute only.
 async fn each(test: impl AsyncFn(TestApp)) {
     each_of(|| App::builder().consumer(Shop), test).await;
@@ -127,7 +130,7 @@ async fn waiting(app: &TestApp) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_wait_for_their_customer_and_the_partition_goes_on() {
-    each(async |app| {
+    let test = async |app: TestApp| {
         send(&app, "orders", 1, order(1, 5, 10)).await;
         send(&app, "orders", 2, order(2, None, 20)).await;
         send(&app, "orders", 1, order(1, 5, 11)).await;
@@ -142,8 +145,9 @@ async fn orders_wait_for_their_customer_and_the_partition_goes_on() {
         assert_eq!(orders(&app).await, ["1→5:11", "2:20"]);
         assert_eq!(waiting(&app).await, [""; 0]);
         assert!(app.dead_letters("orders").await.unwrap().is_empty());
-    })
-    .await;
+    };
+    each(test).await;
+    each_of(|| App::builder().consumer(ExactShop), test).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -349,39 +353,40 @@ impl TopicConsumer for Payments {
 #[consumer(group = "till", topics(Payments, Customer), config("auto.offset.reset" = "earliest"))]
 struct Till;
 
+#[consumer(group = "till", topics(Payments, Customer), offsets = "database")]
+struct ExactTill;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handlers_messages_wait_in_order_too() {
-    each_of(
-        || App::builder().consumer(Till),
-        async |app| {
-            let pay = async |key: &str, customer: Option<i64>, amount: i64| {
-                app.produce("payments", key, json!({ "customer": customer, "amount": amount })).await.unwrap();
-            };
-            pay("a", Some(5), 1).await;
-            pay("a", None, 2).await;
-            pay("b", None, 3).await;
-            pay("c", Some(5), -1).await;
-            pay("d", Some(5), 4).await;
-            app.produce("payments", "d", ()).await.unwrap();
-            app.settle().await.unwrap();
-            assert_eq!(orders(&app).await, ["2:3"]);
-            assert_eq!(
-                waiting(&app).await,
-                [
-                    "payments a WAITING customers.id = 5",
-                    "payments a BEHIND customers.id = 5",
-                    "payments c WAITING customers.id = 5"
-                ]
-            );
-            send(&app, "customers", 5, customer(5)).await;
-            app.settle().await.unwrap();
-            assert_eq!(orders(&app).await, ["0→5:1", "1:2", "2:3"]);
-            assert_eq!(waiting(&app).await, [""; 0]);
-            let letters = app.dead_letters("payments").await.unwrap();
-            assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [3]);
-        },
-    )
-    .await;
+    let test = async |app: TestApp| {
+        let pay = async |key: &str, customer: Option<i64>, amount: i64| {
+            app.produce("payments", key, json!({ "customer": customer, "amount": amount })).await.unwrap();
+        };
+        pay("a", Some(5), 1).await;
+        pay("a", None, 2).await;
+        pay("b", None, 3).await;
+        pay("c", Some(5), -1).await;
+        pay("d", Some(5), 4).await;
+        app.produce("payments", "d", ()).await.unwrap();
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["2:3"]);
+        assert_eq!(
+            waiting(&app).await,
+            [
+                "payments a WAITING customers.id = 5",
+                "payments a BEHIND customers.id = 5",
+                "payments c WAITING customers.id = 5"
+            ]
+        );
+        send(&app, "customers", 5, customer(5)).await;
+        app.settle().await.unwrap();
+        assert_eq!(orders(&app).await, ["0→5:1", "1:2", "2:3"]);
+        assert_eq!(waiting(&app).await, [""; 0]);
+        let letters = app.dead_letters("payments").await.unwrap();
+        assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [3]);
+    };
+    each_of(|| App::builder().consumer(Till), test).await;
+    each_of(|| App::builder().consumer(ExactTill), test).await;
 }
 
 #[topic(name = "orders", register = false)]
