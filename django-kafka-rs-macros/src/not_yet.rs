@@ -2,23 +2,11 @@
 //! The change that builds one deletes its line here.
 
 use crate::diag;
-use crate::symbol::{self, ORDER_BY, RELATION, RELATIONS, RELATIONS_WITH, Vocabulary};
+use crate::symbol::{self, ORDER_BY, Vocabulary};
 
 /// Options of an attribute, with what to do instead.
-static OPTIONS: &[(&Vocabulary, &str, &str)] = &[
-    (&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition"),
-    (&symbol::SYNC, RELATIONS, "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`"),
-    (
-        &symbol::SYNC,
-        RELATIONS_WITH,
-        "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`",
-    ),
-    (
-        &symbol::SYNC_FIELD,
-        RELATION,
-        "leave it out; a message whose parent is missing fails and is retried: set `retry(…)`",
-    ),
-];
+static OPTIONS: &[(&Vocabulary, &str, &str)] =
+    &[(&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition")];
 
 /// The message for an option that is not built.
 pub(crate) fn option(vocabulary: &Vocabulary, name: &str) -> Option<String> {

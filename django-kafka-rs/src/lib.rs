@@ -98,6 +98,8 @@ pub mod producer;
 pub mod record;
 
 mod registry;
+#[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
+pub mod relations;
 #[cfg(feature = "client")]
 mod retry;
 #[cfg(feature = "client")]
@@ -134,7 +136,9 @@ pub mod prelude {
     pub use crate::key_offset_tracker::KeyOffsetTracker;
     pub use crate::producer::{suppress, suppress_all, unsuppress};
     pub use crate::record::{Headers, Record};
-    pub use crate::sync::{Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelTopicConsumer, SyncContext, SyncModel};
+    pub use crate::sync::{
+        Applied, KafkaConnectSkip, KafkaSkip, Lookup, ModelRelation, ModelTopicConsumer, SyncContext, SyncModel,
+    };
     pub use crate::topic::{Decode, Encode, ProducedTopic, Reproduce, Reproducer, Topic, TopicConsumer};
 }
 

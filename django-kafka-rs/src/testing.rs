@@ -11,6 +11,7 @@
 //! ```
 
 mod broker;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -413,7 +414,7 @@ impl TestApp {
         }
         // Nothing moved meanwhile: what a handler produced is among the ends.
         Ok(match self.look().await {
-            Ok(after) if after == before => Ok(()),
+            Ok(after) if after == before => self.resolve().await?,
             Ok(_) => Err("messages are still coming".to_owned()),
             Err(why) => Err(why),
         })

@@ -17,6 +17,7 @@ mod models;
 mod postgres;
 mod producers;
 mod refusals;
+mod relations;
 mod reproducer;
 mod retry_topics;
 mod service;

@@ -17,6 +17,7 @@ use crate::symbol::DIESEL_ATTRIBUTE;
 
 const TABLE_NAME: &str = "table_name";
 const PRIMARY_KEY: &str = "primary_key";
+const BELONGS_TO: &str = "belongs_to";
 const COLUMN_NAME: &str = "column_name";
 const SERIALIZE_AS: &str = "serialize_as";
 const EMBED: &str = "embed";
@@ -31,6 +32,17 @@ pub(crate) struct DieselStruct {
     pub(crate) table: Option<Path>,
     /// `primary_key(column, …)`.
     pub(crate) primary_key: Option<Vec<Ident>>,
+    /// `belongs_to(…)`, in their order.
+    pub(crate) belongs_to: Vec<BelongsTo>,
+}
+
+/// `belongs_to(Parent)` or `belongs_to(Parent, foreign_key = column)`.
+#[derive(Debug)]
+pub(crate) struct BelongsTo {
+    /// The parent's model.
+    pub(crate) parent: Path,
+    /// The column that refers to it.
+    pub(crate) column: Ident,
 }
 
 /// `#[diesel(…)]` on a field.
@@ -69,7 +81,11 @@ impl DieselStruct {
                     Some(columns) => read.primary_key = Some(columns),
                     None => malformed(ctx, &entry, "primary_key(id)"),
                 },
-                word => misspelt(ctx, &entry, word, &[TABLE_NAME, PRIMARY_KEY]),
+                BELONGS_TO => match entry.belongs_to() {
+                    Some(relation) => read.belongs_to.push(relation),
+                    None => malformed(ctx, &entry, "belongs_to(Customer, foreign_key = customer_id)"),
+                },
+                word => misspelt(ctx, &entry, word, &[TABLE_NAME, PRIMARY_KEY, BELONGS_TO]),
             }
         }
         read
@@ -157,6 +173,34 @@ impl Entry {
         idents.ok().map(|idents| idents.into_iter().map(raw_if_keyword).collect())
     }
 
+    /// The parent's generics are Diesel's: `belongs_to(Parent<'_>)`.
+    fn belongs_to(&self) -> Option<BelongsTo> {
+        let mut rest = self.rest.clone().into_iter();
+        let (Some(TokenTree::Group(group)), None) = (rest.next(), rest.next()) else { return None };
+        let read = |input: syn::parse::ParseStream<'_>| {
+            let parent: Path = input.parse()?;
+            let mut column = None;
+            while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+                let word = Ident::parse_any(input)?;
+                input.parse::<Token![=]>()?;
+                let value = raw_if_keyword(Ident::parse_any(input)?);
+                if word == "foreign_key" {
+                    column = Some(value);
+                }
+            }
+            Ok((parent, column))
+        };
+        let (parent, column) = syn::parse::Parser::parse2(read, group.stream()).ok()?;
+        let column = match column {
+            Some(column) => column,
+            None => {
+                let name = &parent.segments.last()?.ident;
+                Ident::new(&format!("{}_id", snake_case(name)), name.span())
+            }
+        };
+        Some(BelongsTo { parent, column })
+    }
+
     fn assigned(&self) -> Option<TokenStream> {
         let mut rest = self.rest.clone().into_iter();
         matches!(rest.next(), Some(TokenTree::Punct(p)) if p.as_char() == '=').then(|| rest.collect())
@@ -196,15 +240,19 @@ fn entries(ctx: &Ctx, attributes: &[Attribute]) -> Vec<Entry> {
 
 /// The table that Diesel takes where `table_name` is not said: the struct's name in snake case, and an `s`.
 pub(crate) fn default_table(name: &Ident) -> Path {
-    let mut table = String::new();
+    Ident::new(&format!("{}s", snake_case(name)), name.span()).into()
+}
+
+/// A type's name as Diesel turns it into one of the database's.
+fn snake_case(name: &Ident) -> String {
+    let mut snake = String::new();
     for (i, character) in name.unraw().to_string().chars().enumerate() {
         if character.is_uppercase() && i > 0 {
-            table.push('_');
+            snake.push('_');
         }
-        table.extend(character.to_lowercase());
+        snake.extend(character.to_lowercase());
     }
-    table.push('s');
-    Ident::new(&table, name.span()).into()
+    snake
 }
 
 #[cfg(test)]
@@ -242,6 +290,17 @@ mod tests {
             read.primary_key.map(|k| k.iter().map(ToString::to_string).collect::<Vec<_>>()),
             Some(vec!["a".into(), "r#type".into()])
         );
+    }
+
+    #[test]
+    fn finds_the_column_of_a_relation_as_diesel_does() {
+        let (read, errors) = read(&syn::parse_quote!(#[diesel(
+            belongs_to(crate::BigCustomer<'_>),
+            belongs_to(User, foreign_key = type),
+        )]));
+        assert_eq!(errors, None);
+        let relations: Vec<_> = read.belongs_to.iter().map(|r| r.column.to_string()).collect();
+        assert_eq!(relations, ["big_customer_id", "r#type"]);
     }
 
     #[test]

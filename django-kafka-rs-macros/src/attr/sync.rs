@@ -11,10 +11,10 @@ use crate::attr::options::OptionList;
 use crate::ctx::Ctx;
 use crate::diag;
 use crate::model::field::Encoding;
-use crate::model::sync_options::{Envelope, LookupField, MessageField, SyncOptions};
+use crate::model::sync_options::{Envelope, LookupField, MessageField, Relations, SyncOptions};
 use crate::symbol::{
     self, AFTER, AS, COMPUTE, CRATE, DEFAULT, DELETED_FIELD, ENVELOPE, EXCLUDE, FROM, GUARD, IS_DELETION, KEY, LOOKUP,
-    LOOKUP_WITH, MODEL, REDUCE, SKIP, SYNC_ATTRIBUTE, Vocabulary, WITH,
+    LOOKUP_WITH, MODEL, REDUCE, RELATION, RELATIONS, RELATIONS_WITH, SKIP, SYNC_ATTRIBUTE, Vocabulary, WITH,
 };
 
 const FUNCTION: &str = "the path of a function";
@@ -42,6 +42,7 @@ pub(crate) fn container(ctx: &Ctx, attributes: &[Attribute]) -> SyncOptions {
         }),
         guard_off: list.take(GUARD).and_then(|e| e.list_of::<Off>(ctx, "`off`")).is_some(),
         reduce_off: list.take(REDUCE).and_then(|e| e.list_of::<Off>(ctx, "`off`")).is_some(),
+        relations: relations(ctx, &mut list),
         after: list.take(AFTER).and_then(|e| e.path(ctx, FUNCTION)),
         model: list.take(MODEL).and_then(|e| e.path(ctx, "the path of a model")),
         runtime: list.take(CRATE).and_then(|e| e.path(ctx, "the path of this crate")),
@@ -63,6 +64,8 @@ pub(crate) struct FieldOptions {
     pub(crate) encoding: Option<(Ident, Encoding)>,
     /// `default`.
     pub(crate) default: Option<Ident>,
+    /// `relation(Model, field = …)`.
+    pub(crate) relation: Option<(Ident, RelationArguments)>,
     /// Something could not be read: what seems to be missing may be there.
     pub(crate) faulty: bool,
 }
@@ -91,8 +94,54 @@ impl FieldOptions {
             Some((entry.name, encoding))
         });
         let from = list.take(FROM).and_then(|e| e.string(ctx)).and_then(|name| filled(ctx, name));
-        Self { from, with, compute, skip, encoding, default, faulty }
+        let relation = list.take(RELATION).and_then(|entry| {
+            let arguments = entry.arguments(ctx, "a model")?;
+            match syn::parse2(arguments.clone()) {
+                Ok(read) => Some((entry.name, read)),
+                Err(_) => {
+                    let found = diag::describe(&arguments);
+                    ctx.error(&arguments, diag::expected_found(entry.word(), RELATION_FORM, found));
+                    None
+                }
+            }
+        });
+        Self { from, with, compute, skip, encoding, default, relation, faulty }
     }
+}
+
+const RELATION_FORM: &str = "a model, or a model and `field = …`";
+
+/// `Customer` or `Customer, field = uuid`.
+#[derive(Debug)]
+pub(crate) struct RelationArguments {
+    /// The parent's model.
+    pub(crate) model: Path,
+    /// Its field; `None`: its primary key.
+    pub(crate) field: Option<Ident>,
+}
+
+impl Parse for RelationArguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let model = input.parse()?;
+        let mut field = None;
+        if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let word = Ident::parse_any(input)?;
+            if word != "field" {
+                return Err(syn::Error::new_spanned(word, "expected `field`"));
+            }
+            input.parse::<Token![=]>()?;
+            field = Some(Ident::parse_any(input)?);
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(Self { model, field })
+    }
+}
+
+/// `relations(auto)` and `relations_with = path`.
+fn relations(ctx: &Ctx, list: &mut OptionList<'_>) -> Relations {
+    let auto = list.take(RELATIONS).and_then(|e| e.list_of::<Auto>(ctx, "`auto`").map(|_| e.name));
+    let with = list.take(RELATIONS_WITH).and_then(|e| e.path(ctx, FUNCTION).map(|path| (e.name, path)));
+    Relations { auto, with }
 }
 
 /// The contents of all `#[sync(…)]`.
@@ -126,6 +175,16 @@ impl Parse for Off {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let word: Ident = input.parse()?;
         if word == "off" { Ok(Self) } else { Err(syn::Error::new_spanned(word, "expected `off`")) }
+    }
+}
+
+/// `auto`.
+struct Auto;
+
+impl Parse for Auto {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let word: Ident = input.parse()?;
+        if word == "auto" { Ok(Self) } else { Err(syn::Error::new_spanned(word, "expected `auto`")) }
     }
 }
 

@@ -28,7 +28,15 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
             }
         }
     });
-    let (Arms { hash, eq }, binders) = (arms(dk, columns.len()), binders(dk, columns.len()));
+    let (Arms { hash, eq, id }, binders) = (arms(dk, columns.len()), binders(dk, columns.len()));
+    let fill = (0..columns.len()).map(|i| {
+        let slot = slot(i);
+        quote_spanned! {Span::mixed_site()=>
+            if __dk_columns.contains(#i) {
+                self.#slot = __dk_earlier.#slot.take();
+            }
+        }
+    });
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #dk::Row for __DkPatch {
@@ -65,7 +73,25 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
                     _ => false,
                 }
             }
+            fn id_value(&self, __dk_column: ::core::primitive::usize) -> #dk::IdValue {
+                use #dk::probe::{IdFeed as _, IdNone as _};
+                match __dk_column {
+                    #id
+                    _ => #dk::IdValue::Absent,
+                }
+            }
+            fn take_from(&mut self, __dk_columns: #dk::ColumnSet, __dk_earlier: &mut dyn #dk::Row) {
+                let ::core::option::Option::Some(__dk_earlier) =
+                    __dk_earlier.as_any_mut().downcast_mut::<Self>()
+                else {
+                    return;
+                };
+                #(#fill)*
+            }
             #binders
+            fn as_any_mut(&mut self) -> &mut dyn ::core::any::Any {
+                self
+            }
             fn as_any(&self) -> &dyn ::core::any::Any {
                 self
             }
@@ -78,6 +104,7 @@ pub(super) fn expand(dk: &Runtime, columns: &[Column]) -> TokenStream {
 struct Arms {
     hash: TokenStream,
     eq: TokenStream,
+    id: TokenStream,
 }
 
 fn arms(dk: &Runtime, columns: usize) -> Arms {
@@ -88,6 +115,12 @@ fn arms(dk: &Runtime, columns: usize) -> Arms {
             #i => match &self.#slot {
                 ::core::option::Option::Some(__dk_value) => (&#dk::probe::HashOf(__dk_value)).feed(__dk_state),
                 ::core::option::Option::None => false,
+            },
+        });
+        arms.id.extend(quote_spanned! {Span::mixed_site()=>
+            #i => match &self.#slot {
+                ::core::option::Option::Some(__dk_value) => (&#dk::probe::IdOf(__dk_value)).id_value(),
+                ::core::option::Option::None => #dk::IdValue::Absent,
             },
         });
         arms.eq.extend(quote_spanned! {Span::mixed_site()=>

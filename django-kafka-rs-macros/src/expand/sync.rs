@@ -1,14 +1,15 @@
 //! A model's `SyncModel`, its columns, and its registration.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Path;
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use super::patch::at;
 use super::{patch, register, row};
 use crate::model::field::Column;
-use crate::model::sync_model::Model;
+use crate::model::sync_model::{Model, Relation};
 use crate::model::sync_options::{Envelope, SyncOptions};
 use crate::paths::Runtime;
 
@@ -28,6 +29,8 @@ pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<&TokenStream>)
     let patch = patch::expand(dk, &model.columns);
     let row = row::expand(dk, &model.columns);
     let checks = checks(dk, &model.columns);
+    let relation_checks = model.relations.iter().map(|relation| relation_check(dk, model, relation));
+    let relation_checks: TokenStream = relation_checks.collect();
     let sync_model = sync_model(dk, model);
     let column_of = column_of(dk, model);
     let reads = reads(model);
@@ -42,6 +45,7 @@ pub(crate) fn model(dk: &Runtime, model: &Model, consumer: Option<&TokenStream>)
             #patch
             #row
             #checks
+            #relation_checks
             #sync_model
             #column_of
             #consumer
@@ -85,6 +89,26 @@ fn checks(dk: &Runtime, columns: &[Column]) -> TokenStream {
     checks.collect()
 }
 
+/// What only the compiler knows of a relation: that the parent is a model, has one primary key, or this field.
+fn relation_check(dk: &Runtime, model: &Model, Relation { column, parent, field }: &Relation) -> TokenStream {
+    let id = model.columns.get(*column).map(|column| {
+        let ty = column.stored();
+        quote_spanned!(at(ty)=> const _: () = #dk::probe::assert_relation_id::<#ty>();)
+    });
+    let span = field.as_ref().map_or_else(|| parent.span(), Ident::span);
+    // The user's own span, not the macro's: a panic in a constant is shown where its call stands.
+    let dk = dk.at(span);
+    let descriptor = quote_spanned!(parent.span()=> &<#parent as #dk::SyncModel>::DESCRIPTOR);
+    let check = match field {
+        Some(field) => {
+            let name = field.unraw().to_string();
+            quote_spanned!(span=> const _: () = #dk::check_relation_field(#descriptor, #name);)
+        }
+        None => quote_spanned!(span=> const _: () = #dk::check_relation(#descriptor);),
+    };
+    quote!(#id #check)
+}
+
 /// Whether the type is written `Option<…>`.
 pub(super) fn is_option(ty: &syn::Type) -> bool {
     match ty {
@@ -117,6 +141,20 @@ fn sync_model(dk: &Runtime, model: &Model) -> TokenStream {
         }
     });
     let options = options(dk, &model.options, &ident.clone().into());
+    let relations = model.relations.iter().map(|Relation { column, parent, field }| {
+        let field = option(field.as_ref().map(|field| {
+            let name = field.unraw().to_string();
+            quote_spanned!(Span::mixed_site()=> #name)
+        }));
+        quote_spanned! {at(parent)=>
+            #dk::RelationDescriptor {
+                column: #column,
+                // By a function: a model may refer to itself.
+                model: || const { &<#parent as #dk::SyncModel>::DESCRIPTOR },
+                field: #field,
+            }
+        }
+    });
     let (primary_key, location) = (&model.primary_key, dk.location());
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
@@ -127,6 +165,7 @@ fn sync_model(dk: &Runtime, model: &Model) -> TokenStream {
                 type_name: #type_name,
                 columns: &[#(#columns),*],
                 primary_key: &[#(#primary_key),*],
+                relations: &[#(#relations),*],
                 options: #options,
                 table: || {
                     #dk::table_name(#table_name, <__DkTable as #diesel::associations::HasTable>::table())
@@ -175,6 +214,15 @@ pub(super) fn options(dk: &Runtime, options: &SyncOptions, model: &Path) -> Toke
         };
         typed(path, ty)
     }));
+    let relations_with = option(options.relations.with.as_ref().map(|(_, path)| {
+        let ty = quote_spanned! {at(path)=>
+            fn(&#dk::SyncContext<'_>) -> ::core::result::Result<
+                ::std::vec::Vec<#dk::ModelRelation>,
+                #dk::ConsumeError,
+            >
+        };
+        typed(path, ty)
+    }));
     let deleted_field = option(options.deleted_field.as_ref().map(|name| quote_spanned!(at(name)=> #name)));
     let envelope = option(options.envelope.as_ref().map(|(envelope, _)| {
         let variant = match envelope {
@@ -194,6 +242,7 @@ pub(super) fn options(dk: &Runtime, options: &SyncOptions, model: &Path) -> Toke
             lookup_with: #lookup_with,
             is_deletion: #is_deletion,
             deleted_field: #deleted_field,
+            relations_with: #relations_with,
             after: #after,
             envelope: #envelope,
             reduce: #reduce,

@@ -19,8 +19,21 @@ pub(crate) struct Model {
     pub(crate) columns: Vec<Column>,
     /// Indices into `columns`.
     pub(crate) primary_key: Vec<usize>,
+    /// The rows that a row refers to.
+    pub(crate) relations: Vec<Relation>,
     /// The container's `#[sync(…)]`.
     pub(crate) options: SyncOptions,
+}
+
+/// A column that refers to a row of a model.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    /// Index into the model's columns.
+    pub(crate) column: usize,
+    /// The parent's model.
+    pub(crate) parent: Path,
+    /// The parent's field; `None`: its primary key.
+    pub(crate) field: Option<Ident>,
 }
 
 /// A unit struct: a topic whose messages write other models.

@@ -22,12 +22,23 @@ pub(crate) struct SyncOptions {
     pub(crate) guard_off: bool,
     /// `reduce(off)`.
     pub(crate) reduce_off: bool,
+    /// `relations(auto)` and `relations_with`.
+    pub(crate) relations: Relations,
     /// `after`.
     pub(crate) after: Option<Path>,
     /// `model`.
     pub(crate) model: Option<Path>,
     /// `crate`.
     pub(crate) runtime: Option<Path>,
+}
+
+/// How the rows that a message refers to are found; each with its word for spans.
+#[derive(Debug, Default)]
+pub(crate) struct Relations {
+    /// `relations(auto)`.
+    pub(crate) auto: Option<Ident>,
+    /// `relations_with = path`.
+    pub(crate) with: Option<(Ident, Path)>,
 }
 
 /// A field of the message, with the place where it was written.

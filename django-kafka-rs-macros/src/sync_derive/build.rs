@@ -6,11 +6,11 @@ use syn::{Data, DeriveInput, Fields, FieldsNamed, Path};
 use super::{Declared, Derive, check};
 use crate::attr::diesel::{DieselField, DieselStruct, default_table};
 use crate::attr::reroute::Reroute;
-use crate::attr::sync::{self, FieldOptions};
+use crate::attr::sync::{self, FieldOptions, RelationArguments};
 use crate::ctx::Ctx;
 use crate::diag;
 use crate::model::field::{Column, Source};
-use crate::model::sync_model::{Model, SyncTopic, Targets};
+use crate::model::sync_model::{Model, Relation, SyncTopic, Targets};
 use crate::model::sync_options::SyncOptions;
 use crate::symbol::KAFKA_SKIP;
 
@@ -47,6 +47,7 @@ pub(super) fn read(ctx: &Ctx, derive: Derive, input: &DeriveInput) -> Built {
 fn topic(ctx: &Ctx, derive: Derive, input: &DeriveInput, options: SyncOptions) -> Option<SyncTopic> {
     let reroute = Reroute::read(ctx, &input.attrs);
     check::options(ctx, derive, &options);
+    check::topic_options(ctx, &options);
     let targets = match (&options.model, reroute) {
         (Some(model), Some(_)) => {
             let message = "`model` and `#[reroute(…)]` both say which model the messages write";
@@ -73,16 +74,21 @@ fn topic(ctx: &Ctx, derive: Derive, input: &DeriveInput, options: SyncOptions) -
 fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, options: SyncOptions) -> Model {
     check::options(ctx, derive, &options);
     check::model_options(ctx, input, &options, Reroute::read(ctx, &input.attrs).as_ref());
-    let diesel = DieselStruct::read(ctx, &input.attrs);
-    let table = diesel.table.unwrap_or_else(|| default_table(&input.ident));
+    let mut diesel = DieselStruct::read(ctx, &input.attrs);
+    let table = diesel.table.take().unwrap_or_else(|| default_table(&input.ident));
     let mut columns = Vec::new();
     let mut left_out = Vec::new();
+    let mut relations = Vec::new();
     for field in &fields.named {
         match column(ctx, derive, &options, field) {
-            Some(column) => columns.push(column),
+            Some((column, relation)) => {
+                relations.extend(relation.map(|said| relation_of(columns.len(), said)));
+                columns.push(column);
+            }
             None => left_out.extend(field.ident.clone()),
         }
     }
+    check::auto_relations(ctx, &options, &diesel.belongs_to, &columns, &mut relations);
     check::columns(ctx, &columns);
     let key = diesel.primary_key.unwrap_or_else(|| vec![syn::Ident::new("id", input.ident.span())]);
     let mut model = Model {
@@ -91,6 +97,7 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
         fields: fields.named.iter().filter_map(|field| field.ident.clone()).collect(),
         primary_key: check::primary_key(ctx, input, &options, &key, &columns, &left_out),
         columns,
+        relations,
         options,
     };
     for index in check::lookup(ctx, &model, &left_out) {
@@ -101,8 +108,17 @@ fn model(ctx: &Ctx, derive: Derive, input: &DeriveInput, fields: &FieldsNamed, o
     model
 }
 
-/// A field's column; `None` where a sync leaves the field out.
-fn column(ctx: &Ctx, derive: Derive, options: &SyncOptions, field: &syn::Field) -> Option<Column> {
+fn relation_of(column: usize, RelationArguments { model, field }: RelationArguments) -> Relation {
+    Relation { column, parent: model, field }
+}
+
+/// A field's column, and the relation that it is; `None` where a sync leaves the field out.
+fn column(
+    ctx: &Ctx,
+    derive: Derive,
+    options: &SyncOptions,
+    field: &syn::Field,
+) -> Option<(Column, Option<RelationArguments>)> {
     let ident = field.ident.clone()?;
     let diesel = DieselField::read(ctx, &field.attrs);
     let sync = FieldOptions::read(ctx, &field.attrs);
@@ -139,7 +155,7 @@ fn column(ctx: &Ctx, derive: Derive, options: &SyncOptions, field: &syn::Field) 
             }
         }
     };
-    Some(Column {
+    let column = Column {
         name,
         ty: field.ty.clone(),
         serialize_as: diesel.serialize_as,
@@ -149,5 +165,6 @@ fn column(ctx: &Ctx, derive: Derive, options: &SyncOptions, field: &syn::Field) 
         insert_default,
         in_lookup: false,
         scale_by_schema,
-    })
+    };
+    Some((column, sync.relation.map(|(_, relation)| relation)))
 }

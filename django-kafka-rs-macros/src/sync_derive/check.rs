@@ -6,15 +6,15 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, GenericArgument, PathArguments, Type};
 
 use super::Derive;
-use crate::attr::diesel::DieselField;
+use crate::attr::diesel::{BelongsTo, DieselField};
 use crate::attr::reroute::Reroute;
 use crate::attr::sync::FieldOptions;
 use crate::ctx::Ctx;
 use crate::diag;
 use crate::model::field::{Column, Source};
-use crate::model::sync_model::Model;
-use crate::model::sync_options::{MessageField, SyncOptions};
-use crate::symbol::{AS, COMPUTE, DEFAULT, FROM, KAFKA_SKIP, SKIP, WITH};
+use crate::model::sync_model::{Model, Relation};
+use crate::model::sync_options::{MessageField, Relations, SyncOptions};
+use crate::symbol::{AS, COMPUTE, DEFAULT, FROM, KAFKA_SKIP, RELATION, SKIP, WITH};
 
 /// Diesel's tables end there, and so does a set of columns.
 const COLUMNS_MAX: usize = 128;
@@ -72,6 +72,11 @@ pub(super) fn options(ctx: &Ctx, derive: Derive, options: &SyncOptions) {
         let message = "`is_deletion` and `deleted_field` both say which messages delete";
         ctx.error(name, diag::help(message, "leave one out; `is_deletion` can read the field by `cx.value()`"));
     }
+    if let Relations { auto: Some(_), with: Some((name, _)) } = &options.relations {
+        let message = "`relations` and `relations_with` both say to which rows a message refers";
+        let help = "leave one out; with `relations_with`, the function gives all of them";
+        ctx.error(name, diag::help(message, help));
+    }
     if let (Derive::ModelTopicConsumer, Some((_, name))) = (derive, &options.envelope) {
         let message = "`envelope` is about Debezium's envelopes, and `ModelTopicConsumer` does not know these";
         ctx.error(name, diag::help(message, "derive `DbzConsumer` instead, or leave `envelope` out"));
@@ -109,6 +114,49 @@ pub(super) fn model_options(ctx: &Ctx, input: &DeriveInput, options: &SyncOption
     }
 }
 
+/// What only a model can say.
+pub(super) fn topic_options(ctx: &Ctx, options: &SyncOptions) {
+    if let Some(name) = &options.relations.auto {
+        let message = "`relations(auto)` goes by the `belongs_to` of a model, and this is a topic without fields";
+        let help =
+            "write it on the model: `#[sync(relations(auto))]`; or name a function here: `relations_with = path`";
+        ctx.error(name, diag::help(message, help));
+    }
+}
+
+/// The relations of `belongs_to`, where `relations(auto)` asks for them. What a field says goes before.
+pub(super) fn auto_relations(
+    ctx: &Ctx,
+    options: &SyncOptions,
+    belongs_to: &[BelongsTo],
+    columns: &[Column],
+    relations: &mut Vec<Relation>,
+) {
+    let Some(auto) = &options.relations.auto else { return };
+    if belongs_to.is_empty() {
+        let message = "`relations(auto)` goes by `#[diesel(belongs_to(…))]`, and this model has none";
+        let help = "write `#[diesel(belongs_to(Customer))]`, or say it on the field: `#[sync(relation(Customer))]`";
+        ctx.error(auto, diag::help(message, help));
+    }
+    for BelongsTo { parent, column } in belongs_to {
+        let Some(index) = columns.iter().position(|c| c.sql_name == *column) else {
+            let message = format!("`belongs_to` refers by column `{column}`, which no field of this model writes");
+            let help = "add the field, or name the column: `#[diesel(belongs_to(…, foreign_key = column))]`";
+            ctx.error(column, diag::help(message, help));
+            continue;
+        };
+        if !relations.iter().any(|relation| relation.column == index) {
+            let mut parent = parent.clone();
+            // Diesel's form for a parent with a lifetime; rows of ours are owned.
+            if let Some(last) = parent.segments.last_mut() {
+                last.arguments = PathArguments::None;
+            }
+            relations.push(Relation { column: index, parent, field: None });
+        }
+    }
+    relations.sort_by_key(|relation| relation.column);
+}
+
 /// What a topic of several models cannot say for all of them.
 pub(super) fn rerouted_options(ctx: &Ctx, options: &SyncOptions) {
     if let Some(path) = &options.lookup_with {
@@ -133,6 +181,7 @@ pub(super) fn field_options(ctx: &Ctx, sync: &FieldOptions) {
         said.push((COMPUTE, name.to_token_stream()));
     }
     said.extend(sync.compute.as_ref().map(|(name, _)| (COMPUTE, name.to_token_stream())));
+    said.extend(sync.relation.as_ref().map(|(name, _)| (RELATION, name.to_token_stream())));
     if let (Some(_), Some((other, tokens))) = (&sync.skip, said.first()) {
         let message = format!("`{SKIP}` leaves the field out, so `{other}` has nothing to do");
         ctx.error(tokens, diag::help(message, format_args!("leave `{SKIP}` or `{other}` out")));

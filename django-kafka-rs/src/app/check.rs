@@ -317,7 +317,7 @@ fn check_tables(consumers: &[ResolvedConsumer], database: &Database) -> Finding 
     }
 }
 
-fn no_database() -> StartError {
+pub(super) fn no_database() -> StartError {
     StartError::Database(
         "no database is named: set `database_url` in the settings, or DJANGO_KAFKA__DATABASE_URL".to_owned(),
     )

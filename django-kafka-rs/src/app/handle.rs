@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::error::RunError;
+use super::relating::RunningDaemon;
 use super::services::Services;
 use crate::clock::Clock;
 use crate::consumer::engine::Ended;
@@ -15,6 +16,7 @@ use crate::consumer::event::{Event, Snapshot};
 use crate::consumer::progress::{Counts, Progress};
 use crate::db::Database;
 use crate::producer::Kafka;
+use crate::relations::Resolver;
 use crate::schema_registry::EmbeddedRegistry;
 
 /// How long closing a consumer may take after its batches have ended: librdkafka can wait for a broker that is away.
@@ -31,6 +33,15 @@ pub(crate) struct Running {
     /// Closed when the poll thread has closed the consumer.
     pub(crate) poll_thread: oneshot::Receiver<()>,
     pub(crate) progress: Arc<Progress>,
+}
+
+/// What a handle gives access to.
+pub(crate) struct HandleParts {
+    pub(crate) services: Arc<Services>,
+    pub(crate) kafka: Kafka,
+    pub(crate) database: Option<Database>,
+    pub(crate) clock: Clock,
+    pub(crate) resolver: Option<Resolver>,
 }
 
 /// What was done, in numbers.
@@ -57,6 +68,7 @@ pub struct Handle {
     kafka: Kafka,
     database: Option<Database>,
     clock: Clock,
+    resolver: Option<Resolver>,
     ended: watch::Receiver<Option<Result_>>,
 }
 
@@ -68,20 +80,15 @@ pub(crate) struct ConsumerHandle {
 }
 
 impl Handle {
-    pub(crate) fn new(
-        running: Vec<Running>,
-        services: Arc<Services>,
-        kafka: Kafka,
-        database: Option<Database>,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(running: Vec<Running>, daemon: Option<RunningDaemon>, parts: HandleParts) -> Self {
+        let HandleParts { services, kafka, database, clock, resolver } = parts;
         let consumers: Vec<_> = running
             .iter()
             .map(|r| ConsumerHandle { name: r.name.clone(), sender: r.sender.clone(), progress: r.progress.clone() })
             .collect();
         let (tell, ended) = watch::channel(None);
-        tokio::spawn(supervise(running, consumers.clone(), services.clone(), kafka.clone(), tell));
-        Self { consumers, services, kafka, database, clock, ended }
+        tokio::spawn(supervise(running, daemon, consumers.clone(), services.clone(), kafka.clone(), tell));
+        Self { consumers, services, kafka, database, clock, resolver, ended }
     }
 
     /// Asks all consumers to finish what is under way, commit and leave their groups. The request is made at once;
@@ -172,6 +179,11 @@ impl Handle {
         self.database.as_ref()
     }
 
+    /// What resolves relations, where there may be any.
+    pub(crate) fn resolver(&self) -> Option<&Resolver> {
+        self.resolver.as_ref()
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -214,6 +226,7 @@ async fn ask_to_stop(consumers: &[ConsumerHandle]) {
 /// does the producer: a service that does half of its work is worse than one that is started again.
 async fn supervise(
     running: Vec<Running>,
+    daemon: Option<RunningDaemon>,
     consumers: Vec<ConsumerHandle>,
     services: Arc<Services>,
     kafka: Kafka,
@@ -253,6 +266,9 @@ async fn supervise(
             }
         };
         result = result.and(Err(log(error)));
+    }
+    if let Some(daemon) = daemon {
+        daemon.end(services.settings.shutdown_timeout).await;
     }
     // A consumer that could not go on because of it says more.
     let result = result.and_then(|()| producer_error.map_or(Ok(()), Err));

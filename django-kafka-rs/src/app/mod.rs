@@ -8,11 +8,13 @@ mod dlq;
 mod error;
 mod handle;
 mod parts;
+mod relating;
 mod run;
 mod schemas;
 mod services;
 mod session;
 mod tracking;
+mod waiting;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -22,7 +24,8 @@ use diesel_migrations::EmbeddedMigrations;
 
 pub use self::error::{RunError, StartError};
 pub use self::handle::{Handle, Summary};
-pub(crate) use self::parts::{ConsumeOptions, Parts};
+pub(crate) use self::parts::{ConsumeOptions, Making, Parts};
+pub(crate) use self::relating::Replacements;
 pub use self::run::run;
 pub(crate) use self::services::{Services, reach_broker};
 
@@ -31,6 +34,7 @@ use crate::consumer::Consumer;
 use crate::context::States;
 use crate::kafka::{ClientError, ErrorHandler};
 use crate::registry::Registry;
+use crate::relations::{MessageProcessor, RelationResolver, ResolverDaemon};
 use crate::settings::SettingsSource;
 use crate::topic::{CustomTopic, Topic, TopicConsumer, custom_topic_of};
 
@@ -53,6 +57,7 @@ pub struct App {
     pub(crate) migrations: Option<EmbeddedMigrations>,
     pub(crate) error_handler: Option<ErrorHandler>,
     pub(crate) topics: HashMap<TypeId, Arc<dyn CustomTopic>>,
+    pub(crate) replacements: Replacements,
 }
 
 impl std::fmt::Debug for App {
@@ -138,6 +143,24 @@ impl App {
     /// Called for each error of a Kafka client as a whole (brokers away, authentication refused), beside the log.
     pub fn error_handler(mut self, handler: impl Fn(&ClientError) + Send + Sync + 'static) -> Self {
         self.error_handler = Some(Arc::new(handler));
+        self
+    }
+
+    /// What says which rows exist, in the place of the tables themselves.
+    pub fn relation_resolver(mut self, resolver: impl RelationResolver) -> Self {
+        self.replacements.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Where messages wait for the rows that they refer to, in the place of `django_kafka_waiting_message`.
+    pub fn message_processor(mut self, processor: impl MessageProcessor) -> Self {
+        self.replacements.processor = Some(Arc::new(processor));
+        self
+    }
+
+    /// Who has waiting messages handled, in the place of what the setting `relation_resolver_daemon` names.
+    pub fn resolver_daemon(mut self, daemon: impl ResolverDaemon) -> Self {
+        self.replacements.daemon = Some(Arc::new(daemon));
         self
     }
 

@@ -15,14 +15,14 @@ use rdkafka::metadata::Metadata;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{Handle, Running};
+use super::handle::{Handle, HandleParts, Running};
+use super::relating::{Replacements, RunningDaemon, Shared};
 use super::services::{Services, environment, reach_broker};
 use super::session::Session;
 use super::tracking::Tracking;
 use super::{App, StartError, schemas};
 use crate::clock::Clock;
 use crate::consumer::OffsetStore;
-use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::engine::{Engine, EngineConfig, StopPolling, Wiring};
 use crate::consumer::event::Event;
 use crate::consumer::fence::Fence;
@@ -36,6 +36,7 @@ use crate::db::{Database, migrations};
 use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
+use crate::relations::{Related, Relations};
 use crate::schema_registry::SchemaRegistry;
 use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
@@ -71,16 +72,17 @@ pub(crate) struct Parts {
     error_handler: Option<ErrorHandler>,
     /// The topics' values: given by the application, or made when first needed. All consumers share them.
     topics: HashMap<TypeId, Arc<dyn CustomTopic>>,
+    pub(super) replacements: Replacements,
 }
 
 impl Parts {
     /// Loads the settings; `path` is the command line's.
     pub(crate) fn load(app: App, path: Option<PathBuf>) -> Result<Self, StartError> {
-        let App { registry, settings, embedded, states, migrations, error_handler, topics } = app;
+        let App { registry, settings, embedded, states, migrations, error_handler, topics, replacements } = app;
         let referenced = registry.referenced_settings();
         let mut settings = settings.resolve(LoadOptions { path, referenced, ..LoadOptions::of_process() })?;
         settings.embedded.enabled |= embedded;
-        Ok(Self { registry, settings, states, migrations, error_handler, topics })
+        Ok(Self { registry, settings, states, migrations, error_handler, topics, replacements })
     }
 
     /// For tests: settings that were given, or the defaults; neither a file nor the environment changes a test.
@@ -166,12 +168,30 @@ impl Parts {
         self.check_schemas(&services, kafka.schema_registry())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables =
-            self.topic_tables(consumers, &services, database.as_ref(), kafka.schema_registry(), &clock, |topic| topic)?;
-        let start =
-            Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
+        let relations = database.as_ref().map(|database| self.relations(database)).transpose()?;
+        let making = Making {
+            services: &services,
+            database: database.as_ref(),
+            schemas: kafka.schema_registry(),
+            relations,
+            clock: &clock,
+        };
+        let tables = self.topic_tables(consumers, &making, |topic| topic)?;
+        let relations = making.relations;
+        let consumers: Vec<(&ResolvedConsumer, Arc<TopicTable>)> =
+            consumers.iter().zip(tables.into_iter().map(Arc::new)).collect();
+        let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock };
+        let resolver = match (&database, relations) {
+            (Some(database), Some(relations)) if consumers.iter().any(|(_, topics)| topics.may_wait()) => {
+                let abort = CancellationToken::new();
+                let resolver = self.resolver(database, relations, &consumers, &shared, abort.clone())?;
+                Some((resolver, abort))
+            }
+            _ => None,
+        };
+        let start = Start { shared: &shared, broker: &broker, options };
         let mut running: Vec<Running> = Vec::new();
-        for (consumer, topics) in consumers.iter().zip(tables) {
+        for (consumer, topics) in consumers {
             match self.start_consumer(consumer, topics, &start) {
                 Ok(started) => running.extend(started),
                 Err(error) => {
@@ -183,7 +203,14 @@ impl Parts {
                 }
             }
         }
-        Ok(Handle::new(running, Arc::new(services), kafka, database, clock))
+        let daemon = self.daemon(&services.settings);
+        let started = resolver
+            .as_ref()
+            .filter(|_| daemon.runs_inside())
+            .map(|(resolver, abort)| RunningDaemon::start(&*daemon, resolver, abort.clone(), options.until_end));
+        let resolver = resolver.map(|(resolver, _)| resolver);
+        let parts = HandleParts { services: Arc::new(services), kafka, database, clock, resolver };
+        Ok(Handle::new(running, started, parts))
     }
 
     /// Avro needs a registry, which takes what is declared where the settings ask for that.
@@ -225,35 +252,36 @@ impl Parts {
     pub(super) fn topic_tables(
         &mut self,
         consumers: &[ResolvedConsumer],
-        services: &Services,
-        database: Option<&Database>,
-        schemas: Option<&SchemaRegistry>,
-        clock: &Clock,
+        making: &Making<'_>,
         adjust: fn(TopicRuntime) -> TopicRuntime,
     ) -> Result<Vec<TopicTable>, StartError> {
         let (mut declarations, mut tables) = (Vec::new(), Vec::new());
         let mut made = Vec::new();
-        let mut tracking = Tracking::new(services, database);
+        let mut tracking = Tracking::new(making.services, making.database);
         for consumer in consumers {
             let mut topics = Vec::new();
             for topic in &consumer.topics {
                 let declared = topic.entry.declaration;
                 let tracker = tracking.of_topic(consumer, topic)?;
+                let group: Arc<str> = consumer.group.as_str().into();
+                let related = making.relations.clone().map(|shared| Related { shared, group: group.clone() });
                 let handler = match (topic.entry.handler)() {
                     HandlerSource::KeyOffsets => Ok(Some(Handler::KeyOffsets(tracking.watermarks(consumer)?))),
                     source => {
                         let horizon = topic.retry.map_or(Duration::ZERO, |retry| retry.horizon());
-                        let guard = Guard::new(consumer.group.as_str().into(), horizon, clock.clone());
-                        self.handler(source, (topic.entry.type_id)(), guard, database, &mut tables)
+                        let guard = Guard::new(group.clone(), horizon, making.clock.clone());
+                        let order = Order { guard, related: related.clone() };
+                        self.handler(source, (topic.entry.type_id)(), order, making.database, &mut tables)
                     }
                 };
-                match handler.map(|handler| handler.map(|handler| handler.with_schemas(schemas))) {
+                match handler.map(|handler| handler.map(|handler| handler.with_schemas(making.schemas))) {
                     Ok(Some(handler)) => topics.push(adjust(TopicRuntime {
                         type_name: declared.type_name,
                         name: topic.name.clone(),
                         retry: topic.retry,
                         suppression: consumer.suppression.clone(),
                         tracker,
+                        related,
                         handler,
                     })),
                     Ok(None) => {}
@@ -277,7 +305,7 @@ impl Parts {
         &mut self,
         source: HandlerSource,
         type_id: TypeId,
-        guard: Guard,
+        order: Order,
         database: Option<&Database>,
         tables: &mut Vec<String>,
     ) -> Result<Option<Handler>, String> {
@@ -297,7 +325,10 @@ impl Parts {
             }
             HandlerSource::Models(model_topic) => {
                 let sync = ModelSync::new(model_topic).map_err(|mistakes| mistakes.join("; "))?;
-                let mut sync = sync.guarded(guard);
+                let mut sync = sync.guarded(order.guard);
+                if let Some(related) = order.related {
+                    sync = sync.related(related);
+                }
                 let Some(database) = database else {
                     return Err("its messages become rows, but no database is named: set `database_url` in the \
                                 settings, or DJANGO_KAFKA__DATABASE_URL"
@@ -318,11 +349,10 @@ impl Parts {
     fn start_consumer(
         &self,
         resolved: &ResolvedConsumer,
-        topics: TopicTable,
+        topics: Arc<TopicTable>,
         start: &Start<'_>,
     ) -> Result<Vec<Running>, StartError> {
-        let topics = Arc::new(topics);
-        let suffix = &start.services.settings.retry_topic_suffix;
+        let suffix = &start.shared.services.settings.retry_topic_suffix;
         let retries = topics.retry_subscription(&resolved.group, suffix);
         let subscription = topics.subscription();
         let mut running = vec![self.start_engine(resolved, topics.clone(), subscription, false, start)?];
@@ -345,7 +375,7 @@ impl Parts {
         }
         let name = resolved.declaration.type_name;
         let refused = |why: &str| StartError::Database(format!("consumer `{name}`: {why}"));
-        let Some(database) = start.context.database() else {
+        let Some(database) = start.shared.context.database() else {
             return Err(refused(
                 "its offsets are kept in the database, and none is named: set `database_url` in the settings, or \
                  DJANGO_KAFKA__DATABASE_URL",
@@ -355,7 +385,7 @@ impl Parts {
         let horizon = topics.iter().filter_map(|topic| topic.retry).map(|retry| retry.horizon()).max();
         let retention = retry_retention(horizon.unwrap_or_default());
         let ledger = Ledger::new(database.clone(), &resolved.group, is_retry, retention);
-        if start.services.embedded.is_some() {
+        if start.shared.services.embedded.is_some() {
             // Its topics are new in each run, and so are their offsets.
             ledger.forget().map_err(|error| refused(&error.to_string()))?;
         }
@@ -370,7 +400,7 @@ impl Parts {
         is_retry: bool,
         start: &Start<'_>,
     ) -> Result<Running, StartError> {
-        let settings = &start.services.settings;
+        let settings = &start.shared.services.settings;
         let until_end = start.options.until_end;
         let name: Arc<str> = if is_retry {
             format!("{}.retry", resolved.declaration.type_name).into()
@@ -394,7 +424,7 @@ impl Parts {
             });
             // A position that is gone is nothing to be passed over.
             config.set("auto.offset.reset", "error");
-        } else if start.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
+        } else if start.shared.services.embedded.is_some() && config.get("auto.offset.reset") == Some("earliest") {
             poll_context = poll_context.asking_starts();
         }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
@@ -405,7 +435,7 @@ impl Parts {
         let progress = Arc::new(Progress::default());
         let (limits, workers) = limits(resolved, settings);
         // The embedded broker has got its topics since it answered.
-        let has_topics = start.services.embedded.is_some()
+        let has_topics = start.shared.services.embedded.is_some()
             || start.broker.metadata.topics().iter().any(|topic| topics.find(topic.name()).is_some());
         let engine_config = EngineConfig {
             name: name.clone(),
@@ -416,20 +446,10 @@ impl Parts {
             workers,
             until_end,
             has_no_topics: until_end && !has_topics,
-            detects_gaps: start.services.embedded.is_some(),
+            detects_gaps: start.shared.services.embedded.is_some(),
             shutdown_timeout: settings.shutdown_timeout,
-            environment: BatchEnvironment {
-                consumer: name.clone(),
-                group: resolved.group.as_str().into(),
-                settings: settings.clone(),
-                context: start.context.clone(),
-                producer: start.context.producer().clone(),
-                clock: start.clock.clone(),
-                topics: start.admin.clone(),
-                cancel: CancellationToken::new(),
-                forces: false,
-            },
-            clock: start.clock.clone(),
+            environment: start.shared.environment(resolved, name.clone()),
+            clock: start.shared.clock.clone(),
             progress: progress.clone(),
             fence,
             ledger,
@@ -445,7 +465,7 @@ impl Parts {
             // Polling says that the process lives: often enough for its session.
             poll_timeout: settings.polling_frequency.min(session.timeout / 4),
             closed,
-            broker: start.services.embedded.clone(),
+            broker: start.shared.services.embedded.clone(),
         }
         .spawn(&name)?;
         let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, drained };
@@ -456,12 +476,24 @@ impl Parts {
 
 /// What all consumers are started with.
 struct Start<'s> {
-    services: &'s Services,
+    shared: &'s Shared<'s>,
     broker: &'s Reached,
-    admin: &'s TopicAdmin,
-    context: &'s Context,
-    clock: &'s Clock,
     options: &'s ConsumeOptions,
+}
+
+/// What topics are made with.
+pub(crate) struct Making<'m> {
+    pub(crate) services: &'m Services,
+    pub(crate) database: Option<&'m Database>,
+    pub(crate) schemas: Option<&'m SchemaRegistry>,
+    pub(crate) relations: Option<Relations>,
+    pub(crate) clock: &'m Clock,
+}
+
+/// What keeps a model topic's messages in order.
+struct Order {
+    guard: Guard,
+    related: Option<Related>,
 }
 
 /// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.

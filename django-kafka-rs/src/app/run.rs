@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::dlq;
+use super::waiting::Office;
 use super::{App, ConsumeOptions, Handle, Parts, StartError, Summary, check};
 use crate::cli::progress::{ProgressView, summary_text};
 use crate::cli::{
@@ -62,6 +65,17 @@ impl AppCommands {
     fn parts(mut self) -> Result<Parts, StartError> {
         self.app.embedded |= self.global.embedded;
         Parts::load(self.app, self.global.settings)
+    }
+}
+
+impl AppCommands {
+    /// Looks at waiting messages, or has them handled.
+    async fn in_office<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Office) -> Result<T, StartError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let mut parts = self.parts()?;
+        blocking(move || Office::open(&mut parts).and_then(|office| work(&office)).map_err(Into::into)).await?
     }
 }
 
@@ -146,6 +160,42 @@ impl Commands for AppCommands {
         let mut parts = self.parts()?;
         let shows_progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
         blocking(move || dlq::replay(&mut parts, &selection, how, shows_progress).map_err(Into::into)).await?
+    }
+
+    async fn waiting(self, limit: i64) -> Result<cli::Waiting, Failure> {
+        self.in_office(move |office| office.list(limit)).await
+    }
+
+    async fn waiting_messages(self, numbers: Vec<i64>) -> Result<cli::Waiting, Failure> {
+        self.in_office(move |office| office.find(&numbers)).await
+    }
+
+    async fn resolve_waiting(self, numbers: Vec<i64>) -> Result<usize, Failure> {
+        self.in_office(move |office| office.resolve(&numbers)).await
+    }
+
+    async fn discard_waiting(self, numbers: Vec<i64>) -> Result<usize, Failure> {
+        self.in_office(move |office| office.discard(&numbers)).await
+    }
+
+    async fn resolve_relations(self) -> Result<String, Failure> {
+        let mut parts = self.parts()?;
+        let (parts, office) = blocking(move || {
+            let office = Office::open(&mut parts);
+            (parts, office)
+        })
+        .await?;
+        let stop = CancellationToken::new();
+        let running = office?.run(&parts, stop.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            () = &mut running => {}
+            () = signal() => {
+                stop.cancel();
+                running.await;
+            }
+        }
+        Ok(String::new())
     }
 
     async fn check(self) -> CheckReport {

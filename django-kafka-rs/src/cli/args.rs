@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::dlq::DlqCommand;
+use super::waiting::WaitingCommand;
 use crate::telemetry::{LogFormat, Verbosity};
 
 /// What stands for the program's name in the texts below.
@@ -125,6 +126,21 @@ pub(crate) enum Command {
     )]
     Dlq(DlqCommand),
 
+    /// Messages that wait for rows they refer to: list them, show them, handle them, forget them
+    #[command(
+        subcommand,
+        long_about = "Messages that refer to rows which are not there yet, and those of their keys behind them: stored \
+                      in the database until the rows come. Each has a number there."
+    )]
+    Waiting(WaitingCommand),
+
+    /// Handle messages that wait for rows as soon as these are there
+    #[command(
+        long_about = "Handle messages that wait for rows as soon as these are there: what `consume` does beside the \
+                      consumers, in a process of its own, until SIGINT or SIGTERM. Several may run at once."
+    )]
+    ResolveRelations,
+
     /// Validate, publish and watch connectors of Kafka Connect
     #[cfg(feature = "connect")]
     #[command(
@@ -196,6 +212,11 @@ const EXAMPLES: &[(&str, &str)] = &[
         "Examples:\n  {program} connect --list\n  {program} connect --publish --dry-run         # what would change\n  \
          {program} connect --validate --publish --check-status\n  \
          {program} connect CrmSource --check-status --json\n  {program} connect restart CrmSource --only-failed",
+    ),
+    (
+        "waiting",
+        "Examples:\n  {program} waiting list\n  {program} waiting show 17\n  {program} waiting resolve\n  \
+         {program} waiting discard 17 18",
     ),
     ("migrate", "Example:\n  {program} migrate --settings production.toml"),
     ("check", "Example:\n  {program} check && {program} consume"),

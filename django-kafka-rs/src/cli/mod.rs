@@ -13,6 +13,7 @@ pub(crate) mod progress;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -29,6 +30,7 @@ pub(crate) use self::dlq::{
 };
 pub(crate) use self::exit::{Exit, Failure};
 pub(crate) use self::listing::{Existence, RegisteredConnector, RegisteredConsumer, TopicKind, TopicRow, registered};
+pub(crate) use self::waiting::{Waiting, WaitingCommand};
 
 /// What the commands do.
 pub(crate) trait Commands {
@@ -63,6 +65,21 @@ pub(crate) trait Commands {
 
     /// Handles dead letters again.
     fn replay(self, selection: DlqSelection, how: Replay) -> impl Future<Output = Result<ReplayReport, Failure>>;
+
+    /// What waits for rows, `limit` messages at most.
+    fn waiting(self, limit: i64) -> impl Future<Output = Result<Waiting, Failure>>;
+
+    /// Waiting messages by their numbers.
+    fn waiting_messages(self, numbers: Vec<i64>) -> impl Future<Output = Result<Waiting, Failure>>;
+
+    /// Handles waiting messages whose rows are there, all or these; how many wait no more.
+    fn resolve_waiting(self, numbers: Vec<i64>) -> impl Future<Output = Result<usize, Failure>>;
+
+    /// Forgets waiting messages; how many there were.
+    fn discard_waiting(self, numbers: Vec<i64>) -> impl Future<Output = Result<usize, Failure>>;
+
+    /// Runs the daemon that resolves relations until told to stop.
+    fn resolve_relations(self) -> impl Future<Output = Result<String, Failure>>;
 
     /// Looks at everything that a start needs.
     fn check(self) -> impl Future<Output = CheckReport>;
@@ -100,6 +117,8 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
         Some(Command::Connect(arguments)) => manage_connectors(arguments, commands).await,
         Some(Command::Migrate) => commands.migrate().await.map(|names| listing::migrated(&names)),
         Some(Command::Dlq(command)) => return dispatch_dlq(command, commands).await,
+        Some(Command::Waiting(command)) => dispatch_waiting(command, commands).await,
+        Some(Command::ResolveRelations) => commands.resolve_relations().await,
         Some(Command::Check) => {
             let report = commands.check().await;
             say(&report.render());
@@ -112,6 +131,27 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
             Exit::Done.into()
         }
         Err(failure) => failure.report(),
+    }
+}
+
+async fn dispatch_waiting(command: WaitingCommand, commands: impl Commands) -> Result<String, Failure> {
+    match command {
+        WaitingCommand::List { limit, json } => {
+            let found = commands.waiting(limit).await?;
+            Ok(if json { waiting::as_json(&found.messages) } else { waiting::list(&found) })
+        }
+        WaitingCommand::Show { numbers, json } => {
+            let found = commands.waiting_messages(numbers).await?;
+            Ok(if json { waiting::as_json(&found.messages) } else { waiting::show(&found.messages) })
+        }
+        WaitingCommand::Resolve { numbers } => {
+            let resolved = commands.resolve_waiting(numbers).await?;
+            Ok(format!("{resolved} messages wait no more"))
+        }
+        WaitingCommand::Discard { numbers } => {
+            let discarded = commands.discard_waiting(numbers).await?;
+            Ok(format!("{discarded} messages are forgotten"))
+        }
     }
 }
 

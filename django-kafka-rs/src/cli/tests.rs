@@ -99,13 +99,16 @@ fn the_programs_help_teaches() {
             Usage: shop [OPTIONS] [COMMAND]
 
             Commands:
-              consume      Run the consumers [alias: kafka_consume]
-              topics       List the topics: declared and derived names, and which of them the broker has
-              dlq          Dead letters: list them, show them, handle them again
-              connect      Validate, publish and watch connectors of Kafka Connect [alias: kafka_connect]
-              migrate      Create or update the database's tables
-              check        Look for what would keep the consumers from working
-              completions  Write a shell's completions to standard output
+              consume            Run the consumers [alias: kafka_consume]
+              topics             List the topics: declared and derived names, and which of them the broker has
+              dlq                Dead letters: list them, show them, handle them again
+              waiting            Messages that wait for rows they refer to: list them, show them, handle them,
+                                 forget them
+              resolve-relations  Handle messages that wait for rows as soon as these are there
+              connect            Validate, publish and watch connectors of Kafka Connect [alias: kafka_connect]
+              migrate            Create or update the database's tables
+              check              Look for what would keep the consumers from working
+              completions        Write a shell's completions to standard output
 
             Options:
                   --settings <PATH>
@@ -432,6 +435,26 @@ fn every_shell_has_completions() {
 struct Fake;
 
 impl Commands for Fake {
+    async fn waiting(self, _limit: i64) -> Result<super::Waiting, Failure> {
+        Ok(super::Waiting::default())
+    }
+
+    async fn waiting_messages(self, _numbers: Vec<i64>) -> Result<super::Waiting, Failure> {
+        Err(Failure::new(Exit::Failed, "no message of number 7 waits"))
+    }
+
+    async fn resolve_waiting(self, numbers: Vec<i64>) -> Result<usize, Failure> {
+        Ok(numbers.len())
+    }
+
+    async fn discard_waiting(self, numbers: Vec<i64>) -> Result<usize, Failure> {
+        Ok(numbers.len())
+    }
+
+    async fn resolve_relations(self) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
     fn registered(&self) -> Vec<RegisteredConsumer> {
         consumers()
     }

@@ -1,13 +1,16 @@
 //! One batch of one partition: handle it, decide about what failed, and see the dead letters acknowledged.
 
+mod custom;
+
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::custom::not_its_own_fault;
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
 use super::ledger::run::Book;
@@ -17,14 +20,15 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::DbConn;
 use crate::dead_letter;
-use crate::error::{ConsumeError, ConsumeResult, ProduceError, RegistryAway};
+use crate::error::{ConsumeError, ConsumeResult};
 use crate::key_offset_tracker::{Followed, follow};
 use crate::producer::{Outgoing, Producer, Suppression};
 use crate::record::RawRecord;
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
-use crate::sync::{Caller, Covered, Outcome, Refused, Stop as SyncStop, Verdict};
+use crate::sync::{Caller, Covered, ModelRelation, Outcome, Refused, Stop as SyncStop, Verdict};
+use crate::topic::CustomTopic;
 use crate::topic::names::DerivedNames;
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
 
@@ -102,78 +106,12 @@ pub(super) async fn handle(
 ) -> Handled {
     let handling = async {
         match &topic.handler {
-            Handler::Custom(_) => run_custom(topic, records.clone(), failures, env).await,
+            Handler::Custom(_) => custom::run(topic, records.clone(), failures, env).await,
             Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env, None).await.0,
             Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
         }
     };
     topic.suppression.clone().scope(handling).await
-}
-
-async fn run_custom(
-    topic: &Arc<TopicRuntime>,
-    records: Arc<[Arc<RawRecord>]>,
-    failures: u32,
-    env: &BatchEnvironment,
-) -> Handled {
-    let Handler::Custom(handler) = &topic.handler else { return Handled::default() };
-    let judge = Judge::new(topic, failures);
-    let mut superseding = Superseding::new(topic, &records);
-    let mut handled = Handled::default();
-    let started = Instant::now();
-    for (index, record) in records.iter().enumerate() {
-        if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
-            handled.stop = Some(Stop::Cancelled);
-            break;
-        }
-        let attempts = judge.attempts(index, record);
-        // Of a message before, whose handler made the best of it.
-        env.context.take_outage();
-        let result = catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await;
-        if let Err(error) = result {
-            if let Some(stop) = not_its_own_fault(topic, &error, env) {
-                handled.stop = Some(stop);
-                break;
-            }
-            let decision = match superseding.ask(index, &error).await {
-                Ok(true) => Decision::Superseded,
-                Ok(false) => judge.decide(index, record, &error),
-                Err(outage) => {
-                    handled.stop = Some(outage);
-                    break;
-                }
-            };
-            match decision {
-                Decision::Hold(delay) => {
-                    handled.stop = Some(Stop::Retry(delay));
-                    break;
-                }
-                Decision::Superseded => handled.superseded.push(index),
-                decision => handled.settled.push(Settled { index, error, attempts, decision }),
-            }
-        }
-        handled.count = index + 1;
-    }
-    handled
-}
-
-/// Whether a handler failed because the database is away, the brokers are, or the partition is: the database and the
-/// partition are judged themselves, whatever the error; the brokers by our own error among its causes.
-pub(super) fn not_its_own_fault(topic: &TopicRuntime, error: &ConsumeError, env: &BatchEnvironment) -> Option<Stop> {
-    if !env.context.may_commit() {
-        return Some(Stop::Cancelled);
-    }
-    if policy::any_cause(error.error(), &|cause| cause.downcast_ref().is_some_and(ProduceError::is_outage)) {
-        tracing::warn!(topic = topic.name, "the brokers are away, the partition waits: {error}");
-        return Some(Stop::Outage);
-    }
-    if policy::any_cause(error.error(), &|cause| cause.is::<RegistryAway>()) {
-        tracing::warn!(topic = topic.name, "the partition waits for the schema registry: {error}");
-        return Some(Stop::Outage);
-    }
-    let reason = env.context.take_outage()?;
-    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason} (the handler: {error})");
-    Some(Stop::Outage)
 }
 
 /// Decoding and writing block, so they run on a blocking thread. A book comes back, unless the batch's thread died.
@@ -356,22 +294,66 @@ impl<'t> Judge<'t> {
     }
 
     pub(super) fn decide(&self, index: usize, record: &RawRecord, error: &ConsumeError) -> Decision {
-        let attempts = self.attempts(index, record);
-        let decision = policy::decide(self.topic.retry.as_ref(), error, attempts, spread());
-        let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
-        match decision {
-            Decision::Hold(delay) | Decision::Hop { delay, .. } => {
-                if self.topic.retry.is_some_and(|retry| policy::is_logged(&retry, attempts)) {
-                    tracing::warn!(topic, partition, offset, attempts, ?delay, "retried: {error}");
-                } else {
-                    tracing::debug!(topic, partition, offset, attempts, ?delay, "retried: {error}");
-                }
-            }
-            Decision::Skip => tracing::info!(topic, partition, offset, "skipped: {error}"),
-            Decision::DeadLetter | Decision::Superseded => {}
-        }
-        decision
+        decide(self.topic, record, error, self.attempts(index, record))
     }
+}
+
+/// Decides about a failed message, by its topic's settings.
+pub(crate) fn decide(topic: &TopicRuntime, record: &RawRecord, error: &ConsumeError, attempts: u32) -> Decision {
+    let decision = policy::decide(topic.retry.as_ref(), error, attempts, spread());
+    let is_logged = topic.retry.is_some_and(|retry| policy::is_logged(&retry, attempts));
+    let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
+    match decision {
+        Decision::Hold(delay) | Decision::Hop { delay, .. } if is_logged => {
+            tracing::warn!(topic, partition, offset, attempts, ?delay, "retried: {error}");
+        }
+        Decision::Hold(delay) | Decision::Hop { delay, .. } => {
+            tracing::debug!(topic, partition, offset, attempts, ?delay, "retried: {error}");
+        }
+        Decision::Skip => tracing::info!(topic, partition, offset, "skipped: {error}"),
+        Decision::DeadLetter | Decision::Superseded => {}
+    }
+    decision
+}
+
+/// Sends messages that failed (by their index, with their attempts) to the dead letter topic; gives those that the
+/// broker has acknowledged.
+pub(crate) async fn dead_letters(
+    topic: &TopicRuntime,
+    records: &[Arc<RawRecord>],
+    failed: Vec<(usize, ConsumeError, u32)>,
+    env: &BatchEnvironment,
+) -> Vec<usize> {
+    let indices: Vec<usize> = failed.iter().map(|(index, ..)| *index).collect();
+    let settled = failed.into_iter().map(|(index, error, attempts)| Settled {
+        index,
+        error,
+        attempts,
+        decision: Decision::DeadLetter,
+    });
+    let handled = Handled { count: records.len(), settled: settled.collect(), ..Handled::default() };
+    let handled = settle(topic, records, handled, env).await.handled;
+    indices.into_iter().filter(|index| *index < handled).collect()
+}
+
+/// Asks the user's code for the rows that a message refers to; `None`: it declares none. A panic is the message's
+/// failure.
+pub(crate) async fn relations(
+    handler: &dyn CustomTopic,
+    record: Arc<RawRecord>,
+    context: &Context,
+) -> Result<Option<Vec<ModelRelation>>, ConsumeError> {
+    catch_panic(handler.relations(record, context)).await
+}
+
+/// Has a message handled by the user's code. A panic is the message's failure.
+pub(crate) async fn call(
+    handler: &dyn CustomTopic,
+    record: Arc<RawRecord>,
+    attempt: u32,
+    context: &Context,
+) -> ConsumeResult {
+    catch_panic(handler.consume(record, attempt, context)).await
 }
 
 /// Sends the retries and the dead letters and waits for them all. Until then none of them counts as handled.
@@ -568,7 +550,9 @@ pub(super) async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> 
 }
 
 /// A handler that panics is a failed message.
-pub(super) async fn catch_panic(mut future: Pin<Box<dyn Future<Output = ConsumeResult> + Send + '_>>) -> ConsumeResult {
+pub(super) async fn catch_panic<T>(
+    mut future: Pin<Box<dyn Future<Output = Result<T, ConsumeError>> + Send + '_>>,
+) -> Result<T, ConsumeError> {
     std::future::poll_fn(move |cx| {
         std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(format!("the handler panicked: {}", panic_text(&*panic)).into())))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::key_offset_tracker::{Tracker, Watermarks};
 use crate::producer::Suppression;
+use crate::relations::Related;
 use crate::schema_registry::SchemaRegistry;
 use crate::sync::ModelSync;
 use crate::topic::names::retry_pattern;
@@ -22,6 +23,8 @@ pub(crate) struct TopicRuntime {
     pub(crate) suppression: Suppression,
     /// Tells failed messages that a newer one has superseded, where the retry settings ask for that.
     pub(crate) tracker: Option<Tracker>,
+    /// What its handler's messages have to do with rows that they refer to.
+    pub(crate) related: Option<Related>,
     pub(crate) handler: Handler,
 }
 
@@ -89,6 +92,15 @@ impl TopicTable {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TopicRuntime>> {
         self.exact.values().chain(self.patterns.iter().map(|(_, topic)| topic))
+    }
+
+    /// Whether messages of these topics may wait for rows.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.iter().any(|topic| match &topic.handler {
+            Handler::Custom(_) => true,
+            Handler::Models(sync) => sync.may_wait(),
+            Handler::KeyOffsets(_) => false,
+        })
     }
 
     /// Whether any topic is a pattern.

@@ -41,6 +41,8 @@ pub(crate) struct Registry {
     pub(crate) topics: Vec<TopicDeclaration>,
     /// Consumers.
     pub(crate) consumers: Vec<ConsumerDeclaration>,
+    /// Models, whether a topic writes them or not.
+    pub(crate) models: Vec<&'static ModelDescriptor>,
     /// Connectors.
     pub(crate) connectors: Vec<ConnectorDeclaration>,
     /// The key offset tracker's group, where the program enables it.
@@ -74,7 +76,7 @@ impl Registry {
                 Declaration::Topic(topic) => registry.topics.push(**topic),
                 Declaration::Consumer(consumer) => registry.consumers.push(**consumer),
                 Declaration::Connector(connector) => registry.connectors.push(**connector),
-                Declaration::Model(_) => {}
+                Declaration::Model(model) => registry.models.push(model),
             }
         }
         registry.topics.sort_by_key(|topic| (topic.location.file, topic.location.line));

@@ -76,6 +76,8 @@ impl Settings {
         list.add("retry_topic_suffix", &self.retry_topic_suffix);
         list.add("dead_letter_topic_suffix", &self.dead_letter_topic_suffix);
         list.add("polling_frequency", show_duration(self.polling_frequency));
+        list.add("relation_resolver_daemon", self.relation_resolver_daemon.name());
+        list.add("relation_resolver_daemon_interval", show_duration(self.relation_resolver_daemon_interval));
         if cfg!(feature = "connect") {
             for (key, value) in connect::listing(self) {
                 list.add(key, value);

@@ -78,6 +78,10 @@ pub struct Settings {
     pub dead_letter_topic_suffix: String,
     /// How long one poll waits for messages at most. Default: 1 second.
     pub polling_frequency: Duration,
+    /// Who resolves the relations that messages wait for: inside the service by default.
+    pub relation_resolver_daemon: RelationResolverDaemon,
+    /// How often it looks at what waits, where nothing tells it to look: 5 seconds by default.
+    pub relation_resolver_daemon_interval: Duration,
     /// Kafka Connect's REST interface: `http://host:8083`, with a path where it stands behind one. Default: none.
     pub connect_host: Option<String>,
     /// Basic authentication with Kafka Connect. Default: none.
@@ -203,6 +207,8 @@ impl Default for Settings {
             retry_topic_suffix: "retry".to_owned(),
             dead_letter_topic_suffix: "dlt".to_owned(),
             polling_frequency: Duration::from_secs(1),
+            relation_resolver_daemon: RelationResolverDaemon::Local,
+            relation_resolver_daemon_interval: Duration::from_secs(5),
             connect_host: None,
             connect_auth: None,
             connect_retry: ConnectRetry::default(),
@@ -245,6 +251,25 @@ impl Default for BatchLimits {
 impl Default for EmbeddedSettings {
     fn default() -> Self {
         Self { enabled: false, partitions: 4 }
+    }
+}
+
+/// Who resolves relations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RelationResolverDaemon {
+    /// The service itself.
+    #[default]
+    Local,
+}
+
+impl RelationResolverDaemon {
+    /// As the settings write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+        }
     }
 }
 

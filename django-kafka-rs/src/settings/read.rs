@@ -7,19 +7,14 @@ use super::error::SettingsMistake;
 use super::section::{Findings, Section};
 use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
-    BatchLimits, DatabaseSettings, EmbeddedSettings, Settings, Synchronous, TopicSettings, connect, properties,
-    read_retry, schema_registry,
+    BatchLimits, DatabaseSettings, EmbeddedSettings, RelationResolverDaemon, Settings, Synchronous, TopicSettings,
+    connect, properties, read_retry, schema_registry,
 };
 use crate::topic::names;
 
 /// Keys that the design has and this version does not. Setting one is an error: an option that does nothing would
 /// be worse. Later versions delete lines here.
-const NOT_BUILT: &[(&str, &str)] = &[
-    ("temporal", "Temporal"),
-    ("temporal_task_queue", "Temporal"),
-    ("relation_resolver_daemon", "the relations resolver"),
-    ("relation_resolver_daemon_interval", "the relations resolver"),
-];
+const NOT_BUILT: &[(&str, &str)] = &[("temporal", "Temporal"), ("temporal_task_queue", "Temporal")];
 
 /// Keys of features that this program was built without.
 const LEFT_OUT: &[(&str, &str)] = if cfg!(feature = "connect") {
@@ -36,6 +31,9 @@ const LEFT_OUT: &[(&str, &str)] = if cfg!(feature = "connect") {
 
 /// Settings of the Python library that name code. Code is given in code.
 const IN_CODE: &[&str] = &["error_handler", "relation_resolver", "relation_resolver_processor"];
+
+const DAEMONS: &[(&str, RelationResolverDaemon)] =
+    &[(RelationResolverDaemon::Local.name(), RelationResolverDaemon::Local)];
 
 const SYNCHRONOUS: &[(&str, Synchronous)] =
     &[(Synchronous::Normal.name(), Synchronous::Normal), (Synchronous::Full.name(), Synchronous::Full)];
@@ -64,6 +62,9 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     top.set("retry_topic_suffix", &mut settings.retry_topic_suffix, findings, text);
     top.set("dead_letter_topic_suffix", &mut settings.dead_letter_topic_suffix, findings, text);
     top.set("polling_frequency", &mut settings.polling_frequency, findings, positive_duration);
+    top.set("relation_resolver_daemon", &mut settings.relation_resolver_daemon, findings, |node| one_of(node, DAEMONS));
+    let interval = &mut settings.relation_resolver_daemon_interval;
+    top.set("relation_resolver_daemon_interval", interval, findings, positive_duration);
     connect::read(&mut top, &mut settings, findings);
     settings.database_url = top.read("database_url", findings, text);
     if let Some(section) = top.section("database", findings) {

@@ -19,6 +19,8 @@ pub(super) const SECTIONS: &[&str] = &[
     "retry_topic_suffix",
     "dead_letter_topic_suffix",
     "polling_frequency",
+    "relation_resolver_daemon",
+    "relation_resolver_daemon_interval",
     "connect_host",
     "connect_auth",
     "connect_retry",

@@ -17,6 +17,7 @@ mod model;
 pub(crate) mod plan;
 #[doc(hidden)]
 pub mod probe;
+mod relation;
 #[doc(hidden)]
 pub mod stub;
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
@@ -33,9 +34,12 @@ pub use self::lookup::{ColumnOf, Lookup};
 pub use self::model::PostgresArray;
 pub use self::model::{
     After, ColumnDescriptor, ColumnSet, Dialect, Envelope, IsDeletion, LookupField, LookupWith, ModelDescriptor,
-    ModelTopic, ModelTopicConsumer, PartFormat, Patch, Row, SyncModel, SyncOptions, TableName, Targets, ToJson,
-    check_lookup_field, check_scale, check_schema_fields, table_name, to_json,
+    ModelTopic, ModelTopicConsumer, PartFormat, Patch, RelationsWith, Row, SyncModel, SyncOptions, TableName, Targets,
+    ToJson, check_lookup_field, check_scale, check_schema_fields, table_name, to_json,
+};
+pub use self::relation::{
+    IdValue, ModelRelation, RelationDescriptor, RelationId, check_relation, check_relation_field,
 };
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
-pub(crate) use self::apply::{Caller, Covered, ModelSync, Outcome, Refused, Stop, Verdict};
+pub(crate) use self::apply::{Caller, Claimed, Covered, ModelSync, Outcome, Refused, Stop, Verdict};

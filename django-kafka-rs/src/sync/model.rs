@@ -8,6 +8,7 @@ use serde::Deserializer;
 
 use super::context::{Applied, SyncContext};
 use super::lookup::Lookup;
+use super::relation::{IdValue, ModelRelation, RelationDescriptor};
 use crate::db::DbConn;
 use crate::error::{ConsumeError, DecodeError, TransformError};
 use crate::format::FieldSchema;
@@ -133,6 +134,8 @@ pub struct ModelDescriptor {
     pub columns: &'static [ColumnDescriptor],
     /// Indices of the primary key's columns.
     pub primary_key: &'static [usize],
+    /// The rows that a row refers to: `relations(auto)`, and the fields' `relation(…)`.
+    pub relations: &'static [RelationDescriptor],
     /// The container's `#[sync(…)]`.
     pub options: SyncOptions,
     /// The table's name as SQL for the backend, quoted and with its schema: `fn table_name::<Table>()`.
@@ -305,7 +308,7 @@ const fn contains(names: &[&str], name: &str) -> bool {
     false
 }
 
-const fn equal(a: &str, b: &str) -> bool {
+pub(super) const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;
@@ -321,17 +324,17 @@ const fn equal(a: &str, b: &str) -> bool {
 }
 
 /// A text put together in a constant, for its panic. What does not fit is cut, between pieces.
-struct Text {
+pub(super) struct Text {
     bytes: [u8; 1024],
     len: usize,
 }
 
 impl Text {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { bytes: [0; 1024], len: 0 }
     }
 
-    const fn push(&mut self, piece: &str) {
+    pub(super) const fn push(&mut self, piece: &str) {
         let piece = piece.as_bytes();
         if self.len + piece.len() > self.bytes.len() {
             return;
@@ -344,7 +347,7 @@ impl Text {
         }
     }
 
-    const fn as_str(&self) -> &str {
+    pub(super) const fn as_str(&self) -> &str {
         match std::str::from_utf8(self.bytes.split_at(self.len).0) {
             Ok(text) => text,
             Err(_) => "the text is not UTF-8",
@@ -358,6 +361,9 @@ pub type LookupWith = fn(&SyncContext<'_>) -> Result<ErasedLookup, ConsumeError>
 /// The function of `is_deletion`.
 #[doc(hidden)]
 pub type IsDeletion = fn(&SyncContext<'_>) -> Result<bool, ConsumeError>;
+/// The function of `relations_with`.
+#[doc(hidden)]
+pub type RelationsWith = fn(&SyncContext<'_>) -> Result<Vec<ModelRelation>, ConsumeError>;
 /// The function of `after`.
 #[doc(hidden)]
 pub type After = fn(&SyncContext<'_>, Applied, &mut DbConn) -> Result<(), ConsumeError>;
@@ -376,6 +382,8 @@ pub struct SyncOptions {
     pub is_deletion: Option<IsDeletion>,
     /// `deleted_field`.
     pub deleted_field: Option<&'static str>,
+    /// `relations_with`.
+    pub relations_with: Option<RelationsWith>,
     /// `after`.
     pub after: Option<After>,
     /// `envelope`.
@@ -394,6 +402,7 @@ impl SyncOptions {
         lookup_with: None,
         is_deletion: None,
         deleted_field: None,
+        relations_with: None,
         after: None,
         envelope: None,
         reduce: None,
@@ -550,6 +559,12 @@ pub trait Row: Any + Send + Sync {
     /// Whether both have the column and it is equal. `other` is of the same type.
     fn eq_column(&self, column: usize, other: &dyn Row) -> bool;
 
+    /// A column's value as a relation names it.
+    fn id_value(&self, column: usize) -> IdValue;
+
+    /// Takes these columns from the row of an earlier message. `earlier` is of the same type.
+    fn take_from(&mut self, columns: ColumnSet, earlier: &mut dyn Row);
+
     /// Binds a column's value; NULL where it is absent.
     #[cfg(feature = "postgres")]
     fn bind_postgres<'b>(
@@ -576,4 +591,7 @@ pub trait Row: Any + Send + Sync {
 
     /// For downcasts.
     fn as_any(&self) -> &dyn Any;
+
+    /// For downcasts.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
 }

@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Deserializer};
 
 use super::model::{ModelTopic, PartFormat, to_json};
+use super::relation::{IdValue, RelationId};
 use crate::error::{ConsumeError, DecodeError};
 use crate::format::debezium::{DefaultEncoding, Encoding, FieldSchema, Opt, Presence, SaysHow, Serde};
 use crate::topic::{Bytes, Decode, Json, Text, Topic, Wire};
@@ -374,6 +375,33 @@ pub trait HashNone {
     }
 }
 impl<T> HashNone for &HashOf<'_, T> {}
+
+/// A value as a relation names it: `(&IdOf(&value)).id_value()`.
+#[derive(Debug)]
+pub struct IdOf<'a, T>(pub &'a T);
+
+/// First: the type can identify a row.
+pub trait IdFeed {
+    /// Its text, or null.
+    fn id_value(&self) -> IdValue;
+}
+impl<T: RelationId> IdFeed for IdOf<'_, T> {
+    fn id_value(&self) -> IdValue {
+        self.0.relation_id().map_or(IdValue::Null, IdValue::Value)
+    }
+}
+
+/// Second: it cannot.
+pub trait IdNone {
+    /// Unknown.
+    fn id_value(&self) -> IdValue {
+        IdValue::Unknown
+    }
+}
+impl<T> IdNone for &IdOf<'_, T> {}
+
+/// States that a relation's column can identify a row.
+pub const fn assert_relation_id<T: RelationId>() {}
 
 /// A topic's formats, where it is a topic: `<FormatsOf<T>>::KEY.reader()`. With [`FormatsOfNone`] in scope a struct
 /// that is none has JSON's, so that the missing `#[topic]` is one error: that of `ConsumedTopic`.

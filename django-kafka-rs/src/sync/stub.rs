@@ -27,6 +27,7 @@ pub const DESCRIPTOR: ModelDescriptor = ModelDescriptor {
     type_name: "",
     columns: &[],
     primary_key: &[],
+    relations: &[],
     options: SyncOptions::NONE,
     table: || table_name("", schema::stub::table),
     decode: decode_message::<Patch>,
@@ -115,7 +116,17 @@ impl Row for Patch {
         Ok(())
     }
 
+    fn id_value(&self, _column: usize) -> super::relation::IdValue {
+        super::relation::IdValue::Absent
+    }
+
+    fn take_from(&mut self, _columns: ColumnSet, _earlier: &mut dyn Row) {}
+
     fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
 }

@@ -20,9 +20,9 @@ pub(crate) use self::wire::{NoSchemas, SchemaSource};
 use std::future::Future;
 
 use crate::context::Context;
-use crate::error::ConsumeResult;
+use crate::error::{ConsumeError, ConsumeResult};
 use crate::record::Record;
-use crate::sync::ModelTopic;
+use crate::sync::{ModelRelation, ModelTopic};
 
 /// A declared topic. Written by `#[topic(name = "…")]`.
 #[diagnostic::on_unimplemented(
@@ -65,7 +65,22 @@ pub trait ProducedTopic: Topic {}
 pub trait TopicConsumer: Topic {
     /// Handles one message. An error is retried, or sent to the dead letter topic, as `retry(…)` says.
     fn consume(&self, record: &Record<Self>, cx: &Context) -> impl Future<Output = ConsumeResult> + Send;
+
+    /// The rows that a message refers to. While one of them does not exist, the message waits for it in the database,
+    /// and later messages of its key behind it; the partition goes on. Default: none.
+    ///
+    /// # Errors
+    /// As those of [`consume`](Self::consume).
+    fn relations(&self, record: &Record<Self>) -> Result<Vec<ModelRelation>, ConsumeError> {
+        let _ = record;
+        Err(NoRelations.into())
+    }
 }
+
+/// What the default of [`TopicConsumer::relations`] says: not even a database has to be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the topic declares no relations")]
+struct NoRelations;
 
 /// A topic that can stand in `topics(…)` of a consumer: one with a [`TopicConsumer`], or one on which
 /// `DbzConsumer` or `ModelTopicConsumer` is derived.
@@ -100,6 +115,11 @@ pub enum HandlerSource {
     KeyOffsets,
 }
 
+/// What a handler is asked for: the rows that a message refers to; `None`: its topic declares no relations.
+#[doc(hidden)]
+pub type AskedRelations<'a> =
+    std::pin::Pin<Box<dyn Future<Output = Result<Option<Vec<ModelRelation>>, ConsumeError>> + Send + 'a>>;
+
 /// A user's `TopicConsumer` behind a pointer.
 #[doc(hidden)]
 pub trait CustomTopic: Send + Sync {
@@ -110,9 +130,25 @@ pub trait CustomTopic: Send + Sync {
         attempt: u32,
         cx: &'a Context,
     ) -> std::pin::Pin<Box<dyn Future<Output = ConsumeResult> + Send + 'a>>;
+
+    /// Whether it is known that the topic declares no relations.
+    fn has_no_relations(&self) -> bool;
+
+    /// The rows that a message refers to; `None`: the topic declares no relations.
+    fn relations<'a>(&'a self, raw: std::sync::Arc<crate::record::RawRecord>, cx: &'a Context) -> AskedRelations<'a>;
 }
 
-struct Custom<T>(T);
+struct Custom<T> {
+    topic: T,
+    /// The topic declares no relations: known since the first message.
+    has_no_relations: std::sync::atomic::AtomicBool,
+}
+
+impl<T> Custom<T> {
+    fn new(topic: T) -> Self {
+        Self { topic, has_no_relations: std::sync::atomic::AtomicBool::new(false) }
+    }
+}
 
 impl<T: TopicConsumer> CustomTopic for Custom<T> {
     fn consume<'a>(
@@ -127,16 +163,38 @@ impl<T: TopicConsumer> CustomTopic for Custom<T> {
             #[cfg(not(all(feature = "avro", feature = "client")))]
             let schemas = Schemas::default();
             let record = Record::<T>::new(raw, attempt, schemas);
-            self.0.consume(&record, cx).await
+            self.topic.consume(&record, cx).await
+        })
+    }
+
+    fn has_no_relations(&self) -> bool {
+        self.has_no_relations.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn relations<'a>(&'a self, raw: std::sync::Arc<crate::record::RawRecord>, cx: &'a Context) -> AskedRelations<'a> {
+        Box::pin(async move {
+            #[cfg(all(feature = "avro", feature = "client"))]
+            let schemas = cx.schemas_of(&T::DECLARATION, &raw).await?;
+            #[cfg(not(all(feature = "avro", feature = "client")))]
+            let (schemas, _) = (Schemas::default(), cx);
+            let attempt = raw.retry_number();
+            match self.topic.relations(&Record::<T>::new(raw, attempt, schemas)) {
+                Ok(relations) => Ok(Some(relations)),
+                Err(error) if error.error().is::<NoRelations>() => {
+                    self.has_no_relations.store(true, std::sync::atomic::Ordering::Relaxed);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
         })
     }
 }
 
 fn custom_topic<T: TopicConsumer>() -> Option<Box<dyn CustomTopic>> {
-    T::__construct().map(|topic| Box::new(Custom(topic)) as Box<dyn CustomTopic>)
+    T::__construct().map(|topic| Box::new(Custom::new(topic)) as Box<dyn CustomTopic>)
 }
 
 /// A topic value given through the builder.
 pub(crate) fn custom_topic_of<T: TopicConsumer>(topic: T) -> std::sync::Arc<dyn CustomTopic> {
-    std::sync::Arc::new(Custom(topic))
+    std::sync::Arc::new(Custom::new(topic))
 }

@@ -285,6 +285,63 @@ const _: () = {
                 _ => false,
             }
         }
+        fn id_value(&self, __dk_column: ::core::primitive::usize) -> dk::IdValue {
+            use dk::probe::{IdFeed as _, IdNone as _};
+            match __dk_column {
+                0usize => {
+                    match &self.__dk_f0 {
+                        ::core::option::Option::Some(__dk_value) => {
+                            (&dk::probe::IdOf(__dk_value)).id_value()
+                        }
+                        ::core::option::Option::None => dk::IdValue::Absent,
+                    }
+                }
+                1usize => {
+                    match &self.__dk_f1 {
+                        ::core::option::Option::Some(__dk_value) => {
+                            (&dk::probe::IdOf(__dk_value)).id_value()
+                        }
+                        ::core::option::Option::None => dk::IdValue::Absent,
+                    }
+                }
+                2usize => {
+                    match &self.__dk_f2 {
+                        ::core::option::Option::Some(__dk_value) => {
+                            (&dk::probe::IdOf(__dk_value)).id_value()
+                        }
+                        ::core::option::Option::None => dk::IdValue::Absent,
+                    }
+                }
+                3usize => {
+                    match &self.__dk_f3 {
+                        ::core::option::Option::Some(__dk_value) => {
+                            (&dk::probe::IdOf(__dk_value)).id_value()
+                        }
+                        ::core::option::Option::None => dk::IdValue::Absent,
+                    }
+                }
+                _ => dk::IdValue::Absent,
+            }
+        }
+        fn fill_from(&mut self, __dk_earlier: &mut dyn dk::Row) {
+            let ::core::option::Option::Some(__dk_earlier) = __dk_earlier
+                .as_any_mut()
+                .downcast_mut::<Self>() else {
+                return;
+            };
+            if self.__dk_f0.is_none() {
+                self.__dk_f0 = __dk_earlier.__dk_f0.take();
+            }
+            if self.__dk_f1.is_none() {
+                self.__dk_f1 = __dk_earlier.__dk_f1.take();
+            }
+            if self.__dk_f2.is_none() {
+                self.__dk_f2 = __dk_earlier.__dk_f2.take();
+            }
+            if self.__dk_f3.is_none() {
+                self.__dk_f3 = __dk_earlier.__dk_f3.take();
+            }
+        }
         dk::postgres! {
             fn bind_postgres < 'b > (& 'b self, __dk_column : ::core::primitive::usize,
             mut __dk_out : dk::diesel::query_builder::AstPass < '_, 'b,
@@ -339,6 +396,9 @@ const _: () = {
             .bind(__dk_out); } _ => {} } __dk_out.push_sql("NULL");
             ::core::result::Result::Ok(()) }
         }
+        fn as_any_mut(&mut self) -> &mut dyn ::core::any::Any {
+            self
+        }
         fn as_any(&self) -> &dyn ::core::any::Any {
             self
         }
@@ -391,6 +451,7 @@ const _: () = {
                 },
             ],
             primary_key: &[0usize],
+            relations: &[],
             options: dk::SyncOptions {
                 exclude: &["password_hash"],
                 lookup: ::core::option::Option::Some(
@@ -404,6 +465,7 @@ const _: () = {
                 lookup_with: ::core::option::Option::None,
                 is_deletion: ::core::option::Option::None,
                 deleted_field: ::core::option::Option::None,
+                relations_with: ::core::option::Option::None,
                 after: ::core::option::Option::Some({
                     let __dk_function: fn(
                         &dk::SyncContext<'_>,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::letter::Letter;
 use super::{Office, Source};
-use crate::app::{Parts, StartError};
+use crate::app::{Making, Parts, StartError};
 use crate::cli::progress::ProgressView;
 use crate::cli::{DlqSelection, LetterId, Replay, ReplayReport};
 use crate::clock::Clock;
@@ -38,8 +38,15 @@ pub(crate) fn replay(
         } else {
             |topic| TopicRuntime { retry: None, ..topic }
         };
-        let schemas = kafka.schema_registry();
-        parts.topic_tables(&office.consumers, &office.services, database.as_ref(), schemas, &clock, adjust)?
+        let relations = database.as_ref().map(|database| parts.relations(database)).transpose()?;
+        let making = Making {
+            services: &office.services,
+            database: database.as_ref(),
+            schemas: kafka.schema_registry(),
+            relations,
+            clock: &clock,
+        };
+        parts.topic_tables(&office.consumers, &making, adjust)?
     };
     let context = Context::new(kafka, database, parts.take_states());
     let mut run = Run {

@@ -18,6 +18,7 @@ use crate::db::joined::{Joined, Slot};
 use crate::db::{DbConn, WriterGuard, failure, transaction};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
+use crate::relations::{self, Admit, LaneGate, Storing};
 use crate::retry::policy::Decision;
 use crate::sync::{Covered, Refused};
 use crate::topic::CustomTopic;
@@ -46,13 +47,18 @@ pub(crate) async fn run(
     };
     // Until the end is known: a task that dies in the middle leaves it so.
     desk.share.doubt();
-    let done = match &desk.topic.handler {
-        Handler::Custom(handler) => desk.custom(handler, &work).await,
-        Handler::Models(_) => desk.models(&work).await,
-        // Its own consumer keeps its offsets in Kafka.
-        Handler::KeyOffsets(_) => return BatchResult::from(Stop::Outage),
+    let handling = async {
+        match &desk.topic.handler {
+            Handler::Custom(handler) => Some(desk.custom(handler, &work).await),
+            Handler::Models(_) => Some(desk.models(&work).await),
+            // Its own consumer keeps its offsets in Kafka.
+            Handler::KeyOffsets(_) => None,
+        }
     };
-    desk.conclude(&work, done).await
+    match desk.topic.suppression.clone().scope(handling).await {
+        Some(done) => desk.conclude(&work, done).await,
+        None => Stop::Outage.into(),
+    }
 }
 
 /// The messages of a batch that are to be handled.
@@ -181,6 +187,11 @@ impl Desk {
         let mut superseding = Superseding::new(&self.topic, &work.records);
         let mut done = Done::new(Entry::new(self.share.clone()));
         let started = Instant::now();
+        let mut gate = match LaneGate::open(&**handler, self.topic.related.as_ref(), &work.records, &env.context).await
+        {
+            Ok(gate) => gate,
+            Err(trouble) => return Done { stop: Some(self.stopped(&trouble)), ..done },
+        };
         for (index, record) in work.records.iter().enumerate() {
             if env.cancel.is_cancelled() || (index > 0 && started.elapsed() > CUSTOM_BATCH_TIME_MAX) {
                 done.stop = Some(Stop::Cancelled);
@@ -189,30 +200,68 @@ impl Desk {
             let attempts = judge.attempts(index, record);
             // Of a message before, whose handler made the best of it.
             env.context.take_outage();
-            let joined = Joined::default();
-            let cx = env.context.with_joined(joined.clone());
-            let result = catch_panic(handler.consume(record.clone(), attempts - 1, &cx)).await;
-            let before = done.entry.mark();
-            done.entry.reach(work.position_after(index + 1));
-            if record.retried.is_some() {
-                done.entry.settle(record.origin());
-            }
-            let (entry, ended) = self.end_transaction(done.entry, joined.end().await, result).await;
-            done.entry = entry;
-            let error = match ended {
-                Ok(()) => continue,
-                Err(refusal) => {
-                    done.entry.back_to(before);
-                    match refusal {
-                        Refusal::Message(error) => error,
-                        // What is pending is not written either: it is handled again.
-                        Refusal::Trouble(trouble) => {
-                            done.stop = Some(self.stopped(&trouble));
-                            return done;
+            let admit = match &mut gate {
+                Some(gate) => gate.admit(index),
+                None => Admit::Go(None),
+            };
+            let refusal = match admit {
+                Admit::Go(storing) => {
+                    if let Some(storing) = storing {
+                        // A handler sees what is before it, and its transaction may be taken back.
+                        let (entry, stop) = self.store(done.entry, storing).await;
+                        done.entry = entry;
+                        if stop.is_some() {
+                            return Done { stop, ..done };
+                        }
+                    }
+                    let joined = Joined::default();
+                    let cx = env.context.with_joined(joined.clone());
+                    let result = catch_panic(handler.consume(record.clone(), attempts - 1, &cx)).await;
+                    let before = done.entry.mark();
+                    done_with(&mut done.entry, record, work.position_after(index + 1));
+                    let (entry, ended) = self.end_transaction(done.entry, joined.end().await, result).await;
+                    done.entry = entry;
+                    match ended {
+                        Ok(()) => continue,
+                        Err(refusal) => {
+                            done.entry.back_to(before);
+                            refusal
                         }
                     }
                 }
+                Admit::Parked => {
+                    done_with(&mut done.entry, record, work.position_after(index + 1));
+                    continue;
+                }
+                Admit::Failed(error) => Refusal::Message(error),
+                Admit::Wait(trouble) => {
+                    done.stop = Some(self.stopped(&trouble));
+                    break;
+                }
             };
+            let error = match refusal {
+                Refusal::Message(error) => error,
+                // What is pending is not written either: it is handled again.
+                Refusal::Trouble(trouble) => {
+                    done.stop = Some(self.stopped(&trouble));
+                    return done;
+                }
+            };
+            if let Some(gate) = &mut gate
+                && relations::violates_foreign_key(&error)
+            {
+                match gate.waits_after_all(index).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        done_with(&mut done.entry, record, work.position_after(index + 1));
+                        continue;
+                    }
+                    Err(trouble) => {
+                        done.stop = Some(self.stopped(&trouble));
+                        break;
+                    }
+                }
+            }
             if let Some(stop) = not_its_own_fault(&self.topic, &error, env) {
                 done.stop = Some(stop);
                 break;
@@ -236,8 +285,17 @@ impl Desk {
                 decision => done.settled.push(Settled { index, error, attempts, decision }),
             }
         }
-        let (entry, stop) = self.write_rest(done.entry).await;
+        let (entry, stop) = match gate.as_mut().and_then(LaneGate::flush) {
+            Some(storing) => self.store(done.entry, storing).await,
+            None => self.write_rest(done.entry).await,
+        };
         Done { entry, stop: stop.or(done.stop), ..done }
+    }
+
+    /// Stores messages that wait, with what is pending: their positions are among it.
+    async fn store(&self, entry: Entry, storing: Storing) -> (Entry, Option<Stop>) {
+        let (entry, stored) = blocking_with(entry, move |entry| storing.write(Some(entry))).await;
+        (entry, stored.err().map(|trouble| self.stopped(&trouble)))
     }
 
     /// Commits what a handler did, with what is pending, or takes it back.
@@ -453,6 +511,14 @@ impl Book {
     }
 }
 
+/// Notes that a message is done with, or waits for rows: then the store has it.
+fn done_with(entry: &mut Entry, record: &RawRecord, position: i64) {
+    entry.reach(position);
+    if record.retried.is_some() {
+        entry.settle(record.origin());
+    }
+}
+
 /// Notes what becomes of a message that failed and is not held back.
 fn note_failed(
     entry: &mut Entry,
@@ -470,11 +536,16 @@ fn note_failed(
     }
 }
 
+/// The database refuses the transaction as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the transaction cannot be committed: {0}")]
+struct CannotCommit(#[source] diesel::result::Error);
+
 /// Commits a handler's transaction, with what is pending.
 fn commit(mut conn: WriterGuard, entry: &mut Entry, cx: &Context) -> Result<(), Refusal> {
     let of_message = |error: diesel::result::Error| match failure::classify(&error).outage(&error) {
         Some(reason) => Refusal::Trouble(Trouble::Outage(reason)),
-        None => Refusal::Message(ConsumeError::from(format!("the transaction cannot be committed: {error}"))),
+        None => Refusal::Message(CannotCommit(error).into()),
     };
     let committed = transaction::check_open(&mut conn).map_err(of_message).and_then(|()| {
         entry.write(&mut conn).map_err(Refusal::Trouble)?;

@@ -48,6 +48,8 @@ fn nothing_set_gives_the_documented_defaults() {
         retry_topic_suffix = retry
         dead_letter_topic_suffix = dlt
         polling_frequency = 1s
+        relation_resolver_daemon = local
+        relation_resolver_daemon_interval = 5s
         connect_host = 
         connect_auth.username = 
         connect_auth.password = 
@@ -239,7 +241,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?

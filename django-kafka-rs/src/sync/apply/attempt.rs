@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::Outcome;
 use super::item::{Item, caught};
 use super::judge::{self, Judged, Outage, Refusal};
+use super::relate::{Admitted, Todo};
 use super::run::{Run, Settled};
+use super::waiting::Gated;
 use crate::db::{DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
 use crate::sync::decode;
@@ -18,6 +20,7 @@ use crate::sync::write::{self, Write};
 pub(super) struct Written {
     pub outcomes: Settled,
     pub draft: Draft,
+    pub gated: Gated,
 }
 
 /// What ends a chunk.
@@ -53,18 +56,14 @@ impl Run<'_> {
     /// Plans and runs the statements, then calls the `after` functions in the messages' order.
     fn write(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Written, Judged> {
         let mut draft = Draft::default();
-        let mut outcomes = Settled::with_capacity(range.len());
-        let (mut ops, mut items) = (Vec::with_capacity(range.len()), Vec::with_capacity(range.len()));
-        for index in range {
-            let item = &self.items[index];
-            match self.rule(&mut draft, item) {
-                Ruling::Do(kind) => {
-                    ops.push(Op { table: item.target, key: item.key(), lookup: item.lookup, kind });
-                    items.push((outcomes.len(), item));
-                    outcomes.push((index, Outcome::Applied));
-                }
-                Ruling::Nothing(why) => outcomes.push((index, Outcome::Superseded(why))),
-            }
+        let first = range.start;
+        let Admitted { todo, made, mut outcomes, gated } = self.admit(conn, range, &mut draft)?;
+        let (mut ops, mut items) = (Vec::with_capacity(todo.len()), Vec::with_capacity(todo.len()));
+        for Todo { item: index, kind, made: row } in todo {
+            let item = row.map_or(&self.items[index], |row| &made[row]);
+            ops.push(Op { table: item.target, key: item.key(), lookup: item.lookup, kind });
+            // What a daemon carried along has its outcome from before.
+            items.push((index.checked_sub(first), item));
         }
         let plan = plan::plan(&ops, &self.traits);
         for statement in &plan.statements {
@@ -73,19 +72,19 @@ impl Run<'_> {
             let write = Write { table, lookup: statement.lookup, kind: statement.kind, rows: &rows };
             write::execute(conn, &write).map_err(|error| judge::of_write(error, &write))?;
         }
-        for &reduced in &plan.reduced {
-            outcomes[items[reduced].0].1 = Outcome::Reduced;
+        for place in plan.reduced.iter().filter_map(|&reduced| items[reduced].0) {
+            outcomes[place].1 = Outcome::Reduced;
         }
-        for ((outcome, item), op) in items.iter().zip(&ops) {
-            if matches!(outcomes[*outcome].1, Outcome::Applied) {
+        for ((place, item), op) in items.iter().zip(&ops) {
+            if place.is_some_and(|place| matches!(outcomes[place].1, Outcome::Applied)) {
                 self.call_after(conn, item, op.kind)?;
             }
         }
-        Ok(Written { outcomes, draft })
+        Ok(Written { outcomes, draft, gated })
     }
 
     /// What the ordering guard lets a message do, behind those that `draft` has seen.
-    fn rule(&self, draft: &mut Draft, item: &Item) -> Ruling {
+    pub(super) fn rule(&self, draft: &mut Draft, item: &Item) -> Ruling {
         let target = &self.sync.targets[item.target];
         let record = &self.records[item.index];
         let as_asked = Ruling::Do(item.kind);

@@ -7,7 +7,8 @@ use std::panic::AssertUnwindSafe;
 use super::super::decode::{self, Decoded, Message};
 use super::super::model::{ColumnSet, Row};
 use super::super::plan::Kind;
-use super::ModelSync;
+use super::super::relation::ModelRelation;
+use super::{ModelSync, Target};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
 
@@ -20,6 +21,8 @@ pub(super) struct Item {
     pub row: Box<dyn Row>,
     pub lookup: ColumnSet,
     pub kind: Kind,
+    /// The rows that it refers to, by the user's function.
+    pub relations: Vec<ModelRelation>,
     /// Of the lookup's values; `None` where they cannot be compared.
     hash: Option<u64>,
 }
@@ -62,7 +65,14 @@ impl ModelSync {
             let message = self.message(record)?;
             let (model, _) = decode::select(self.topic, message.key())?;
             let target = self.target_of_model[model];
-            self.item(index, target, (self.targets[target].model.decode)(&self.targets[target].plan, &message)?)
+            let Target { model, plan, referring, .. } = &self.targets[target];
+            let mut item = self.item(index, target, (model.decode)(plan, &message)?)?;
+            if let (Some(item), Some(with)) = (&mut item, referring.as_ref().and_then(|referring| referring.with))
+                && matches!(item.kind, Kind::Upsert(_))
+            {
+                item.relations = decode::with_context(plan, &message, with)??;
+            }
+            Ok(item)
         })
     }
 
@@ -90,7 +100,7 @@ impl ModelSync {
         let mut hasher = DefaultHasher::new();
         let comparable = lookup.iter().all(|column| row.hash_column(column, &mut hasher));
         let hash = comparable.then(|| hasher.finish());
-        Ok(Some(Item { index, target, row, lookup, kind, hash }))
+        Ok(Some(Item { index, target, row, lookup, kind, relations: Vec::new(), hash }))
     }
 }
 

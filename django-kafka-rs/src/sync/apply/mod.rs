@@ -7,9 +7,11 @@
 mod attempt;
 mod item;
 mod judge;
+mod relate;
 mod run;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,6 +25,7 @@ use super::table::{self, Table};
 use crate::db::{Database, DatabaseError, DbConn, failure};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
+use crate::relations::{self, Referring, Related};
 use crate::topic::{NoSchemas, SchemaSource};
 
 /// What becomes of a failed message. A decision, not an action: it may be asked for a message more than once, and
@@ -48,6 +51,8 @@ pub(crate) enum Outcome {
     Superseded(Superseded),
     /// It asks for nothing.
     Ignored,
+    /// It waits for a row that it refers to, and is stored until then.
+    Parked,
     /// It failed, and the verdict was to go on.
     Failed(ConsumeError),
 }
@@ -56,7 +61,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The first message without an outcome failed, and the verdict was to wait.
-    Held(#[cfg_attr(not(test), expect(dead_code, reason = "for who debugs: the caller has logged it"))] ConsumeError),
+    Held(ConsumeError),
     /// The database cannot be used, and why. No message is at fault.
     Outage(String),
 }
@@ -98,6 +103,11 @@ pub(crate) trait Caller {
         false
     }
 
+    /// A daemon's claim, where the messages come from those that waited.
+    fn claimed(&self) -> Option<Claimed<'_>> {
+        None
+    }
+
     /// The last thing in each of the batch's transactions: mostly one, several in order where one was lost.
     ///
     /// # Errors
@@ -106,6 +116,15 @@ pub(crate) trait Caller {
 
     /// The transaction of the last `before_commit` is committed.
     fn committed(&mut self, _upto: usize) {}
+}
+
+/// Messages that waited, in a daemon's hands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claimed<'a> {
+    /// The claim's token.
+    pub token: &'a str,
+    /// The messages' numbers in the store, by their index in the batch.
+    pub ids: &'a [i64],
 }
 
 /// What a transaction covers: the messages behind those of the transaction before it.
@@ -141,6 +160,7 @@ pub(crate) struct ModelSync {
     tables: OnceLock<Vec<Table>>,
     memory: Memory,
     guard: Option<Arc<Guard>>,
+    related: Option<Related>,
     /// Where the schemas of Avro messages come from.
     schemas: Box<dyn SchemaSource>,
 }
@@ -153,6 +173,8 @@ struct Target {
     reduce: bool,
     guarded: bool,
     has_insert_defaults: bool,
+    /// What it has to do with other models, where it has.
+    referring: Option<Referring>,
 }
 
 impl ModelSync {
@@ -180,6 +202,7 @@ impl ModelSync {
                         reduce: topic.options.reduce.or(model.options.reduce).unwrap_or(true),
                         guarded: topic.options.guard.or(model.options.guard).unwrap_or(true),
                         has_insert_defaults: model.columns.iter().any(|column| column.insert_default),
+                        referring: None,
                     });
                 }
                 (None, Err(mistake)) => {
@@ -197,6 +220,7 @@ impl ModelSync {
             tables: OnceLock::new(),
             memory: Memory::default(),
             guard: None,
+            related: None,
             schemas: Box::new(NoSchemas),
         })
     }
@@ -206,10 +230,26 @@ impl ModelSync {
         Self { schemas: Box::new(schemas), ..self }
     }
 
+    /// Lets messages wait for the rows that they refer to, where relations are declared.
+    pub(crate) fn related(mut self, related: Related) -> Self {
+        for target in &mut self.targets {
+            let referring = related.referring(self.topic, target.model);
+            target.referring = referring.is_concerned().then_some(referring);
+        }
+        self.related = self.targets.iter().any(|target| target.referring.is_some()).then_some(related);
+        self
+    }
+
     /// Guards the order of each key's messages, unless the topic or its models say `guard(off)`.
     pub(crate) fn guarded(mut self, guard: Guard) -> Self {
         self.guard = self.targets.iter().any(|target| target.guarded).then(|| Arc::new(guard));
         self
+    }
+
+    /// Whether its messages may wait for rows.
+    pub(crate) fn may_wait(&self) -> bool {
+        let waits = |referring: &Referring| referring.refers() || referring.waits_for_children;
+        self.targets.iter().any(|target| target.referring.as_ref().is_some_and(waits))
     }
 
     /// Looks at the models' tables: once before the first batch, and again after the database's tables changed.
@@ -243,9 +283,13 @@ impl ModelSync {
         // The writer: a migration that is under way is waited for.
         let mut conn = database.writer()?;
         let guard = if self.guard.is_some() { Guard::mistake(&mut conn) } else { Ok(None) };
-        let tables = guard.and_then(|mistake| match (table::resolve(&mut conn, &models)?, mistake) {
-            (Ok(tables), None) => Ok(Ok(tables)),
-            (tables, mistake) => Ok(Err(tables.err().into_iter().flatten().chain(mistake).collect())),
+        let tables = guard.and_then(|guard| {
+            let waiting = self.related.as_ref().map(|_| relations::mistake(&mut conn)).transpose()?.flatten();
+            let mistakes: Vec<String> = guard.into_iter().chain(waiting).collect();
+            Ok(match table::resolve(&mut conn, &models)? {
+                Ok(tables) if mistakes.is_empty() => Ok(tables),
+                tables => Err(tables.err().into_iter().flatten().chain(mistakes).collect()),
+            })
         });
         tables.map_err(|error| match failure::classify(&error).outage(&error) {
             Some(reason) => DatabaseError::Unavailable(reason),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::attempt::{Trouble, Written};
 use super::item::Item;
 use super::judge::{self, Nature, Outage, Refusal};
+use super::waiting::Waiting;
 use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
 use crate::error::{ConsumeError, RegistryAway};
@@ -35,10 +36,12 @@ pub(super) struct Run<'a> {
     outcomes: Vec<Option<Outcome>>,
     /// What the ordering guard knows in the transaction that is open.
     pub(super) keys: Option<Keys>,
+    /// What is known of messages that wait.
+    pub(super) waiting: Waiting,
     /// Messages that were to leave when their verdict was asked for last, and whether they come back by themselves.
     leaving: BTreeMap<usize, bool>,
     /// The index behind the last message that a committed transaction covers.
-    covered: usize,
+    pub(super) covered: usize,
     /// The first message that has no outcome, and why.
     end: usize,
     stop: Option<Stop>,
@@ -78,6 +81,7 @@ impl<'a> Run<'a> {
             traits: Vec::new(),
             outcomes: Vec::with_capacity(records.len()),
             keys: None,
+            waiting: Waiting::default(),
             leaving: BTreeMap::new(),
             covered: 0,
             end: records.len(),
@@ -153,6 +157,9 @@ impl<'a> Run<'a> {
     fn cover(&mut self, upto: usize) {
         self.covered = upto;
         self.caller.committed(upto);
+        if let Some(related) = &self.sync.related {
+            related.shared.wake.tell(self.waiting.take_news());
+        }
     }
 
     fn stop_at(&mut self, index: usize, stop: Stop) {
@@ -204,6 +211,9 @@ impl<'a> Run<'a> {
         if at.len() > 1 {
             return parts(at, PARTS).all(|part| self.transact(part));
         }
+        if self.waits_after_all(at.start, &error) {
+            return self.transact(at);
+        }
         let index = self.items[at.start].index;
         self.refused += 1;
         match self.decide(index, &error) {
@@ -235,7 +245,8 @@ impl<'a> Run<'a> {
     /// One transaction. `Ok` and `Held`: what is settled is committed. Else it is rolled back.
     fn transaction(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
         let mut conn = self.database.begin().map_err(|error| End::Outage(error.to_string().into()))?;
-        self.open_keys(&mut conn, self.index_of(range.end)).map_err(End::Outage)?;
+        let upto = self.index_of(range.end);
+        self.open_keys(&mut conn, upto).and_then(|()| self.open_waiting(&mut conn, upto)).map_err(End::Outage)?;
         let chunk = self.sync.memory.chunk();
         let count = range.len().div_ceil(chunk);
         let end = parts(range.clone(), count).try_for_each(|part| self.settle(&mut conn, part, settled));
@@ -303,6 +314,7 @@ impl<'a> Run<'a> {
         if let Some(keys) = &self.keys {
             keys.flush(conn).map_err(|error| given_up(conn, &error))?;
         }
+        self.close_waiting(conn).map_err(|error| given_up(conn, &error))?;
         let now = settled.iter().map(|(item, outcome)| (self.items[*item].index, outcome));
         let before = (self.covered..upto).filter_map(|index| Some((index, self.outcomes[index].as_ref()?)));
         let mut failed: Vec<(usize, &ConsumeError)> = now
@@ -336,13 +348,28 @@ impl<'a> Run<'a> {
             Err(Trouble::Refused(_)) if range.len() > 1 => {
                 parts(range, PARTS).try_for_each(|part| self.settle(conn, part, settled))
             }
+            Err(Trouble::Refused(refusal)) if self.waits_after_all(range.start, &refusal.error) => {
+                self.settle(conn, range, settled)
+            }
             Err(Trouble::Refused(refusal)) => self.settle_failed(conn, range.start, refusal, settled),
         }
+    }
+
+    /// An item was refused alone for the sake of rows that it refers to, or that refer to it: whether it is to be tried
+    /// once more, to wait for them.
+    fn waits_after_all(&mut self, item: usize, error: &ConsumeError) -> bool {
+        if self.is_blocked(item, error) {
+            self.refused += 1;
+            return self.waiting.blocked.insert(item);
+        }
+        self.may_wait(item, error) && self.waiting.asked_again.insert(item)
     }
 
     /// What was written in a savepoint is kept.
     fn accept(&mut self, written: Written, settled: &mut Settled) {
         settled.extend(written.outcomes);
+        let is_daemon = self.caller.claimed().is_some();
+        self.waiting.accept(written.gated, is_daemon);
         if let Some(keys) = &mut self.keys {
             keys.accept(written.draft);
         }
@@ -374,6 +401,7 @@ impl<'a> Run<'a> {
             (Verdict::Leave, Some(keys)) => keys.fail(&self.records[index], self.leaving.get(&index) == Some(&true)),
             (Verdict::Leave | Verdict::Settle, _) => {}
         }
+        self.note_failed(item);
         settled.push((item, Outcome::Failed(refusal.error)));
         Ok(())
     }

@@ -29,6 +29,7 @@ use crate::sync::model::{
     ColumnDescriptor, ColumnSet, Dialect, ModelDescriptor, ModelTopic, PartFormat, Row, SyncOptions, TableName,
     Targets, to_json,
 };
+use crate::sync::relation::IdValue;
 use crate::topic::{Json, Location};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -119,7 +120,27 @@ impl Row for ListRow {
         }
     }
 
+    fn id_value(&self, column: usize) -> IdValue {
+        match &self.cells[column] {
+            None => IdValue::Absent,
+            Some(Cell::Null | Cell::Int(None) | Cell::Text(None)) => IdValue::Null,
+            Some(Cell::Int(Some(n))) => IdValue::Value(n.to_string()),
+            Some(Cell::Text(Some(text))) => IdValue::Value(text.clone()),
+        }
+    }
+
+    fn take_from(&mut self, columns: ColumnSet, earlier: &mut dyn Row) {
+        let earlier = earlier.as_any_mut().downcast_mut::<Self>().unwrap();
+        for column in columns.iter() {
+            self.cells[column] = earlier.cells[column].take();
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
 }
@@ -179,7 +200,7 @@ const fn model(
     table: fn() -> TableName,
     options: SyncOptions,
 ) -> ModelDescriptor {
-    ModelDescriptor { type_name, columns, primary_key: &[0], options, table, decode, location: HERE }
+    ModelDescriptor { type_name, columns, primary_key: &[0], relations: &[], options, table, decode, location: HERE }
 }
 
 const fn topic(targets: Targets, reduce: bool) -> ModelTopic {
@@ -305,6 +326,7 @@ fn short(outcome: &Outcome) -> String {
         Outcome::Reduced => "reduced".to_owned(),
         Outcome::Superseded(Superseded::By(newer)) => format!("superseded by {newer}"),
         Outcome::Superseded(Superseded::Repeat) => "repeated".to_owned(),
+        Outcome::Parked => "parked".to_owned(),
         Outcome::Ignored => "ignored".to_owned(),
         Outcome::Failed(error) => format!("failed: {error}"),
     }

@@ -112,7 +112,14 @@ macro_rules! no_row {
         ) -> diesel::QueryResult<()> {
             Ok(())
         }
+        fn id_value(&self, _: usize) -> crate::sync::IdValue {
+            crate::sync::IdValue::Unknown
+        }
+        fn take_from(&mut self, _: crate::sync::model::ColumnSet, _: &mut dyn crate::sync::model::Row) {}
         fn as_any(&self) -> &dyn std::any::Any {
+            self
+        }
+        fn as_any_mut(&mut self) -> &mut dyn std::any::Any {
             self
         }
     };
@@ -150,6 +157,7 @@ const fn descriptor(
         type_name,
         columns,
         primary_key: &[0],
+        relations: &[],
         options: SyncOptions::NONE,
         table,
         decode,

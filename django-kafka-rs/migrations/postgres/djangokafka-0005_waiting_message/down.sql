@@ -1,0 +1,1 @@
+DROP TABLE django_kafka_waiting_message;

@@ -1,0 +1,103 @@
+//! `waiting` and `resolve-relations`: messages that wait for rows, by hand and by a daemon of its own.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::relating::{Shared, resolve_all};
+use super::{Making, Parts, Services, StartError};
+use crate::cli::Waiting;
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::db::Database;
+use crate::relations::{ResolveError, Resolver};
+use crate::topic_admin::TopicAdmin;
+
+/// What is open while waiting messages are looked at.
+pub(super) struct Office {
+    /// Held open: the embedded parts live as long.
+    services: Services,
+    pub(super) resolver: Resolver,
+    database: Database,
+}
+
+impl From<ResolveError> for StartError {
+    fn from(error: ResolveError) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl Office {
+    /// Opens everything that handling them needs. Blocks.
+    pub(super) fn open(parts: &mut Parts) -> Result<Self, StartError> {
+        let consumers = parts.resolve(&[])?;
+        let services = Services::start(std::mem::take(&mut parts.settings))?;
+        let database = services.open_database()?.ok_or_else(super::check::no_database)?;
+        let kafka = services.kafka(None)?;
+        let clock = Clock::new();
+        let relations = parts.relations(&database)?;
+        let making = Making {
+            services: &services,
+            database: Some(&database),
+            schemas: kafka.schema_registry(),
+            relations: Some(relations.clone()),
+            clock: &clock,
+        };
+        let tables = parts.topic_tables(&consumers, &making, |topic| topic)?;
+        let context = Context::new(kafka.clone(), Some(database.clone()), parts.take_states());
+        let admin =
+            TopicAdmin::new(services.asking_config()?, services.embedded.clone(), services.settings.topics.clone());
+        let consumers: Vec<_> = consumers.iter().zip(tables.into_iter().map(Arc::new)).collect();
+        let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock };
+        let abort = CancellationToken::new();
+        let resolver = parts.resolver(&database, relations, &consumers, &shared, abort)?;
+        Ok(Self { services, resolver, database })
+    }
+
+    /// What waits, `limit` messages at most. Blocks.
+    pub(super) fn list(&self, limit: i64) -> Result<Waiting, StartError> {
+        let messages = self.resolver.list(0, limit)?;
+        Ok(Waiting { messages, now_ms: Clock::new().now_ms() })
+    }
+
+    /// These messages. Blocks.
+    pub(super) fn find(&self, numbers: &[i64]) -> Result<Waiting, StartError> {
+        let mut messages = Vec::new();
+        for number in numbers {
+            let found = self.resolver.find(*number)?;
+            messages.push(found.ok_or_else(|| {
+                StartError::Database(format!("no message of number {number} waits; `waiting list` has the numbers"))
+            })?);
+        }
+        Ok(Waiting { messages, now_ms: Clock::new().now_ms() })
+    }
+
+    /// Handles what can be handled; how many messages wait no more. Blocks.
+    pub(super) fn resolve(&self, numbers: &[i64]) -> Result<usize, StartError> {
+        if !numbers.is_empty() {
+            return Ok(self.resolver.take_ids(numbers)?.resolved);
+        }
+        let (mut after, mut resolved) = (None, 0);
+        loop {
+            let done = self.resolver.look(&mut after)?;
+            resolved += done.resolved;
+            if done.resolved == 0 && after.is_none() {
+                return Ok(resolved);
+            }
+        }
+    }
+
+    /// Forgets messages; how many there were. Blocks.
+    pub(super) fn discard(&self, numbers: &[i64]) -> Result<usize, StartError> {
+        let processor = &self.resolver.relations().processor;
+        self.database
+            .write_transaction(|conn| processor.discard(conn, numbers).map_err(ResolveError::from))
+            .map_err(Into::into)
+    }
+
+    /// Runs the daemon until `stop` is cancelled.
+    pub(super) async fn run(self, parts: &Parts, stop: CancellationToken) {
+        resolve_all(&self.resolver).await;
+        parts.daemon(&self.services.settings).run(self.resolver.clone(), stop).await;
+    }
+}

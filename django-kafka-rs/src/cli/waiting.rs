@@ -1,0 +1,175 @@
+//! `waiting`: its words, and what it shows. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::table::align;
+use crate::relations::WaitingMessage;
+
+/// What to do with messages that wait for rows.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum WaitingCommand {
+    /// List what waits, for which rows, and since when
+    List {
+        /// Messages at most; the counts are of these
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        limit: i64,
+
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Show messages in full: their place, headers, key and value
+    Show {
+        /// Their numbers, as `list` has them
+        #[arg(value_name = "NUMBER", required = true)]
+        numbers: Vec<i64>,
+
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Handle what waits for rows that are there by now
+    #[command(
+        long_about = "Handle what waits for rows that are there by now, without waiting for the daemon. With numbers: \
+                      these messages and what waits of their keys, also before a retry of theirs is due. What refers to \
+                      a row that is still missing goes on waiting."
+    )]
+    Resolve {
+        /// Only these, by their numbers
+        #[arg(value_name = "NUMBER")]
+        numbers: Vec<i64>,
+    },
+
+    /// Forget messages: they are never handled
+    Discard {
+        /// Their numbers, as `list` has them
+        #[arg(value_name = "NUMBER", required = true)]
+        numbers: Vec<i64>,
+    },
+}
+
+/// What waits, and the time of the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) messages: Vec<WaitingMessage>,
+    pub(crate) now_ms: i64,
+}
+
+/// The table of `waiting list`, and counts by relation.
+pub(super) fn list(waiting: &Waiting) -> String {
+    if waiting.messages.is_empty() {
+        return "nothing waits\n".to_owned();
+    }
+    let mut rows = vec![["NUMBER", "STATUS", "MESSAGE", "KEY", "WAITS FOR", "AGE", "ATTEMPTS"].map(str::to_owned)];
+    rows.extend(waiting.messages.iter().map(|message| {
+        let record = &message.record;
+        [
+            message.id.to_string(),
+            message.status.as_str().to_owned(),
+            format!("{}/{}/{}", record.topic, record.partition, record.offset),
+            record.key.as_deref().map_or_else(|| "-".to_owned(), text),
+            waits_for(message),
+            age(waiting.now_ms - message.parked_at_ms),
+            message.attempts.to_string(),
+        ]
+    }));
+    let mut text = align(&rows);
+    text.push('\n');
+    for (relation, (count, oldest_ms)) in by_relation(waiting) {
+        let _ = writeln!(text, "{relation}: {count}, oldest {}", age(waiting.now_ms - oldest_ms));
+    }
+    text
+}
+
+/// Counts and the oldest time, by what is waited for.
+fn by_relation(waiting: &Waiting) -> BTreeMap<String, (usize, i64)> {
+    let mut relations: BTreeMap<String, (usize, i64)> = BTreeMap::new();
+    for message in &waiting.messages {
+        let (count, oldest_ms) = relations.entry(waits_for(message)).or_insert((0, i64::MAX));
+        *count += 1;
+        *oldest_ms = (*oldest_ms).min(message.parked_at_ms);
+    }
+    relations
+}
+
+fn waits_for(message: &WaitingMessage) -> String {
+    match &message.relation {
+        Some(relation) if message.deletion => format!("rows that refer to {relation} to go"),
+        Some(relation) => relation.to_string(),
+        None => "to be looked at".to_owned(),
+    }
+}
+
+fn age(ms: i64) -> String {
+    let seconds = std::time::Duration::from_secs(u64::try_from(ms / 1000).unwrap_or(0));
+    humantime::format_duration(seconds).to_string()
+}
+
+/// Bytes as text, as far as they are; cut.
+fn text(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let cut: String = text.chars().take(40).collect();
+    if cut.len() < text.len() { format!("{cut}…") } else { cut }
+}
+
+/// Messages in full.
+pub(super) fn show(messages: &[WaitingMessage]) -> String {
+    let mut shown = String::new();
+    for message in messages {
+        let record = &message.record;
+        let _ = writeln!(
+            shown,
+            "{}  {}  {}/{}/{}  group {}\n  waits for  {}\n  attempts   {}",
+            message.id,
+            message.status.as_str(),
+            record.topic,
+            record.partition,
+            record.offset,
+            message.group,
+            waits_for(message),
+            message.attempts
+        );
+        if let Some(error) = &message.last_error {
+            let _ = writeln!(shown, "  failed     {error}");
+        }
+        let part = |bytes: Option<&[u8]>| bytes.map_or("null".into(), |b| String::from_utf8_lossy(b).into_owned());
+        for (name, value) in record.headers.iter() {
+            let _ = writeln!(shown, "  header     {name}: {}", part(value));
+        }
+        let _ = writeln!(shown, "  key        {}", part(record.key.as_deref()));
+        let _ = writeln!(shown, "  value      {}\n", part(record.value.as_deref()));
+    }
+    shown
+}
+
+/// For programs.
+pub(super) fn as_json(messages: &[WaitingMessage]) -> String {
+    let one = |message: &WaitingMessage| {
+        let record = &message.record;
+        let part = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        json!({
+            "number": message.id,
+            "group": message.group,
+            "topic": &*record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "status": message.status,
+            "deletion": message.deletion,
+            "relation": message.relation,
+            "attempts": message.attempts,
+            "last_error": message.last_error,
+            "parked_at_ms": message.parked_at_ms,
+            "key": part(record.key.as_deref()),
+            "value": part(record.value.as_deref()),
+            "headers": record.headers.iter().map(|(name, value)| json!([name, part(value)])).collect::<Vec<_>>(),
+        })
+    };
+    let all: Vec<Value> = messages.iter().map(one).collect();
+    serde_json::to_string_pretty(&all).unwrap_or_default()
+}

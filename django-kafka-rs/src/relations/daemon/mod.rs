@@ -1,0 +1,414 @@
+//! Who has waiting messages handled once their rows are there.
+
+mod caller;
+mod handler;
+mod local;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::local::LocalDaemon;
+use super::related::Relations;
+use super::{Awaited, Claim, News, RelationError, WaitingMessage, Which, model_key};
+use crate::consumer::batch::BatchEnvironment;
+use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
+use crate::db::{Database, DatabaseError, DbConn, failure};
+use crate::sync::{ModelDescriptor, ModelRelation};
+
+/// How long a claim lasts unless it is renewed: then another daemon may take over.
+const LEASE: Duration = Duration::from_secs(60);
+/// Chains that are taken at once, and their messages: what a daemon holds in memory.
+const CHAINS_MAX: i64 = 1_000;
+const MESSAGES_MAX: i64 = 2_000;
+/// Rows whose existence is asked for at once.
+const ROWS_MAX: i64 = 1_000;
+/// Such questions in one look; the next look goes on from there.
+const PAGES_MAX: usize = 20;
+/// Batches of deletions that are tried in one look.
+const BLOCKED_BATCHES_MAX: usize = 10;
+
+/// Why waiting messages could not be resolved. They are still there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// The database or the brokers are away.
+    #[error("{0}")]
+    Unavailable(String),
+    /// What is to be resolved is none of this program's relations.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl From<DatabaseError> for ResolveError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<diesel::result::Error> for ResolveError {
+    fn from(error: diesel::result::Error) -> Self {
+        let outage = failure::classify(&error).outage(&error);
+        Self::Unavailable(outage.unwrap_or_else(|| format!("a statement of the resolver's own failed: {error}")))
+    }
+}
+
+/// Has waiting messages handled whose rows have come: what every daemon is made of. Cheap to clone; its calls block.
+#[derive(Clone)]
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    relations: Relations,
+    groups: Vec<String>,
+    /// In the order of `groups`.
+    consumers: Vec<Group>,
+    /// The models that relations may name, by their tables.
+    models: BTreeMap<String, &'static ModelDescriptor>,
+    /// Where handlers run, and retries and dead letters are produced.
+    runtime: tokio::runtime::Handle,
+    stop: CancellationToken,
+    /// Looks of a daemon that are under way.
+    working: AtomicUsize,
+}
+
+/// A consumer whose messages may wait.
+pub(crate) struct Group {
+    pub(crate) topics: Arc<TopicTable>,
+    pub(crate) environment: BatchEnvironment,
+    /// A handler's work in the database is one transaction, with which its message is forgotten: where the consumer
+    /// keeps its offsets in the database.
+    pub(crate) joins: bool,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("groups", &self.0.groups).finish_non_exhaustive()
+    }
+}
+
+/// What a call has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Messages that were taken.
+    pub taken: usize,
+    /// Of these, messages that wait no more.
+    pub resolved: usize,
+}
+
+impl Done {
+    fn add(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.resolved += other.resolved;
+    }
+}
+
+impl Resolver {
+    /// For these consumers. `stop` ends what waits inside.
+    pub(crate) fn new(
+        database: Database,
+        relations: Relations,
+        consumers: Vec<Group>,
+        models: impl Iterator<Item = &'static ModelDescriptor>,
+        runtime: tokio::runtime::Handle,
+        stop: CancellationToken,
+    ) -> Result<Self, DatabaseError> {
+        let conn = database.writer()?;
+        let models = models.map(|model| (model_key(&conn, model), model)).collect();
+        drop(conn);
+        let groups = consumers.iter().map(|group| group.environment.group.to_string()).collect();
+        Ok(Self(Arc::new(Inner {
+            database,
+            relations,
+            groups,
+            consumers,
+            models,
+            runtime,
+            stop,
+            working: AtomicUsize::new(0),
+        })))
+    }
+
+    /// The relations that messages wait for and whose rows exist now, `limit` of them at most: what
+    /// [`resolve`](Self::resolve) takes.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub fn resolvable(&self, limit: usize) -> Result<Vec<String>, ResolveError> {
+        let mut found = Vec::new();
+        let mut after = None;
+        for _ in 0..PAGES_MAX {
+            let page = self.page(after.as_ref())?;
+            let Some(last) = page.last().cloned() else { break };
+            found.extend(self.existing(page)?);
+            after = Some(last);
+            if found.len() >= limit {
+                break;
+            }
+        }
+        let relations = found.into_iter().filter_map(|row| serde_json::to_string(&row).ok());
+        Ok(relations.chain(OTHERS.iter().map(|(name, _)| (*name).to_owned())).take(limit).collect())
+    }
+
+    /// Has the messages handled that wait for a relation, batch by batch, while `alive` says so: it is called between
+    /// batches, for heartbeats. `true`: there may be more.
+    ///
+    /// # Errors
+    /// The database or the brokers are away, or the relation is none of this program's.
+    pub fn resolve(&self, relation: &str, alive: &dyn Fn() -> bool) -> Result<bool, ResolveError> {
+        if let Some((_, which)) = OTHERS.iter().find(|(name, _)| *name == relation) {
+            return self.resolve_which(*which, alive);
+        }
+        let row: Awaited = serde_json::from_str(relation)
+            .map_err(|e| ResolveError::Unknown(format!("`{relation}` is no relation: {e}")))?;
+        let rows = self.existing(vec![row])?;
+        if rows.is_empty() { Ok(false) } else { self.resolve_which(Which::Relations(&rows), alive) }
+    }
+
+    fn resolve_which(&self, which: Which<'_>, alive: &dyn Fn() -> bool) -> Result<bool, ResolveError> {
+        while alive() {
+            if self.take(which)?.resolved == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Has everything handled that this news is about.
+    pub(crate) fn follow(&self, news: &News) -> Result<Done, ResolveError> {
+        let mut done = Done::default();
+        let rows: Vec<Awaited> = news.rows.iter().cloned().collect();
+        for rows in rows.chunks(CHAINS_MAX as usize) {
+            done.add(self.take_rows(rows.to_vec())?);
+        }
+        if news.unseen {
+            done.add(self.take_all(Which::Unseen, usize::MAX)?);
+        }
+        if news.gone {
+            done.add(self.take_all(Which::Blocked, BLOCKED_BATCHES_MAX)?);
+        }
+        Ok(done)
+    }
+
+    /// Looks at what waits, from `after` on: not more than is good at once. `None`: it came to the end.
+    pub(crate) fn look(&self, after: &mut Option<Awaited>) -> Result<Done, ResolveError> {
+        let mut done = Done::default();
+        for _ in 0..PAGES_MAX {
+            let page = self.page(after.as_ref())?;
+            *after = page.last().cloned();
+            if page.is_empty() || self.0.stop.is_cancelled() {
+                break;
+            }
+            done.add(self.take_rows(page)?);
+        }
+        for (_, which) in OTHERS {
+            let batches_max = if matches!(which, Which::Blocked) { BLOCKED_BATCHES_MAX } else { usize::MAX };
+            done.add(self.take_all(which, batches_max)?);
+        }
+        Ok(done)
+    }
+
+    /// Takes these messages, and what waits of their keys, whether their rows are there or not.
+    pub(crate) fn take_ids(&self, ids: &[i64]) -> Result<Done, ResolveError> {
+        self.take(Which::Ids(ids))
+    }
+
+    /// Whether a daemon has messages in hand, or looks at them.
+    pub(crate) fn is_busy(&self) -> Result<bool, ResolveError> {
+        if self.0.working.load(Ordering::Acquire) > 0 {
+            return Ok(true);
+        }
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.is_claimed(&mut conn, &self.0.groups)?)
+    }
+
+    /// One message that waits.
+    pub(crate) fn find(&self, id: i64) -> Result<Option<WaitingMessage>, ResolveError> {
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.find(&mut conn, id)?)
+    }
+
+    /// Messages that wait, in order, behind the number `after`.
+    pub(crate) fn list(&self, after: i64, limit: i64) -> Result<Vec<WaitingMessage>, ResolveError> {
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.list(&mut conn, &self.0.groups, after, limit)?)
+    }
+
+    /// One look of the daemon's own.
+    pub(crate) fn work<T>(&self, look: impl FnOnce(&Self) -> T) -> T {
+        self.0.working.fetch_add(1, Ordering::AcqRel);
+        let done = look(self);
+        self.0.working.fetch_sub(1, Ordering::AcqRel);
+        done
+    }
+
+    /// Waits on the consumers' clock.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        match self.0.consumers.first() {
+            Some(group) => {
+                let clock = &group.environment.clock;
+                clock.sleep_until(Some(clock.now() + pause)).await;
+            }
+            None => tokio::time::sleep(pause).await,
+        }
+    }
+
+    pub(crate) fn relations(&self) -> &Relations {
+        &self.0.relations
+    }
+
+    fn take_rows(&self, rows: Vec<Awaited>) -> Result<Done, ResolveError> {
+        let rows = self.existing(rows)?;
+        if rows.is_empty() { Ok(Done::default()) } else { self.take_all(Which::Relations(&rows), usize::MAX) }
+    }
+
+    /// Batch after batch, while messages are resolved.
+    fn take_all(&self, which: Which<'_>, batches_max: usize) -> Result<Done, ResolveError> {
+        let mut all = Done::default();
+        for _ in 0..batches_max {
+            let done = self.take(which)?;
+            all.add(done);
+            let blocked = matches!(which, Which::Blocked) && done.taken > 0;
+            if (done.resolved == 0 && !blocked) || self.0.stop.is_cancelled() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Relations that messages wait for, behind `after`.
+    fn page(&self, after: Option<&Awaited>) -> Result<Vec<Awaited>, ResolveError> {
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.relations(&mut conn, &self.0.groups, after, ROWS_MAX)?)
+    }
+
+    /// Those of these rows that exist.
+    fn existing(&self, rows: Vec<Awaited>) -> Result<Vec<Awaited>, ResolveError> {
+        let known = rows.into_iter().filter_map(|row| Some((self.relation_of(&row)?, row)));
+        let (relations, rows): (Vec<ModelRelation>, Vec<Awaited>) = known.unzip();
+        if rows.is_empty() {
+            return Ok(rows);
+        }
+        let asked: Vec<&ModelRelation> = relations.iter().collect();
+        let mut conn = self.0.database.writer()?;
+        let exist = self.0.relations.resolver.exist(&mut conn, &asked).map_err(|error| match error {
+            RelationError::Database(error) => ResolveError::from(error),
+            error => ResolveError::Unknown(error.to_string()),
+        })?;
+        Ok(rows.into_iter().zip(exist).filter_map(|(row, exists)| exists.then_some(row)).collect())
+    }
+
+    /// A stored relation as a relation of this program; `None`, said, where the program has no such model any more.
+    fn relation_of(&self, row: &Awaited) -> Option<ModelRelation> {
+        let model = self.0.models.get(&row.model_key);
+        let column = model.and_then(|model| model.columns.iter().find(|column| column.field == row.field));
+        let relation =
+            model.zip(column).map(|(model, column)| ModelRelation::of(model, column.field, row.value.clone()));
+        if relation.is_none() {
+            tracing::warn!(
+                table = row.model_key,
+                field = row.field,
+                "messages wait for a row of a table, or by a field, that no model of this program has any more; \
+                 `waiting discard` forgets them"
+            );
+        }
+        relation
+    }
+
+    /// Takes a batch of messages and has them handled.
+    fn take(&self, which: Which<'_>) -> Result<Done, ResolveError> {
+        let inner = &*self.0;
+        let Some(first) = inner.consumers.first() else { return Ok(Done::default()) };
+        let token = token();
+        let claim = Claim {
+            groups: &inner.groups,
+            token: &token,
+            lease_ms: LEASE.as_millis() as i64,
+            now_ms: first.environment.clock.now_ms(),
+            chains_max: CHAINS_MAX,
+            messages_max: MESSAGES_MAX,
+        };
+        let messages = self.write(|conn| inner.relations.processor.claim(conn, which, &claim))?;
+        if messages.is_empty() {
+            return Ok(Done::default());
+        }
+        let mut done = Done { taken: messages.len(), resolved: 0 };
+        let mut failed = None;
+        for batch in batches(messages) {
+            match self.handle(&token, &batch) {
+                Ok(resolved) => done.resolved += resolved,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        self.write(|conn| inner.relations.processor.release(conn, &token))?;
+        failed.map_or(Ok(done), Err)
+    }
+
+    /// Handles messages of one topic; how many wait no more.
+    fn handle(&self, token: &str, batch: &[WaitingMessage]) -> Result<usize, ResolveError> {
+        let Some(first) = batch.first() else { return Ok(0) };
+        let Some((group, topic)) = self.topic_of(first) else {
+            tracing::warn!(
+                topic = &*first.record.topic,
+                group = first.group,
+                "messages of a topic wait that no consumer of this program has any more; `waiting discard` forgets them"
+            );
+            return Ok(0);
+        };
+        match &topic.handler {
+            Handler::Models(sync) => caller::apply(self, group, &topic, sync, token, batch),
+            Handler::Custom(custom) => handler::consume(self, group, &topic, &**custom, token, batch),
+            Handler::KeyOffsets(_) => Ok(0),
+        }
+    }
+
+    fn topic_of(&self, message: &WaitingMessage) -> Option<(&Group, Arc<TopicRuntime>)> {
+        let mut of_group = self.0.consumers.iter().filter(|group| *group.environment.group == *message.group);
+        of_group.find_map(|group| Some((group, group.topics.find(&message.record.topic)?.clone())))
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut DbConn) -> diesel::QueryResult<T>) -> Result<T, ResolveError> {
+        self.0.database.write_transaction(|conn| work(conn).map_err(ResolveError::from))
+    }
+}
+
+/// What is looked at beside relations, by the names that `resolvable` gives.
+const OTHERS: [(&str, Which<'static>); 3] =
+    [("behind", Which::Unseen), ("failed", Which::Failed), ("blocked", Which::Blocked)];
+
+/// Messages of one group and topic each, in order.
+fn batches(messages: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {
+    let mut batches: BTreeMap<(String, Arc<str>), Vec<WaitingMessage>> = BTreeMap::new();
+    for message in messages {
+        batches.entry((message.group.clone(), message.record.topic.clone())).or_default().push(message);
+    }
+    batches.into_values().collect()
+}
+
+/// A token that no other claim has: of this process, and random.
+fn token() -> String {
+    let random = || RandomState::new().hash_one(std::time::Instant::now());
+    format!("{}-{:016x}{:016x}", std::process::id(), random(), random())
+}
+
+/// Resolves relations until it is told to stop: inside `consume`, or alone.
+pub trait ResolverDaemon: Send + Sync + 'static {
+    /// Whether `consume` runs it; else it needs a process of its own.
+    fn runs_inside(&self) -> bool {
+        true
+    }
+
+    /// The command that runs it alone, for who asks.
+    fn command(&self) -> &'static str {
+        "resolve-relations"
+    }
+
+    /// Runs until `stop` is cancelled.
+    fn run(&self, resolver: Resolver, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}

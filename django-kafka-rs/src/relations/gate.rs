@@ -1,0 +1,344 @@
+//! What may be handled now, what waits, and what is over: decided for a batch, message by message, in order. Pure.
+//!
+//! A message waits for the rows it refers to; a later one of its key (its chain) waits behind it. What waits of a chain
+//! is written together as soon as the row that all of it makes may be written: a later message may have taken the row
+//! to another parent, and the one that the first waits for may never come.
+
+use std::collections::HashMap;
+
+use super::store::ParkedKey;
+use crate::sync::ColumnSet;
+
+/// What a message wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// To write a row.
+    Row {
+        /// Which columns.
+        columns: ColumnSet,
+        /// All that the model has.
+        full: bool,
+        /// Whether it may be written together with others of its key.
+        merges: bool,
+    },
+    /// To delete a row.
+    Deletion,
+    /// To delete a row that others still refer to.
+    BlockedDeletion,
+}
+
+/// One message.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    /// Its chain: an index.
+    pub chain: usize,
+    pub wants: Wants,
+    /// The relations that it needs, by index; each with the column that refers, where one does.
+    pub needs: Vec<(usize, Option<usize>)>,
+    /// The relations whose row it writes, or deletes.
+    pub gives: Vec<usize>,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is handled now.
+    Go {
+        /// Earlier messages of its chain whose columns it takes along, where it lacks them; in order.
+        adopts: Vec<usize>,
+        /// A deletion of its key waits: columns that it lacks go to their defaults.
+        supersedes_deletion: bool,
+    },
+    /// A later one of its chain takes its columns along, overwrites or deletes them.
+    Merged,
+    /// It waits for this relation.
+    Waits {
+        relation: usize,
+        /// Not the first of its chain.
+        behind: bool,
+    },
+    /// It waits behind messages of its key that were parked before.
+    Behind,
+    /// It deletes a row, and waits for those to go that refer to it.
+    Blocked,
+}
+
+/// What is decided for a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decided {
+    /// For each message.
+    pub fates: Vec<Fate>,
+    /// The messages that are handled, in the order in which that may be done.
+    pub order: Vec<usize>,
+    /// Chains of which nothing waits any more that is not behind this message.
+    pub forget: Vec<(usize, usize)>,
+}
+
+/// Decides. `exist`: for each relation whether its row is there; `parked`: for each chain what waits of it.
+pub(crate) fn decide(asks: &[Ask], exist: Vec<bool>, parked: &[ParkedKey]) -> Decided {
+    let chains = parked.iter().map(|parked| Chain { parked: *parked, ..Chain::default() }).collect();
+    let fates = vec![Fate::Merged; asks.len()];
+    let decided = Decided { fates, order: Vec::with_capacity(asks.len()), forget: Vec::new() };
+    let mut gate = Gate { asks, exist, chains, waiting: HashMap::new(), decided };
+    for index in 0..asks.len() {
+        gate.step(index);
+    }
+    gate.finish()
+}
+
+/// What is known of a chain.
+#[derive(Default)]
+struct Chain {
+    parked: ParkedKey,
+    /// Messages of this batch that wait, in order.
+    waits: Vec<usize>,
+    /// What they wait for.
+    missing: Option<usize>,
+}
+
+struct Gate<'a> {
+    asks: &'a [Ask],
+    exist: Vec<bool>,
+    chains: Vec<Chain>,
+    /// The chains that wait for a relation.
+    waiting: HashMap<usize, Vec<usize>>,
+    decided: Decided,
+}
+
+impl Gate<'_> {
+    fn step(&mut self, index: usize) {
+        let ask = &self.asks[index];
+        let chain = &mut self.chains[ask.chain];
+        match ask.wants {
+            Wants::Row { .. } if chain.parked.rows => self.decided.fates[index] = Fate::Behind,
+            Wants::Row { .. } => {
+                chain.waits.push(index);
+                self.advance(ask.chain);
+            }
+            Wants::Deletion => {
+                self.over(ask.chain, index);
+                self.go(index, Vec::new(), false);
+                for &relation in &ask.gives {
+                    self.exist[relation] = false;
+                }
+            }
+            Wants::BlockedDeletion => {
+                self.over(ask.chain, index);
+                self.chains[ask.chain].parked.deletion = true;
+                self.decided.fates[index] = Fate::Blocked;
+            }
+        }
+    }
+
+    /// A deletion is the end of all that waits of its key.
+    fn over(&mut self, chain: usize, index: usize) {
+        let known = &mut self.chains[chain];
+        known.waits.clear();
+        known.missing = None;
+        if known.parked.rows || known.parked.deletion {
+            self.decided.forget.push((chain, index));
+            known.parked = ParkedKey::default();
+        }
+    }
+
+    /// Lets go what may go of a chain, and those that wait for what it writes.
+    fn advance(&mut self, chain: usize) {
+        let mut open = vec![chain];
+        while let Some(chain) = open.pop() {
+            while let Some(last) = self.let_go(chain) {
+                for &relation in &self.asks[last].gives {
+                    self.exist[relation] = true;
+                    open.extend(self.waiting.remove(&relation).unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    /// The most of a chain that may be written: the last message of that.
+    fn let_go(&mut self, chain: usize) -> Option<usize> {
+        let known = &self.chains[chain];
+        if known.waits.is_empty() {
+            return None;
+        }
+        let (count, missing) = writable(self.asks, &known.waits, &self.exist);
+        let known = &mut self.chains[chain];
+        if count == 0 {
+            if known.missing != missing {
+                known.missing = missing;
+                self.waiting.entry(missing?).or_default().push(chain);
+            }
+            return None;
+        }
+        let together: Vec<usize> = known.waits.drain(..count).collect();
+        known.missing = None;
+        let deletion = std::mem::take(&mut known.parked.deletion);
+        let (last, earlier) = together.split_last()?;
+        if deletion {
+            self.decided.forget.push((chain, *last));
+        }
+        // A whole row leaves nothing of those before it.
+        let start = earlier.iter().rposition(|&index| is_full(&self.asks[index])).unwrap_or(0);
+        let adopts = if is_full(&self.asks[*last]) { Vec::new() } else { earlier[start..].to_vec() };
+        self.go(*last, adopts, deletion);
+        Some(*last)
+    }
+
+    fn go(&mut self, index: usize, adopts: Vec<usize>, supersedes_deletion: bool) {
+        self.decided.fates[index] = Fate::Go { adopts, supersedes_deletion };
+        self.decided.order.push(index);
+    }
+
+    fn finish(mut self) -> Decided {
+        for chain in &self.chains {
+            for (place, &index) in chain.waits.iter().enumerate() {
+                self.decided.fates[index] = match chain.missing {
+                    Some(relation) => Fate::Waits { relation, behind: place > 0 || chain.parked.deletion },
+                    None => Fate::Behind,
+                };
+            }
+        }
+        self.decided
+    }
+}
+
+fn is_full(ask: &Ask) -> bool {
+    matches!(ask.wants, Wants::Row { full: true, merges: true, .. })
+}
+
+/// How many of these messages, from the first, make a row that may be written; where none do, what is missing.
+fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usize>) {
+    let mut needs: Vec<(usize, Option<usize>)> = Vec::new();
+    let mut most = (0, None);
+    for (place, &index) in waits.iter().enumerate() {
+        let ask = &asks[index];
+        let Wants::Row { columns, full, merges } = ask.wants else { continue };
+        if place > 0 && !merges {
+            break;
+        }
+        if full {
+            needs.clear();
+        }
+        needs.retain(|(_, column)| column.is_none_or(|column| !columns.contains(column)));
+        needs.extend(&ask.needs);
+        match needs.iter().find(|(relation, _)| !exist[*relation]) {
+            None => most = (place + 1, None),
+            // What the chain as a whole waits for.
+            Some((relation, _)) if most.0 == 0 => most.1 = Some(*relation),
+            Some(_) => {}
+        }
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: ParkedKey = ParkedKey { rows: true, deletion: false, resolving: false };
+    const DELETION: ParkedKey = ParkedKey { rows: false, deletion: true, resolving: false };
+    const NOTHING: ParkedKey = ParkedKey { rows: false, deletion: false, resolving: false };
+
+    /// Column 1 refers; column 2 does not.
+    fn full(chain: usize, relation: usize) -> Ask {
+        row(chain, &[0, 1, 2], &[relation])
+    }
+
+    fn row(chain: usize, columns: &[usize], relations: &[usize]) -> Ask {
+        let wants = Wants::Row { columns: ColumnSet::of(columns), full: columns.len() == 3, merges: true };
+        Ask { chain, wants, needs: relations.iter().map(|r| (*r, Some(1))).collect(), gives: Vec::new() }
+    }
+
+    fn delete(chain: usize) -> Ask {
+        Ask { chain, wants: Wants::Deletion, needs: Vec::new(), gives: Vec::new() }
+    }
+
+    fn giving(ask: Ask, relation: usize) -> Ask {
+        Ask { gives: vec![relation], ..ask }
+    }
+
+    fn single(ask: Ask) -> Ask {
+        let Wants::Row { columns, full, .. } = ask.wants else { return ask };
+        Ask { wants: Wants::Row { columns, full, merges: false }, ..ask }
+    }
+
+    /// In short: `go`, `go+0,1` (with columns of these), `merged`, `waits 1`, `behind 1`, `behind`, `blocked`.
+    fn fates(asks: &[Ask], exist: &[bool], parked: &[ParkedKey]) -> String {
+        let show = |fate: &Fate| match fate {
+            Fate::Go { adopts, supersedes_deletion } => {
+                let adopts: Vec<_> = adopts.iter().map(ToString::to_string).collect();
+                let with = if adopts.is_empty() { String::new() } else { format!("+{}", adopts.join(",")) };
+                format!("go{with}{}", if *supersedes_deletion { " anew" } else { "" })
+            }
+            Fate::Merged => "merged".to_owned(),
+            Fate::Waits { relation, behind: false } => format!("waits {relation}"),
+            Fate::Waits { relation, behind: true } => format!("behind {relation}"),
+            Fate::Behind => "behind".to_owned(),
+            Fate::Blocked => "blocked".to_owned(),
+        };
+        decide(asks, exist.to_vec(), parked).fates.iter().map(show).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_message_waits_for_a_row_that_is_missing_and_later_ones_of_its_key_behind_it() {
+        let asks = [full(0, 0), full(1, 1), row(0, &[0, 2], &[]), full(0, 0)];
+        assert_eq!(fates(&asks, &[false, true], &[NOTHING; 2]), "waits 0; go; behind 0; behind 0");
+        assert_eq!(fates(&asks, &[true, true], &[NOTHING; 2]), "go; go; go; go");
+        assert_eq!(fates(&asks, &[true, true], &[ROWS, NOTHING]), "behind; go; behind; behind");
+    }
+
+    #[test]
+    fn a_row_that_has_gone_to_another_parent_waits_no_more_for_the_first() {
+        assert_eq!(fates(&[full(0, 0), full(0, 1)], &[false, true], &[NOTHING]), "merged; go");
+        let part = row(0, &[0, 1], &[1]);
+        assert_eq!(fates(&[full(0, 0), part.clone()], &[false, true], &[NOTHING]), "merged; go+0");
+        let other = row(0, &[0, 2], &[]);
+        assert_eq!(fates(&[full(0, 0), other, part], &[false, true], &[NOTHING]), "merged; merged; go+0,1");
+        // One by one, where a model says so.
+        let one_by_one = [single(full(0, 0)), single(full(0, 1))];
+        assert_eq!(fates(&one_by_one, &[false, true], &[NOTHING]), "waits 0; behind 0");
+        assert_eq!(fates(&one_by_one, &[true, true], &[NOTHING]), "go; go");
+    }
+
+    #[test]
+    fn what_may_be_written_before_the_row_waits_again_is() {
+        assert_eq!(fates(&[full(0, 0), full(0, 1)], &[true, false], &[NOTHING]), "go; waits 1");
+        let moves = [full(0, 0), full(0, 1), full(0, 2)];
+        assert_eq!(fates(&moves, &[false, true, false], &[NOTHING]), "merged; go; waits 2");
+    }
+
+    #[test]
+    fn parents_of_the_same_batch_count_wherever_they_stand() {
+        let asks = [full(0, 0), giving(row(1, &[0, 1, 2], &[]), 0), full(2, 0)];
+        assert_eq!(fates(&asks, &[false], &[NOTHING; 3]), "go; go; go");
+        assert_eq!(decide(&asks, vec![false], &[NOTHING; 3]).order, [1, 0, 2]);
+        // A tree from its leaves: 2 needs 1, 1 needs 0.
+        let tree = [full(2, 1), giving(full(1, 0), 1), giving(row(0, &[0, 1, 2], &[]), 0)];
+        assert_eq!(decide(&tree, vec![false, false], &[NOTHING; 3]).order, [2, 1, 0]);
+        // A parent that waits itself is not there.
+        let waits = [giving(full(0, 0), 1), full(1, 1)];
+        assert_eq!(fates(&waits, &[false, false], &[NOTHING; 2]), "waits 0; waits 1");
+        // One that is deleted is not there any more.
+        let gone = [giving(delete(0), 0), full(1, 0)];
+        assert_eq!(fates(&gone, &[true], &[NOTHING; 2]), "go; waits 0");
+    }
+
+    #[test]
+    fn a_deletion_ends_what_waits_of_its_key() {
+        let decided = decide(&[full(0, 0), delete(0)], vec![false], &[NOTHING]);
+        assert_eq!((decided.order, decided.forget), (vec![1], vec![]));
+        let decided = decide(&[delete(0), full(0, 0)], vec![false], &[ROWS]);
+        assert_eq!((decided.order, decided.forget), (vec![0], vec![(0, 0)]));
+        assert_eq!(decided.fates[1], Fate::Waits { relation: 0, behind: false });
+    }
+
+    #[test]
+    fn a_blocked_deletion_waits_and_a_row_of_its_key_supersedes_it() {
+        let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
+        assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "blocked; go anew");
+        assert_eq!(fates(&[blocked, full(0, 0)], &[false], &[NOTHING]), "blocked; behind 0");
+        let decided = decide(&[full(0, 0), row(0, &[0, 2], &[])], vec![true], &[DELETION]);
+        assert_eq!(decided.forget, [(0, 0)]);
+        assert_eq!(decided.fates[0], Fate::Go { adopts: vec![], supersedes_deletion: true });
+        assert_eq!(decided.fates[1], Fate::Go { adopts: vec![], supersedes_deletion: false });
+    }
+}

@@ -1,0 +1,1 @@
+DROP TABLE categories; DROP TABLE lines; DROP TABLE orders; DROP TABLE customers;
