@@ -1,5 +1,4 @@
 //! Messages that refer to rows which are not there yet: they wait, in order, and nothing else does.
-#![expect(clippy::unnecessary_wraps, reason = "functions in `#[sync(…)]` have the signatures that they must have")]
 
 use std::time::Duration;
 

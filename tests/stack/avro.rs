@@ -136,14 +136,13 @@ fn pythons_events_are_read_and_ours_are_read_by_python() {
     let broker = Broker::new(&name);
     let folder = tempfile::tempdir().unwrap();
     let config = service(&name, &broker, folder.path());
-    python(&["write", &broker.servers(), &address("SCHEMA_REGISTRY_URL"), &format!("{name}.from_python")]);
+    python(&["write", broker.servers(), &address("SCHEMA_REGISTRY_URL"), &format!("{name}.from_python")]);
     let printed = config.run(&["consume", "Events", "--until-end"]);
     let mut lines: Vec<_> = printed.lines().filter(|line| line.contains(' ') && line.ends_with("rue")).collect();
     lines.sort_unstable();
     assert_eq!(lines, ["bare true", "full true"], "{printed}");
     let topic = format!("{name}.to_python");
-    let found =
-        python(&["read", &broker.servers(), &address("SCHEMA_REGISTRY_URL"), &topic, &format!("{name}-python")]);
+    let found = python(&["read", broker.servers(), &address("SCHEMA_REGISTRY_URL"), &topic, &format!("{name}-python")]);
     let same = json!({ "value": true, "key_bytes": true, "value_bytes": true });
     assert_eq!(serde_json::from_str::<Value>(&found).unwrap(), json!({ "full": same, "bare": same }));
 }

@@ -94,7 +94,7 @@ impl Rules {
         let Some(line) = head[0].split_once(PATH).map(|(method, path)| format!("{method}{path}")) else {
             return answer("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nhuh?");
         };
-        let line = line.replace("  ", " / ").replace(" HTTP", " HTTP");
+        let line = line.replace("  ", " / ");
         let answer = self.pass_on(&line, &body)?;
         stream.get_mut().write_all(&answer).ok()
     }

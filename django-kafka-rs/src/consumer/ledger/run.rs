@@ -181,6 +181,7 @@ impl Desk {
 
     /// Each message's database work is one transaction, with its position. Of messages that do none the position goes
     /// along with the next one's, or at the end.
+    #[expect(clippy::too_many_lines, reason = "one message's ways out, in the order in which they are asked for")]
     async fn custom(&self, handler: &Arc<dyn CustomTopic>, work: &Work) -> Done {
         let env = &self.env;
         let judge = Judge::new(&self.topic, work.failures);
