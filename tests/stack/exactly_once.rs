@@ -153,6 +153,7 @@ impl Stage {
         }
         let topics = self.broker.topics();
         assert!(topics.iter().all(|topic| !topic.contains(".dlt")), "{topics:?}");
+        eprintln!("{} messages, {} members, {:?}", self.produced, self.started, self.protocol);
         let settled = self.count("select count(*) from django_kafka_settled");
         assert_eq!(settled, self.produced / FAILS);
     }

@@ -323,22 +323,26 @@ const _: () = {
                 _ => dk::IdValue::Absent,
             }
         }
-        fn fill_from(&mut self, __dk_earlier: &mut dyn dk::Row) {
+        fn take_from(
+            &mut self,
+            __dk_columns: dk::ColumnSet,
+            __dk_earlier: &mut dyn dk::Row,
+        ) {
             let ::core::option::Option::Some(__dk_earlier) = __dk_earlier
                 .as_any_mut()
                 .downcast_mut::<Self>() else {
                 return;
             };
-            if self.__dk_f0.is_none() {
+            if __dk_columns.contains(0usize) {
                 self.__dk_f0 = __dk_earlier.__dk_f0.take();
             }
-            if self.__dk_f1.is_none() {
+            if __dk_columns.contains(1usize) {
                 self.__dk_f1 = __dk_earlier.__dk_f1.take();
             }
-            if self.__dk_f2.is_none() {
+            if __dk_columns.contains(2usize) {
                 self.__dk_f2 = __dk_earlier.__dk_f2.take();
             }
-            if self.__dk_f3.is_none() {
+            if __dk_columns.contains(3usize) {
                 self.__dk_f3 = __dk_earlier.__dk_f3.take();
             }
         }
