@@ -67,6 +67,10 @@
     all(feature = "client", not(feature = "testing")),
     allow(dead_code, unused_imports, reason = "what only `TestApp` uses")
 )]
+#![cfg_attr(
+    not(all(feature = "avro", feature = "connect")),
+    allow(dead_code, unused_imports, reason = "what only the registry's client or Kafka Connect's uses")
+)]
 
 #[cfg(all(feature = "client", not(any(feature = "postgres", feature = "sqlite"))))]
 compile_error!("the feature `client` needs a database: enable `postgres`, `sqlite`, or both");

@@ -49,6 +49,7 @@ impl Handler {
     /// The same with the registry, for messages of Avro.
     pub(crate) fn with_schemas(self, schemas: Option<&SchemaRegistry>) -> Self {
         match (self, schemas) {
+            #[cfg(feature = "avro")]
             (Self::Models(sync), Some(schemas)) => Self::Models(Box::new(sync.with_schemas(schemas.clone()))),
             (handler, _) => handler,
         }

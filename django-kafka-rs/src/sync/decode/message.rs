@@ -261,6 +261,7 @@ pub(super) const ENVELOPE: [&str; 9] =
     ["op", "source", "before", "after", "ts_ms", "ts_us", "ts_ns", "transaction", "message"];
 
 /// What a format wraps around a value, taken off. A null is no value.
+#[cfg_attr(not(feature = "avro"), expect(unused_variables, reason = "JSON names the part itself"))]
 fn payload<'m>(
     plan: &ReadPlan,
     part: Option<&'m Part<'_>>,
