@@ -29,6 +29,8 @@ use crate::registry::ResolvedConsumer;
 use crate::retry::message as retry;
 use crate::topic::names::{DerivedNames, original_of};
 
+/// How long one look waits for what is still queued.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long [`TestApp::settle`] waits at most.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks.
@@ -398,6 +400,10 @@ impl TestApp {
             Ok(positions) => positions,
             Err(why) => return Ok(Err(why)),
         };
+        // What handlers have enqueued counts as produced: it is among the ends once the broker has it.
+        if let Err(why) = self.handle.kafka().flush(FLUSH_TIMEOUT).await {
+            return Ok(Err(why.to_string()));
+        }
         let client = self.asking_client()?;
         let suffixes = self.handle.services().settings.suffixes();
         let taken: Vec<Taken> = self.consumers.iter().map(|c| Taken::new(c, suffixes)).collect::<TestResult<_>>()?;
