@@ -17,5 +17,7 @@ mod large;
 mod outages;
 mod patterns;
 mod scene;
+#[cfg(feature = "temporal-tests")]
+mod temporal;
 #[cfg(feature = "tls-tests")]
 mod tls;
