@@ -42,7 +42,7 @@ fn model() {
 fn topic_of_one_model() {
     check(
         &model_topic_consumer(tokens("#[sync(model = crate::Customer, lookup_with = by_email)] struct ByEmail;")),
-        &expect![[r"
+        &expect![[r#"
             const _: () = {
                 #[automatically_derived]
                 impl dk::ModelTopicConsumer for ByEmail {
@@ -66,14 +66,15 @@ fn topic_of_one_model() {
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
+                            guard: ::core::option::Option::None,
                         },
-                        key_to_json: {
+                        key_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<ByEmail>>::KEY.to_json()
+                            <dk::probe::FormatsOf<ByEmail>>::KEY.reader()
                         },
-                        value_to_json: {
+                        value_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<ByEmail>>::VALUE.to_json()
+                            <dk::probe::FormatsOf<ByEmail>>::VALUE.reader()
                         },
                     };
                 }
@@ -84,7 +85,7 @@ fn topic_of_one_model() {
                     }
                 }
             };
-        "]],
+        "#]],
     );
 }
 
@@ -124,14 +125,15 @@ fn topic_of_several_models() {
                             after: ::core::option::Option::None,
                             envelope: ::core::option::Option::None,
                             reduce: ::core::option::Option::None,
+                            guard: ::core::option::Option::None,
                         },
-                        key_to_json: {
+                        key_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<All>>::KEY.to_json()
+                            <dk::probe::FormatsOf<All>>::KEY.reader()
                         },
-                        value_to_json: {
+                        value_format: {
                             use dk::probe::FormatsOfNone as _;
-                            <dk::probe::FormatsOf<All>>::VALUE.to_json()
+                            <dk::probe::FormatsOf<All>>::VALUE.reader()
                         },
                     };
                 }

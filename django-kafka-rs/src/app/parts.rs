@@ -164,14 +164,8 @@ impl Parts {
         self.check_schemas(&services, kafka.schema_registry())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
-        let tables = self.topic_tables(
-            consumers,
-            &services,
-            database.as_ref(),
-            kafka.schema_registry(),
-            &clock,
-            |topic| topic,
-        )?;
+        let tables =
+            self.topic_tables(consumers, &services, database.as_ref(), kafka.schema_registry(), &clock, |topic| topic)?;
         let start =
             Start { services: &services, broker: &broker, admin: &admin, context: &context, clock: &clock, options };
         let mut running: Vec<Running> = Vec::new();

@@ -12,6 +12,9 @@ pub use self::payload::Payload;
 #[cfg(feature = "client")]
 pub(crate) use self::wire::Content;
 #[doc(hidden)]
+#[cfg(feature = "avro")]
+pub use self::wire::KnownSchemas;
+#[doc(hidden)]
 pub use self::wire::{Encoded, PartSchema, Schemas, Wire};
 pub(crate) use self::wire::{NoSchemas, SchemaSource};
 

@@ -414,6 +414,7 @@ const _: () = {
                 }),
                 envelope: ::core::option::Option::None,
                 reduce: ::core::option::Option::Some(false),
+                guard: ::core::option::Option::None,
             },
             table: || {
                 dk::table_name(
