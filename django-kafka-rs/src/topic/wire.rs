@@ -58,6 +58,37 @@ impl SchemaSource for NoSchemas {
     }
 }
 
+/// Schemas by their ids, for measuring and trying things out without a registry.
+#[doc(hidden)]
+#[cfg(feature = "avro")]
+#[derive(Debug, Default)]
+pub struct KnownSchemas(std::collections::HashMap<u32, Arc<Schema>>);
+
+#[cfg(feature = "avro")]
+impl KnownSchemas {
+    /// The same with one more.
+    ///
+    /// # Errors
+    /// The text is no schema.
+    pub fn with(mut self, id: u32, text: &str) -> Result<Self, String> {
+        self.0.insert(id, Arc::new(Schema::parse(text, &[])?));
+        Ok(self)
+    }
+
+    /// What a key or value is read by.
+    #[must_use]
+    pub fn part(&self, id: u32) -> PartSchema {
+        PartSchema(self.0.get(&id).cloned().map(Ok))
+    }
+}
+
+#[cfg(feature = "avro")]
+impl SchemaSource for KnownSchemas {
+    fn reading(&self, id: u32, _: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError> {
+        self.0.get(&id).cloned().ok_or_else(|| DecodeError::new(format!("there is no schema {id}")).into())
+    }
+}
+
 /// The schemas of a message.
 #[doc(hidden)]
 #[derive(Debug, Clone, Default)]
