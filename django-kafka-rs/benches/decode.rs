@@ -1,14 +1,15 @@
 //! How many records of eight fields a core reads in a second: Avro and JSON, into a model's patch as the runtime does,
 //! and into a struct by serde; `apache-avro` beside them. The figures are in `docs/performance.md`.
 //!
-//! `cargo bench -p django-kafka-rs --no-default-features --features avro,sqlite --bench decode`
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "it measures, and may panic")]
+//! `just bench-decode`
+#![expect(missing_docs, clippy::unwrap_used, reason = "it measures, and may panic")]
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use django_kafka_rs::__private as dk;
 use django_kafka_rs::prelude::*;
 use django_kafka_rs::record::RawRecord;
@@ -86,69 +87,97 @@ fn rows_to_read() -> Vec<Row> {
     (0..1000).map(row).collect()
 }
 
-fn main() {
-    let rows = rows_to_read();
-    let schema = apache_avro::Schema::parse_str(SCHEMA).unwrap();
-    let writer = GenericDatumWriter::builder(&schema).build().unwrap();
-    let avro: Vec<Vec<u8>> = rows.iter().map(|row| writer.write_ser_to_vec(row).unwrap()).collect();
-    let json: Vec<Vec<u8>> = rows.iter().map(|row| serde_json::to_vec(row).unwrap()).collect();
-    let framed = |id: u8, bytes: &[u8]| [&[0, 0, 0, 0, id], bytes].concat();
-    let record = |key, value| RawRecord { key: Some(key), value: Some(value), ..RawRecord::default() };
-    let zigzag = |row: &Row| apache_avro::to_avro_datum(&apache_avro::Schema::Long, row.id).unwrap();
-    let avro_records: Vec<RawRecord> =
-        rows.iter().zip(&avro).map(|(row, bytes)| record(framed(2, &zigzag(row)), framed(1, bytes))).collect();
-    let json_key = |row: &Row| format!(r#"{{"id":{}}}"#, row.id).into_bytes();
-    let json_records: Vec<RawRecord> =
-        rows.iter().zip(&json).map(|(row, bytes)| record(json_key(row), bytes.clone())).collect();
-    let schemas = KnownSchemas::default().with(1, SCHEMA).unwrap().with(2, KEY_SCHEMA).unwrap();
+/// The same thousand rows in each form.
+struct Inputs {
+    schema: apache_avro::Schema,
+    avro: Vec<Vec<u8>>,
+    json: Vec<Vec<u8>>,
+    avro_records: Vec<RawRecord>,
+    json_records: Vec<RawRecord>,
+}
 
+impl Inputs {
+    fn new() -> Self {
+        let rows = rows_to_read();
+        let schema = apache_avro::Schema::parse_str(SCHEMA).unwrap();
+        let writer = GenericDatumWriter::builder(&schema).build().unwrap();
+        let avro: Vec<Vec<u8>> = rows.iter().map(|row| writer.write_ser_to_vec(row).unwrap()).collect();
+        let json: Vec<Vec<u8>> = rows.iter().map(|row| serde_json::to_vec(row).unwrap()).collect();
+        let number = GenericDatumWriter::builder(&apache_avro::Schema::Long).build().unwrap();
+        let framed = |id: u8, bytes: &[u8]| [&[0, 0, 0, 0, id], bytes].concat();
+        let record = |key, value| RawRecord { key: Some(key), value: Some(value), ..RawRecord::default() };
+        let avro_key = |row: &Row| framed(2, &number.write_ser_to_vec(&row.id).unwrap());
+        let avro_records = rows.iter().zip(&avro).map(|(row, avro)| record(avro_key(row), framed(1, avro))).collect();
+        let json_key = |row: &Row| format!(r#"{{"id":{}}}"#, row.id).into_bytes();
+        let json_records = rows.iter().zip(&json).map(|(row, json)| record(json_key(row), json.clone())).collect();
+        Self { schema, avro, json, avro_records, json_records }
+    }
+}
+
+fn decode(criterion: &mut Criterion) {
+    let inputs = Inputs::new();
     let average = |parts: &[Vec<u8>]| parts.iter().map(Vec::len).sum::<usize>() / parts.len();
-    println!("eight fields; Avro {} bytes, JSON {} bytes on average\n", average(&avro), average(&json));
-    println!("| from | into | messages/s |\n|---|---|---:|");
+    let mut group = criterion.benchmark_group(format!(
+        "eight fields (Avro {} bytes, JSON {})",
+        average(&inputs.avro),
+        average(&inputs.json)
+    ));
+    group.throughput(Throughput::Elements(inputs.avro.len() as u64));
+    group.warm_up_time(Duration::from_secs(1));
+    group.measurement_time(Duration::from_secs(5));
+
+    let schemas = KnownSchemas::default().with(1, SCHEMA).unwrap().with(2, KEY_SCHEMA).unwrap();
     let descriptor = &<AvroRow as dk::SyncModel>::DESCRIPTOR;
     let avro_topic = &<AvroRow as dk::ModelTopicConsumer>::MODEL_TOPIC;
     let json_topic = &<JsonRows as dk::ModelTopicConsumer>::MODEL_TOPIC;
     let plan = ReadPlan::new(avro_topic, descriptor).unwrap();
-    measure("Avro, key and value", "the model's patch", &avro_records, |raw| {
-        let message = Message::with_schemas(raw, avro_topic, &schemas).unwrap();
-        black_box((descriptor.decode)(&plan, &message).unwrap());
+    group.bench_function("Avro, key and value: the model's patch", |bencher| {
+        bencher.iter(|| {
+            for raw in &inputs.avro_records {
+                let message = Message::with_schemas(raw, avro_topic, &schemas).unwrap();
+                black_box((descriptor.decode)(&plan, &message).unwrap());
+            }
+        });
     });
-    let json_plan = ReadPlan::new(json_topic, descriptor).unwrap();
-    measure("JSON, key and value", "the model's patch", &json_records, |raw| {
-        let message = Message::without_schemas(raw, json_topic).unwrap();
-        black_box((descriptor.decode)(&json_plan, &message).unwrap());
+    let plan = ReadPlan::new(json_topic, descriptor).unwrap();
+    group.bench_function("JSON, key and value: the model's patch", |bencher| {
+        bencher.iter(|| {
+            for raw in &inputs.json_records {
+                let message = Message::without_schemas(raw, json_topic).unwrap();
+                black_box((descriptor.decode)(&plan, &message).unwrap());
+            }
+        });
     });
     let part = schemas.part(1);
-    measure("Avro, value", "a struct by serde, `record.value()`", &avro_records, |raw| {
-        let bytes = raw.value.as_deref().unwrap_or_default();
-        black_box(<dk::Avro as dk::Decode<Row>>::decode_with(bytes, &part).unwrap());
+    group.bench_function("Avro, value: a struct by serde, as `record.value()`", |bencher| {
+        bencher.iter(|| {
+            for raw in &inputs.avro_records {
+                let bytes = raw.value.as_deref().unwrap_or_default();
+                black_box(<dk::Avro as dk::Decode<Row>>::decode_with(bytes, &part).unwrap());
+            }
+        });
     });
-    measure("JSON, value", "a struct by serde_json", &json, |bytes| {
-        black_box(serde_json::from_slice::<Row>(bytes).unwrap());
+    group.bench_function("JSON, value: a struct by serde_json", |bencher| {
+        bencher
+            .iter(|| inputs.json.iter().for_each(|json| drop(black_box(serde_json::from_slice::<Row>(json).unwrap()))));
     });
-    let reader = GenericDatumReader::builder(&schema).build().unwrap();
-    measure("Avro, value", "a struct by apache-avro's `read_deser`", &avro, |bytes| {
-        black_box(reader.read_deser::<Row>(&mut bytes.as_slice()).unwrap());
+    let reader = GenericDatumReader::builder(&inputs.schema).build().unwrap();
+    group.bench_function("Avro, value: a struct by apache-avro's `read_deser`", |bencher| {
+        bencher.iter(|| {
+            for avro in &inputs.avro {
+                black_box(reader.read_deser::<Row>(&mut avro.as_slice()).unwrap());
+            }
+        });
     });
-    measure("Avro, value", "apache-avro's `Value`", &avro, |bytes| {
-        black_box(reader.read_value(&mut bytes.as_slice()).unwrap());
+    group.bench_function("Avro, value: apache-avro's `Value`", |bencher| {
+        bencher.iter(|| {
+            for avro in &inputs.avro {
+                black_box(reader.read_value(&mut avro.as_slice()).unwrap());
+            }
+        });
     });
+    group.finish();
 }
 
-/// The median of seven rounds of half a second.
-fn measure<T>(from: &str, into: &str, inputs: &[T], mut read: impl FnMut(&T)) {
-    let mut rates: Vec<f64> = (0..7)
-        .map(|_| {
-            let (started, mut count) = (Instant::now(), 0_u64);
-            while started.elapsed() < Duration::from_millis(500) {
-                for input in inputs {
-                    read(input);
-                }
-                count += inputs.len() as u64;
-            }
-            count as f64 / started.elapsed().as_secs_f64()
-        })
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    println!("| {from} | {into} | {:.2} M |", rates[rates.len() / 2] / 1e6);
-}
+criterion_group!(benches, decode);
+criterion_main!(benches);

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::client::{Client, Registered};
 use super::{Part, SchemaError};
 use crate::error::{ConsumeError, RegistryAway};
-use crate::format::avro::{Plain, Schema, join, split_part};
+use crate::format::avro::{Plain, Schema, join, names_schema, split_part};
 use crate::record::RawRecord;
 use crate::settings::SchemaRegistrySettings;
 use crate::topic::{PartSchema, SchemaSource, Schemas, TopicDeclaration, Wire};
@@ -146,7 +146,12 @@ impl SchemaRegistry {
             Part::Key => message.key.as_deref(),
             Part::Value => message.value.as_deref(),
         };
-        let (Wire::Avro(declared), Some(bytes)) = (wire, bytes) else { return Ok(PartSchema::default()) };
+        let Some(bytes) = bytes else { return Ok(PartSchema::default()) };
+        let declared = match wire {
+            Wire::Avro(declared) => declared,
+            Wire::Detected if names_schema(bytes) => None,
+            Wire::Own | Wire::Detected => return Ok(PartSchema::default()),
+        };
         let schema = match split_part(part.word(), bytes, &message.headers) {
             Ok((id, _)) => self.reading(id, declared).await,
             Err(error) => Err(SchemaError::Wrong(error.to_string())),

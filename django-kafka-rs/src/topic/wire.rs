@@ -16,6 +16,8 @@ pub enum Wire {
     Own,
     /// The id of its Avro schema. With the schema that the topic declares, where it does.
     Avro(Option<&'static str>),
+    /// Each message says by its first byte: the id of its Avro schema, or nothing before JSON.
+    Detected,
 }
 
 /// The schema that a message's key or value is read by.
@@ -33,7 +35,7 @@ impl PartSchema {
         match &self.0 {
             Some(Ok(schema)) => Ok(schema),
             Some(Err(why)) => Err(DecodeError::new(&**why)),
-            None => Err(DecodeError::new("its schema was not asked for")),
+            None => Err(DecodeError::new(NO_REGISTRY)),
         }
     }
 }
@@ -48,13 +50,17 @@ pub(crate) trait SchemaSource: Send + Sync {
     fn reading(&self, id: u32, declared: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError>;
 }
 
+/// What is to be done where nobody knows schemas.
+#[cfg(feature = "avro")]
+const NO_REGISTRY: &str = "Avro needs a schema registry: set `schema_registry.url` in the settings";
+
 /// Nobody.
 pub(crate) struct NoSchemas;
 
 impl SchemaSource for NoSchemas {
     #[cfg(feature = "avro")]
     fn reading(&self, _: u32, _: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError> {
-        Err(DecodeError::new("Avro needs a schema registry: set `schema_registry.url` in the settings").into())
+        Err(DecodeError::new(NO_REGISTRY).into())
     }
 }
 
