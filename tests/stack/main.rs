@@ -16,6 +16,7 @@ mod harness;
 mod large;
 mod outages;
 mod patterns;
+mod relations;
 mod scene;
 #[cfg(feature = "temporal-tests")]
 mod temporal;

@@ -6,6 +6,7 @@
 mod broker;
 mod connect;
 mod database;
+mod dice;
 mod gateway;
 mod load;
 mod own_stack;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) use self::broker::Broker;
 pub(crate) use self::connect::{Connector, Published, Shape};
 pub(crate) use self::database::{Postgres, Replica, psql};
+pub(crate) use self::dice::Dice;
 pub(crate) use self::gateway::Gateway;
 pub(crate) use self::load::Load;
 pub(crate) use self::own_stack::OwnStack;
