@@ -84,6 +84,7 @@ mod cli;
 #[cfg(feature = "client")]
 mod clock;
 pub mod connect;
+mod const_text;
 pub mod consumer;
 pub mod context;
 pub mod db;

@@ -88,6 +88,7 @@ fn is_marked_deleted(row: &Value) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct EventKey;
 
+#[diagnostic::do_not_recommend]
 impl Decode<Value> for EventKey {
     fn decode(bytes: &[u8]) -> Result<Value, DecodeError> {
         let key = serde_json::from_slice(bytes)
@@ -105,6 +106,7 @@ impl Decode<Value> for EventKey {
 #[derive(Debug, Clone, Copy)]
 pub struct EventRow;
 
+#[diagnostic::do_not_recommend]
 impl Decode<Value> for EventRow {
     fn decode(bytes: &[u8]) -> Result<Value, DecodeError> {
         Ok(match Event::read(Some(bytes))? {
