@@ -9,13 +9,13 @@ use super::super::librdkafka_table::{Kind, PROPERTIES, Property};
 const TABLE: &str = include_str!("../librdkafka_table.rs");
 
 /// Why librdkafka refuses the value. It only reads it: no client is made.
-fn refusal(property: &Property, value: impl ToString) -> Option<String> {
+fn refusal(property: &Property, value: &impl ToString) -> Option<String> {
     let mut config = ClientConfig::new();
     config.set(property.name, value.to_string()).create_native_config().err().map(|error| error.to_string())
 }
 
 /// Whether librdkafka takes the value.
-fn takes(property: &Property, value: impl ToString) -> bool {
+fn takes(property: &Property, value: &impl ToString) -> bool {
     refusal(property, value).is_none()
 }
 
@@ -31,7 +31,7 @@ fn settable() -> impl Iterator<Item = &'static Property> {
     PROPERTIES
         .iter()
         .filter(|property| !matches!(property.kind, Kind::Callback | Kind::Flags([])))
-        .filter(|property| refusal(property, property.default).is_none_or(|error| !is_of_this_build(&error)))
+        .filter(|property| refusal(property, &property.default).is_none_or(|error| !is_of_this_build(&error)))
 }
 
 /// Tells each property that this librdkafka has what is wrong with it.
