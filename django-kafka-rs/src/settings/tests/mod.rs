@@ -1,6 +1,7 @@
 mod client;
 #[cfg(feature = "connect")]
 mod connect;
+mod librdkafka;
 mod load;
 mod temporal;
 
@@ -288,10 +289,10 @@ fetch = { min.bytes = 2 }
         &expect![[r#"
             15 mistakes in the settings:
               django-kafka.toml:3: `global_config.bootstrap.server`: librdkafka has no such property; did you mean `bootstrap.servers`?
-              django-kafka.toml:4: `global_config.socket.timeout.ms`: expected an integer from 10 to 300000, found 5
+              django-kafka.toml:4: `global_config.socket.timeout.ms`: expected an integer from 10 to 300000, found 5; librdkafka's default is `60000`
               django-kafka.toml:6: `global_config.error_cb`: is set by a function of librdkafka's C interface, never as text: take it out
-              django-kafka.toml:7: `global_config.security.protocol`: expected `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`, found "ssh"
-              django-kafka.toml:8: `global_config.sasl.kerberos.min.time.before.relogin`: expected an integer from 0 to 86400000, found text
+              django-kafka.toml:7: `global_config.security.protocol`: expected `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`, found "ssh"; librdkafka's default is `plaintext`
+              django-kafka.toml:8: `global_config.sasl.kerberos.min.time.before.relogin`: expected an integer from 0 to 86400000, found text; librdkafka's default is `60000`
               django-kafka.toml:11: `producer_config.auto.offset.reset`: is a property of consumers, not of producers: move it to `[consumer_config]`
               django-kafka.toml:13: `producer_config.compression.type`: is the same property as `compression.codec`, which is set too: keep one of them
               django-kafka.toml:16: `consumer_config.acks`: is a property of producers, not of consumers: move it to `[producer_config]`
