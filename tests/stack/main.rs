@@ -18,5 +18,7 @@ mod outages;
 mod patterns;
 mod relations;
 mod scene;
+#[cfg(feature = "temporal-tests")]
+mod temporal;
 #[cfg(feature = "tls-tests")]
 mod tls;
