@@ -60,6 +60,21 @@ impl Database {
         Ok(self.connect()?.batch_execute("truncate accounts, raw_accounts; checkpoint")?)
     }
 
+    pub(crate) fn execute(&self, statements: &str) -> Result<(), Failure> {
+        Ok(self.connect()?.batch_execute(statements)?)
+    }
+
+    /// The number that a query gives as `rows`.
+    pub(crate) fn count(&self, query: &str) -> Result<u64, Failure> {
+        #[derive(QueryableByName)]
+        struct Found {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+        }
+        let found: Found = diesel::sql_query(query).get_result(&mut self.connect()?)?;
+        Ok(u64::try_from(found.rows)?)
+    }
+
     /// How many rows there are, and a hash over all of them. `raw`: of the other table, as if they were in this one.
     pub(crate) fn rows(&self, raw: bool) -> Result<(u64, String), Failure> {
         #[derive(QueryableByName)]

@@ -14,6 +14,8 @@ mod contender;
 mod database;
 mod messages;
 mod options;
+mod pairs;
+mod parked;
 mod peers;
 mod plot;
 mod process;
@@ -30,6 +32,7 @@ use self::broker::Broker;
 use self::contender::{Contender, Place};
 use self::database::Database;
 use self::options::{Mode, Options};
+use self::pairs::Pair;
 use self::registry::Registry;
 
 /// Anything that ends the run.
@@ -81,6 +84,10 @@ fn bench(options: &Options) -> Result<(), Failure> {
     match options.mode {
         Mode::Rates => runs::rates(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
+        Mode::Pair(pair) => {
+            pairs::bench(options, &bench, pair)?;
+            if pair == Pair::Relations { parked::bench(options, &bench) } else { Ok(()) }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::contender::Contender;
 use crate::messages::Format;
+use crate::pairs::Pair;
 use crate::{Failure, PARTITIONS};
 
 const USAGE: &str = "usage: bench [MODE] [--short] [--messages N,…] [--partitions N,…] [--format json,avro]
@@ -13,6 +14,9 @@ const USAGE: &str = "usage: bench [MODE] [--short] [--messages N,…] [--partiti
 
 modes; without one, rates of all contenders side by side
   --retries     what retry topics cost where 1 % fails, and how soon a retry comes
+  --relations   what relations cost where all rows are there, and how soon many rows follow the one that they wait for
+  --offsets     what offsets in the database cost
+  --guard       what the ordering guard costs where nothing fails
 
   --short       20 000 messages, one round: shows that it runs, and no more
   --messages    how many messages (default 1000000)
@@ -31,6 +35,7 @@ Of a list each value makes tables of its own: `--format json,avro --partitions 1
 pub(crate) enum Mode {
     Rates,
     Retries,
+    Pair(Pair),
 }
 
 pub(crate) struct Options {
@@ -75,6 +80,9 @@ impl Options {
                 "--help" => return Err(USAGE.into()),
                 "--short" => options = Self { rounds: 1, warm_up: false, messages: vec![20_000], ..options },
                 "--retries" => options.mode = Mode::Retries,
+                "--relations" => options.mode = Mode::Pair(Pair::Relations),
+                "--offsets" => options.mode = Mode::Pair(Pair::Offsets),
+                "--guard" => options.mode = Mode::Pair(Pair::Guard),
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--messages" => options.messages = list(value()?)?,
                 "--partitions" => options.partitions = list(value()?)?,
