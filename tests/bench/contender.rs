@@ -14,6 +14,10 @@ pub(crate) enum Contender {
     ByHand,
     NoOp,
     BarePoll,
+    Relations,
+    Guard,
+    ExactlyOnce,
+    Everything,
     JdbcSink,
     JdbcSinkUnnest,
     Spring,
@@ -24,6 +28,9 @@ pub(crate) enum Contender {
 impl Contender {
     /// Those that need nothing but this workspace.
     pub(crate) const OURS: [Self; 4] = [Self::Service, Self::ByHand, Self::NoOp, Self::BarePoll];
+    /// What more can be asked of the service, beside the plain one.
+    pub(crate) const MORE: [Self; 5] =
+        [Self::Service, Self::Relations, Self::Guard, Self::ExactlyOnce, Self::Everything];
     pub(crate) const ALL: [Self; 9] = [
         Self::Service,
         Self::ByHand,
@@ -42,6 +49,10 @@ impl Contender {
             Self::ByHand => "by-hand",
             Self::NoOp => "no-op",
             Self::BarePoll => "bare-poll",
+            Self::Relations => "relations",
+            Self::Guard => "guard",
+            Self::ExactlyOnce => "exactly-once",
+            Self::Everything => "everything",
             Self::JdbcSink => "jdbc-sink",
             Self::JdbcSinkUnnest => "jdbc-sink-unnest",
             Self::Spring => "spring",
@@ -52,7 +63,11 @@ impl Contender {
 
     /// Against whom its rate is held.
     pub(crate) fn yardstick(self) -> Self {
-        if self.writes() { Self::ByHand } else { Self::BarePoll }
+        match self {
+            Self::NoOp | Self::BarePoll => Self::BarePoll,
+            Self::Relations | Self::Guard | Self::ExactlyOnce | Self::Everything => Self::Service,
+            _ => Self::ByHand,
+        }
     }
 
     pub(crate) fn writes(self) -> bool {
@@ -76,6 +91,9 @@ impl Contender {
             Self::NoOp | Self::BarePoll => case.reduce,
             // One message, one statement: it never reduces.
             Self::Python => case.format == Format::Json && case.reduce,
+            Self::Relations | Self::Guard | Self::ExactlyOnce | Self::Everything => {
+                case.format == Format::Json && case.reduce
+            }
             _ => true,
         }
     }
@@ -108,6 +126,7 @@ impl Contender {
         if let Some(consumer) = self.consumer(case) {
             let mut command = place.service();
             command.args(["consume", consumer, "--until-end"]);
+            command.env("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_WAIT_MAX_MS", process::FETCH_WAIT_MAX_MS);
             return Ok(command);
         }
         Ok(match self {
@@ -128,6 +147,10 @@ impl Contender {
     fn consumer(self, case: &Case) -> Option<&'static str> {
         match (self, case.format, case.reduce) {
             (Self::NoOp, ..) => Some("NoOps"),
+            (Self::Relations, ..) => Some("RelatedAccounts"),
+            (Self::Guard, ..) => Some("GuardedAccounts"),
+            (Self::ExactlyOnce, ..) => Some("ExactAccounts"),
+            (Self::Everything, ..) => Some("FullAccounts"),
             (Self::Service, Format::Json, true) => Some("Accounts"),
             (Self::Service, Format::Json, false) => Some("UnreducedAccounts"),
             (Self::Service, Format::Avro, true) => Some("AvroAccounts"),
@@ -141,11 +164,9 @@ impl FromStr for Contender {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|contender| contender.name() == text)
-            .ok_or_else(|| format!("no such contender; there are {}", names()))
+        let mut all = Self::ALL.into_iter().chain(Self::MORE);
+        let names = all.clone().map(Self::name).collect::<Vec<_>>().join(", ");
+        all.find(|contender| contender.name() == text).ok_or_else(|| format!("no such contender; there are {names}"))
     }
 }
 
@@ -200,7 +221,6 @@ impl Place<'_> {
         // Nobody listens there: asked only for what is written in Avro.
         let registry = self.registry.unwrap_or("http://127.0.0.1:9");
         command.env("DJANGO_KAFKA__SCHEMA_REGISTRY__URL", registry);
-        command.env("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_WAIT_MAX_MS", process::FETCH_WAIT_MAX_MS);
         // To try settings: `DJANGO_KAFKA__BATCH__MAX=500 just bench`, `PGOPTIONS='-c work_mem=64MB' just bench`.
         let tried = |name: &str| {
             ["DJANGO_KAFKA__BATCH__", "DJANGO_KAFKA__CONSUMER_CONFIG__", "MALLOC_"]

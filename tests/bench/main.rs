@@ -12,6 +12,7 @@ mod broker;
 mod by_hand;
 mod contender;
 mod database;
+mod latency;
 mod messages;
 mod options;
 mod peers;
@@ -80,6 +81,7 @@ fn bench(options: &Options) -> Result<(), Failure> {
     }
     match options.mode {
         Mode::Rates => runs::rates(options, &bench),
+        Mode::Latency => latency::bench(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
     }
 }

@@ -8,10 +8,17 @@ use crate::contender::Contender;
 use crate::messages::Format;
 use crate::{Failure, PARTITIONS};
 
+/// Messages of `--large`, and the text in each: together with the rest, a little less than a broker takes.
+const LARGE_MESSAGES: u64 = 400;
+const LARGE_BYTES: usize = 1_000_000;
+
 const USAGE: &str = "usage: bench [MODE] [--short] [--messages N,…] [--partitions N,…] [--format json,avro]
              [--reduce on,off] [--contenders NAME,…|all] [--rounds N] [--json FILE] [--plot FILE]
 
-modes; without one, rates of all contenders side by side
+modes; without one, rates of the contenders side by side
+  --everything  contenders: the service, plain, and with relations, guard, exactly once, and all of these
+  --large       400 messages of 1 MB: memory
+  --latency     how soon a single change is in the table, of a service that has nothing else to do
   --retries     what retry topics cost where 1 % fails, and how soon a retry comes
 
   --short       20 000 messages, one round: shows that it runs, and no more
@@ -30,6 +37,7 @@ Of a list each value makes tables of its own: `--format json,avro --partitions 1
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Rates,
+    Latency,
     Retries,
 }
 
@@ -42,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) formats: Vec<Format>,
     pub(crate) reduce: Vec<bool>,
     pub(crate) contenders: Vec<Contender>,
+    /// Text that each row has besides.
+    pub(crate) padding_bytes: usize,
     pub(crate) json: Option<PathBuf>,
     pub(crate) plot: Option<PathBuf>,
 }
@@ -57,6 +67,7 @@ impl Default for Options {
             formats: vec![Format::Json],
             reduce: vec![true],
             contenders: Contender::OURS.into(),
+            padding_bytes: 0,
             json: None,
             plot: None,
         }
@@ -74,6 +85,16 @@ impl Options {
                 "--bench" => {}
                 "--help" => return Err(USAGE.into()),
                 "--short" => options = Self { rounds: 1, warm_up: false, messages: vec![20_000], ..options },
+                "--large" => {
+                    options = Self {
+                        messages: vec![LARGE_MESSAGES],
+                        padding_bytes: LARGE_BYTES,
+                        contenders: vec![Contender::Service, Contender::ByHand],
+                        ..options
+                    }
+                }
+                "--everything" => options.contenders = Contender::MORE.into(),
+                "--latency" => options.mode = Mode::Latency,
                 "--retries" => options.mode = Mode::Retries,
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--messages" => options.messages = list(value()?)?,

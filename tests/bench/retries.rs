@@ -20,7 +20,7 @@ pub(crate) fn bench(options: &Options, bench: &Bench) -> Result<(), Failure> {
         for (label, one_fails_in) in [("none fails", None), ("1 % fails", Some(100))] {
             let topic = format!("{}_{count}_{}", bench.name, one_fails_in.map_or("none", |_| "some"));
             bench.broker.create_topic(&topic, PARTITIONS)?;
-            let work = Work { topic: &topic, count, keys: KEYS, one_fails_in, registry: None, raw: false };
+            let work = Work { one_fails_in, ..Work::plain(&topic, count) };
             let left = messages::produce(bench.broker.servers(), &work)?;
             cases.push(Case { label, topic, left, count, rates: Vec::new() });
         }

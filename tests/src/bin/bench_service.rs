@@ -23,16 +23,27 @@ mod schema {
             updated -> Timestamp,
         }
     }
+
+    diesel::table! {
+        owners (id) {
+            id -> BigInt,
+            name -> Text,
+        }
+    }
 }
 
-/// The table from a topic in this format, with or without the last message of each key alone being written.
+/// The table, from a topic and with a consumer that have these options.
 macro_rules! account {
-    ($model:ident, $consumer:ident, $group:literal, format = $format:ident $(, $sync:meta)?) => {
-        #[topic(name = "${topic}", format = $format)]
+    (
+        $model:ident, $consumer:ident, $group:literal, topic($($topic:tt)*)
+        $(, sync($($sync:tt)*))? $(, id($($id:tt)*))? $(, consumer($($options:tt)*))?
+    ) => {
+        #[topic(name = "${topic}", $($topic)*)]
         #[derive(DbzConsumer)]
         #[diesel(table_name = schema::accounts)]
-        $(#[$sync])?
+        $(#[sync($($sync)*)])?
         struct $model {
+            $(#[sync($($id)*)])?
             id: i64,
             name: String,
             email: Option<String>,
@@ -43,20 +54,52 @@ macro_rules! account {
             updated: chrono::NaiveDateTime,
         }
 
-        #[consumer(group = $group, topics($model), config("auto.offset.reset" = "earliest"))]
+        #[consumer(
+            group = $group,
+            topics($model),
+            config("auto.offset.reset" = "earliest")
+            $(, $($options)*)?
+        )]
         struct $consumer;
     };
 }
 
-account!(Account, Accounts, "${group}.Accounts", format = json);
-account!(UnreducedAccount, UnreducedAccounts, "${group}.UnreducedAccounts", format = json, sync(reduce(off)));
-account!(AvroAccount, AvroAccounts, "${group}.AvroAccounts", format = avro);
+account!(Account, Accounts, "${group}.Accounts", topic(format = json));
+account!(UnreducedAccount, UnreducedAccounts, "${group}.UnreducedAccounts", topic(format = json), sync(reduce(off)));
+account!(AvroAccount, AvroAccounts, "${group}.AvroAccounts", topic(format = avro));
 account!(
     UnreducedAvroAccount,
     UnreducedAvroAccounts,
     "${group}.UnreducedAvroAccounts",
-    format = avro,
+    topic(format = avro),
     sync(reduce(off))
+);
+
+// What else can be asked of it: one by one, and all together.
+
+/// Who owns the account of the same number.
+#[derive(SyncModel)]
+#[diesel(table_name = schema::owners)]
+struct Owner {
+    id: i64,
+    name: String,
+}
+
+account!(RelatedAccount, RelatedAccounts, "${group}.RelatedAccounts", topic(format = json), id(relation(Owner)));
+account!(
+    GuardedAccount,
+    GuardedAccounts,
+    "${group}.GuardedAccounts",
+    topic(format = json, retry(max_retries = 5, delay = "1s", blocking = false))
+);
+account!(ExactAccount, ExactAccounts, "${group}.ExactAccounts", topic(format = json), consumer(offsets = "database"));
+account!(
+    FullAccount,
+    FullAccounts,
+    "${group}.FullAccounts",
+    topic(format = json, retry(max_retries = 5, delay = "1s", blocking = false)),
+    id(relation(Owner)),
+    consumer(offsets = "database")
 );
 
 /// Nothing is done with a message, not even decoded.
