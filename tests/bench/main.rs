@@ -7,6 +7,7 @@
 //! No time is asserted: a machine that is busy is not a fault. What is asserted is that each run leaves the rows and
 //! the offsets that it has to.
 
+mod allocations;
 mod bare;
 mod broker;
 mod by_hand;
@@ -82,6 +83,7 @@ fn bench(options: &Options) -> Result<(), Failure> {
     match options.mode {
         Mode::Rates => runs::rates(options, &bench),
         Mode::Latency => latency::bench(options, &bench),
+        Mode::Allocations => allocations::bench(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
     }
 }

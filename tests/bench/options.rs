@@ -19,6 +19,7 @@ modes; without one, rates of the contenders side by side
   --everything  contenders: the service, plain, and with relations, guard, exactly once, and all of these
   --large       400 messages of 1 MB: memory
   --latency     how soon a single change is in the table, of a service that has nothing else to do
+  --allocations how often the service allocates for a message, and where
   --retries     what retry topics cost where 1 % fails, and how soon a retry comes
 
   --short       20 000 messages, one round: shows that it runs, and no more
@@ -38,6 +39,7 @@ Of a list each value makes tables of its own: `--format json,avro --partitions 1
 pub(crate) enum Mode {
     Rates,
     Latency,
+    Allocations,
     Retries,
 }
 
@@ -95,6 +97,7 @@ impl Options {
                 }
                 "--everything" => options.contenders = Contender::MORE.into(),
                 "--latency" => options.mode = Mode::Latency,
+                "--allocations" => options.mode = Mode::Allocations,
                 "--retries" => options.mode = Mode::Retries,
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--messages" => options.messages = list(value()?)?,

@@ -163,6 +163,18 @@ impl TopicConsumer for Step {
 #[consumer(group = "${group}.Steps", topics(Step), config("auto.offset.reset" = "earliest"))]
 struct Steps;
 
+#[cfg(feature = "bench-allocations")]
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
 fn main() -> ExitCode {
+    // Written when it is dropped, to where `ALLOCATIONS` says.
+    #[cfg(feature = "bench-allocations")]
+    let _profiler = std::env::var_os("ALLOCATIONS")
+        .map(|file| dhat::Profiler::builder().file_name(file).trim_backtraces(Some(FRAMES_MAX)).build());
     App::from_linked().state(Failed::default()).run()
 }
+
+/// Enough to reach our own code from within Diesel and serde.
+#[cfg(feature = "bench-allocations")]
+const FRAMES_MAX: usize = 40;
