@@ -92,6 +92,8 @@ struct Chain {
     parked: ParkedKey,
     /// Messages of this batch that wait, in order.
     waits: Vec<usize>,
+    /// Messages of this batch that are to be parked whatever comes, but a message that ends or supersedes them.
+    stored: Vec<usize>,
     /// What they wait for.
     missing: Option<usize>,
 }
@@ -110,7 +112,10 @@ impl Gate<'_> {
         let ask = &self.asks[index];
         let chain = &mut self.chains[ask.chain];
         match ask.wants {
-            Wants::Row { .. } if chain.parked.rows => self.decided.fates[index] = Fate::Behind,
+            Wants::Row { .. } if chain.parked.rows => {
+                chain.stored.push(index);
+                self.decided.fates[index] = Fate::Behind;
+            }
             Wants::Row { .. } => {
                 chain.waits.push(index);
                 self.advance(ask.chain);
@@ -125,6 +130,7 @@ impl Gate<'_> {
             Wants::BlockedDeletion => {
                 self.over(ask.chain, index);
                 self.chains[ask.chain].parked.deletion = true;
+                self.chains[ask.chain].stored.push(index);
                 self.decided.fates[index] = Fate::Blocked;
             }
         }
@@ -135,6 +141,9 @@ impl Gate<'_> {
         let known = &mut self.chains[chain];
         known.waits.clear();
         known.missing = None;
+        for stored in known.stored.drain(..) {
+            self.decided.fates[stored] = Fate::Merged;
+        }
         if known.parked.rows || known.parked.deletion {
             self.decided.forget.push((chain, index));
             known.parked = ParkedKey::default();
@@ -175,6 +184,9 @@ impl Gate<'_> {
         let (last, earlier) = together.split_last()?;
         if deletion {
             self.decided.forget.push((chain, *last));
+            for stored in known.stored.drain(..) {
+                self.decided.fates[stored] = Fate::Merged;
+            }
         }
         // A whole row leaves nothing of those before it.
         let start = earlier.iter().rposition(|&index| is_full(&self.asks[index])).unwrap_or(0);
@@ -219,7 +231,8 @@ fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usi
             needs.clear();
         }
         needs.retain(|(_, column)| column.is_none_or(|column| !columns.contains(column)));
-        needs.extend(&ask.needs);
+        // A row that refers to itself is there once it is written.
+        needs.extend(ask.needs.iter().filter(|(relation, _)| !ask.gives.contains(relation)));
         match needs.iter().find(|(relation, _)| !exist[*relation]) {
             None => most = (place + 1, None),
             // What the chain as a whole waits for.
@@ -287,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_refers_to_itself_waits_for_nothing() {
+        let own = giving(full(0, 0), 0);
+        assert_eq!(fates(std::slice::from_ref(&own), &[false], &[NOTHING]), "go");
+        assert_eq!(fates(&[full(1, 0), own.clone()], &[false], &[NOTHING; 2]), "go; go");
+        // Root of its own tree after it was below another, which never comes.
+        let below = Ask { gives: vec![0], ..full(0, 1) };
+        assert_eq!(fates(&[below.clone(), own.clone()], &[false, false], &[NOTHING]), "merged; go");
+        assert_eq!(fates(&[own, below], &[false, false], &[NOTHING]), "go; waits 1");
+    }
+
+    #[test]
     fn a_row_that_has_gone_to_another_parent_waits_no_more_for_the_first() {
         assert_eq!(fates(&[full(0, 0), full(0, 1)], &[false, true], &[NOTHING]), "merged; go");
         let part = row(0, &[0, 1], &[1]);
@@ -329,12 +353,19 @@ mod tests {
         let decided = decide(&[delete(0), full(0, 0)], vec![false], &[ROWS]);
         assert_eq!((decided.order, decided.forget), (vec![0], vec![(0, 0)]));
         assert_eq!(decided.fates[1], Fate::Waits { relation: 0, behind: false });
+        // What stands behind parked ones, too: it would come after the deletion else.
+        assert_eq!(fates(&[full(0, 0), delete(0)], &[true], &[ROWS]), "merged; go");
+        assert_eq!(fates(&[full(0, 0), delete(0), full(0, 0)], &[true], &[ROWS]), "merged; go; go");
+        let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
+        assert_eq!(fates(&[full(0, 0), blocked], &[true], &[ROWS]), "merged; blocked");
     }
 
     #[test]
     fn a_blocked_deletion_waits_and_a_row_of_its_key_supersedes_it() {
         let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
-        assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "blocked; go anew");
+        // Parked all the same, it would delete the row as soon as nothing refers to it.
+        assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "merged; go anew");
+        assert_eq!(fates(&[blocked.clone(), blocked.clone()], &[true], &[NOTHING]), "merged; blocked");
         assert_eq!(fates(&[blocked, full(0, 0)], &[false], &[NOTHING]), "blocked; behind 0");
         let decided = decide(&[full(0, 0), row(0, &[0, 2], &[])], vec![true], &[DELETION]);
         assert_eq!(decided.forget, [(0, 0)]);

@@ -458,7 +458,7 @@ impl<F> FormatOf<F> {
 const fn reader<F: Decode<serde_json::Value> + 'static>() -> PartFormat {
     match <F as Decode<serde_json::Value>>::WIRE {
         Wire::Avro(schema) => PartFormat::Avro(schema),
-        Wire::Own => PartFormat::Json(to_json::<F>),
+        Wire::Own | Wire::Detected => PartFormat::Json(to_json::<F>),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::dice::Dice;
 use super::load::Kind;
 use super::world::{World, hold};
+use crate::harness::Dice;
 
 /// What goes wrong in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -214,7 +214,8 @@ impl Gate<'_, '_> {
         admitted.todo.retain(|todo| !self.gone.contains(&todo.item));
         for (item, outcome) in &mut admitted.outcomes {
             if self.gone.contains(item) {
-                *outcome = Outcome::Ignored;
+                // It is somebody else's to handle, and to forget.
+                *outcome = Outcome::Parked;
             }
         }
     }
