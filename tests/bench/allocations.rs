@@ -12,6 +12,8 @@ use crate::{Bench, Failure, Options, PARTITIONS, report};
 
 /// Of the smaller run.
 const MESSAGES: u64 = 50_000;
+/// Where the library's sources are.
+const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../django-kafka-rs");
 /// Sites that are listed.
 const SITES_MAX: usize = 25;
 
@@ -108,14 +110,17 @@ fn read(file: &Path) -> Result<BTreeMap<String, Sum>, Failure> {
     Ok(sites.into_iter().collect())
 }
 
-/// The innermost frame of ours, else the outermost that is known.
+/// The innermost frame in the library's sources, else in the service's, else the outermost that is known.
 fn site<'f>(stack: impl Iterator<Item = &'f str>) -> String {
     let mut last = "";
     for frame in stack {
-        // `0x1234: function (file:line:column)`.
+        // `0x1234: function (src/file.rs:line:column)`, where the file is its package's.
         last = frame.split_once(": ").map_or(frame, |(_, rest)| rest);
-        let file = last.rsplit_once('(').map_or("", |(_, file)| file);
-        if file.contains("django-kafka-rs/src/") || file.starts_with("src/") || file.contains("bench_service") {
+        let file = last.rsplit_once('(').and_then(|(_, place)| place.split(':').next()).unwrap_or_default();
+        let is_library = Path::new(LIBRARY).join(file).is_file();
+        // The allocator's own name stands where it is declared.
+        let is_service = file.ends_with("bench_service.rs") && !last.contains("__rust");
+        if !file.is_empty() && (is_library || is_service) {
             break;
         }
     }

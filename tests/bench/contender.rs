@@ -11,6 +11,8 @@ use crate::{Failure, peers};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     Service,
+    /// Two processes of one group.
+    TwoServices,
     ByHand,
     NoOp,
     BarePoll,
@@ -31,8 +33,9 @@ impl Contender {
     /// What more can be asked of the service, beside the plain one.
     pub(crate) const MORE: [Self; 5] =
         [Self::Service, Self::Relations, Self::Guard, Self::ExactlyOnce, Self::Everything];
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Service,
+        Self::TwoServices,
         Self::ByHand,
         Self::JdbcSink,
         Self::JdbcSinkUnnest,
@@ -46,6 +49,7 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Service => "service",
+            Self::TwoServices => "two-services",
             Self::ByHand => "by-hand",
             Self::NoOp => "no-op",
             Self::BarePoll => "bare-poll",
@@ -96,6 +100,10 @@ impl Contender {
             }
             _ => true,
         }
+    }
+
+    fn processes(self) -> usize {
+        if self == Self::TwoServices { 2 } else { 1 }
     }
 
     /// So many messages at most: what is slow is measured on fewer.
@@ -151,10 +159,10 @@ impl Contender {
             (Self::Guard, ..) => Some("GuardedAccounts"),
             (Self::ExactlyOnce, ..) => Some("ExactAccounts"),
             (Self::Everything, ..) => Some("FullAccounts"),
-            (Self::Service, Format::Json, true) => Some("Accounts"),
-            (Self::Service, Format::Json, false) => Some("UnreducedAccounts"),
-            (Self::Service, Format::Avro, true) => Some("AvroAccounts"),
-            (Self::Service, Format::Avro, false) => Some("UnreducedAvroAccounts"),
+            (Self::Service | Self::TwoServices, Format::Json, true) => Some("Accounts"),
+            (Self::Service | Self::TwoServices, Format::Json, false) => Some("UnreducedAccounts"),
+            (Self::Service | Self::TwoServices, Format::Avro, true) => Some("AvroAccounts"),
+            (Self::Service | Self::TwoServices, Format::Avro, false) => Some("UnreducedAvroAccounts"),
             _ => None,
         }
     }
@@ -188,7 +196,8 @@ struct Processes {
 
 impl Rounds for Processes {
     fn run(&mut self, place: &Place<'_>, messages: u64) -> Result<Measured, Failure> {
-        process::run(self.contender.command(place, &self.case)?, messages)
+        let commands = (0..self.contender.processes()).map(|_| self.contender.command(place, &self.case));
+        process::run(commands.collect::<Result<_, _>>()?, messages)
     }
 
     fn group(&self, told: &str) -> String {

@@ -12,6 +12,7 @@ mod bare;
 mod broker;
 mod by_hand;
 mod contender;
+mod costs;
 mod database;
 mod latency;
 mod messages;
@@ -83,6 +84,7 @@ fn bench(options: &Options) -> Result<(), Failure> {
     match options.mode {
         Mode::Rates => runs::rates(options, &bench),
         Mode::Latency => latency::bench(options, &bench),
+        Mode::Costs => costs::bench(options, &bench),
         Mode::Allocations => allocations::bench(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
     }

@@ -1,6 +1,6 @@
 //! What is consumed: Debezium's flattened rows. The same messages each time for the same number of them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -149,7 +149,8 @@ fn pad(text: &mut String, bytes: usize, seed: u64) {
     let mut random = seed;
     while text.len() < length {
         random = random_of(random);
-        text.push_str(&format!("{random:016x}"));
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{random:016x}");
     }
     text.truncate(length);
 }

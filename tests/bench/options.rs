@@ -19,6 +19,7 @@ modes; without one, rates of the contenders side by side
   --everything  contenders: the service, plain, and with relations, guard, exactly once, and all of these
   --large       400 messages of 1 MB: memory
   --latency     how soon a single change is in the table, of a service that has nothing else to do
+  --costs       where the service's processor time goes, by stage (needs `perf`)
   --allocations how often the service allocates for a message, and where
   --retries     what retry topics cost where 1 % fails, and how soon a retry comes
 
@@ -40,6 +41,7 @@ pub(crate) enum Mode {
     Rates,
     Latency,
     Allocations,
+    Costs,
     Retries,
 }
 
@@ -97,6 +99,7 @@ impl Options {
                 }
                 "--everything" => options.contenders = Contender::MORE.into(),
                 "--latency" => options.mode = Mode::Latency,
+                "--costs" => options.mode = Mode::Costs,
                 "--allocations" => options.mode = Mode::Allocations,
                 "--retries" => options.mode = Mode::Retries,
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
