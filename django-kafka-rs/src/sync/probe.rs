@@ -489,9 +489,11 @@ pub trait ModelKeyFormat: 'static {
 impl<F: Decode<serde_json::Value> + 'static> ModelKeyFormat for F {
     const READER: PartFormat = reader::<F>();
 }
+#[diagnostic::do_not_recommend]
 impl ModelKeyFormat for Text {
     const READER: PartFormat = PartFormat::Json(as_they_are);
 }
+#[diagnostic::do_not_recommend]
 impl ModelKeyFormat for Bytes {
     const READER: PartFormat = PartFormat::Json(as_they_are);
 }

@@ -202,6 +202,7 @@ impl ReproducedSource {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Reproduce> Topic for Reproducer<T> {
     type Key = Value;
     type Value = Value;

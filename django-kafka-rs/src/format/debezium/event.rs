@@ -118,6 +118,7 @@ fn is_marked_deleted(row: &Value) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct EventKey;
 
+#[diagnostic::do_not_recommend]
 impl Decode<Value> for EventKey {
     const WIRE: Wire = Wire::Detected;
 
@@ -139,6 +140,7 @@ impl Decode<Value> for EventKey {
 #[derive(Debug, Clone, Copy)]
 pub struct EventRow;
 
+#[diagnostic::do_not_recommend]
 impl Decode<Value> for EventRow {
     const WIRE: Wire = Wire::Detected;
 
