@@ -76,6 +76,10 @@ prop CASES="20000":
 bench *ARGS:
     scripts/bench {{ ARGS }}
 
+# How many messages a core decodes in a second: Avro and JSON, by criterion (docs/performance.md).
+bench-decode:
+    cargo bench -p django-kafka-rs --no-default-features --features avro,sqlite --bench decode
+
 # All of CI.
 ci:
     .ci/run

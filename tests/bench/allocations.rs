@@ -49,8 +49,8 @@ fn profile(bench: &Bench, consumer: &str, count: u64) -> Result<BTreeMap<String,
     bench.database.empty()?;
     messages::produce(bench.broker.servers(), &Work::plain(&topic, count))?;
     let file = std::env::temp_dir().join(format!("{topic}.dhat.json"));
-    let mut command = bench.place(&topic, &topic).service();
-    command.args(["consume", consumer, "--until-end"]).env("ALLOCATIONS", &file);
+    let mut command = bench.place(&topic, &topic).until_end(consumer);
+    command.env("ALLOCATIONS", &file);
     let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
     if !output.status.success() {
         return Err(format!("{}:\n{}", output.status, String::from_utf8_lossy(&output.stderr)).into());

@@ -132,10 +132,7 @@ impl Contender {
             Ok(command)
         };
         if let Some(consumer) = self.consumer(case) {
-            let mut command = place.service();
-            command.args(["consume", consumer, "--until-end"]);
-            command.env("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_WAIT_MAX_MS", process::FETCH_WAIT_MAX_MS);
-            return Ok(command);
+            return Ok(place.until_end(consumer));
         }
         Ok(match self {
             Self::ByHand => {
@@ -155,7 +152,7 @@ impl Contender {
     fn consumer(self, case: &Case) -> Option<&'static str> {
         match (self, case.format, case.reduce) {
             (Self::NoOp, ..) => Some("NoOps"),
-            (Self::Relations, ..) => Some("RelatedAccounts"),
+            (Self::Relations, ..) => Some("OwnedAccounts"),
             (Self::Guard, ..) => Some("GuardedAccounts"),
             (Self::ExactlyOnce, ..) => Some("ExactAccounts"),
             (Self::Everything, ..) => Some("FullAccounts"),
@@ -217,6 +214,14 @@ pub(crate) struct Place<'p> {
 }
 
 impl Place<'_> {
+    /// The service's consumer, to the topic's end.
+    pub(crate) fn until_end(&self, consumer: &str) -> Command {
+        let mut command = self.service();
+        command.args(["consume", consumer, "--until-end"]);
+        command.env("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_WAIT_MAX_MS", process::FETCH_WAIT_MAX_MS);
+        command
+    }
+
     /// The service, with its settings, without arguments.
     pub(crate) fn service(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench_service"));

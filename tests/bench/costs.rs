@@ -36,7 +36,7 @@ pub(crate) fn bench(options: &Options, bench: &Bench) -> Result<(), Failure> {
         messages::produce(bench.broker.servers(), &Work { registry, ..Work::plain(&topic, count) })?;
         let file = std::env::temp_dir().join(format!("{topic}.perf"));
         let consumer = if format == Format::Avro { "AvroAccounts" } else { "Accounts" };
-        record(bench.place(&topic, &topic).service(), consumer, &file)?;
+        record(&bench.place(&topic, &topic).until_end(consumer), &file)?;
         let samples = stages(&file);
         std::fs::remove_file(&file)?;
         say(format, count, &samples?)?;
@@ -45,8 +45,7 @@ pub(crate) fn bench(options: &Options, bench: &Bench) -> Result<(), Failure> {
 }
 
 /// Runs the service to the topic's end, watched.
-fn record(mut service: Command, consumer: &str, file: &Path) -> Result<(), Failure> {
-    service.args(["consume", consumer, "--until-end"]);
+fn record(service: &Command, file: &Path) -> Result<(), Failure> {
     let mut perf = Command::new("perf");
     perf.args(["record", "--quiet", "-e", "cpu-clock", "-F", &FREQUENCY.to_string(), "--call-graph", "dwarf,16384"]);
     perf.arg("-o").arg(file).arg("--").arg(service.get_program()).args(service.get_args());

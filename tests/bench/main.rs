@@ -17,6 +17,8 @@ mod database;
 mod latency;
 mod messages;
 mod options;
+mod pairs;
+mod parked;
 mod peers;
 mod plot;
 mod process;
@@ -33,6 +35,7 @@ use self::broker::Broker;
 use self::contender::{Contender, Place};
 use self::database::Database;
 use self::options::{Mode, Options};
+use self::pairs::Pair;
 use self::registry::Registry;
 
 /// Anything that ends the run.
@@ -87,6 +90,10 @@ fn bench(options: &Options) -> Result<(), Failure> {
         Mode::Costs => costs::bench(options, &bench),
         Mode::Allocations => allocations::bench(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
+        Mode::Pair(pair) => {
+            pairs::bench(options, &bench, pair)?;
+            if pair == Pair::Relations { parked::bench(options, &bench) } else { Ok(()) }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::contender::Contender;
 use crate::messages::Format;
+use crate::pairs::Pair;
 use crate::{Failure, PARTITIONS};
 
 /// Messages of `--large`, and the text in each: together with the rest, a little less than a broker takes.
@@ -22,6 +23,9 @@ modes; without one, rates of the contenders side by side
   --costs       where the service's processor time goes, by stage (needs `perf`)
   --allocations how often the service allocates for a message, and where
   --retries     what retry topics cost where 1 % fails, and how soon a retry comes
+  --relations   what relations cost where all rows are there, and how soon many rows follow the one that they wait for
+  --offsets     what offsets in the database cost
+  --guard       what the ordering guard costs where nothing fails
 
   --short       20 000 messages, one round: shows that it runs, and no more
   --messages    how many messages (default 1000000)
@@ -43,6 +47,7 @@ pub(crate) enum Mode {
     Allocations,
     Costs,
     Retries,
+    Pair(Pair),
 }
 
 pub(crate) struct Options {
@@ -102,6 +107,9 @@ impl Options {
                 "--costs" => options.mode = Mode::Costs,
                 "--allocations" => options.mode = Mode::Allocations,
                 "--retries" => options.mode = Mode::Retries,
+                "--relations" => options.mode = Mode::Pair(Pair::Relations),
+                "--offsets" => options.mode = Mode::Pair(Pair::Offsets),
+                "--guard" => options.mode = Mode::Pair(Pair::Guard),
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
                 "--messages" => options.messages = list(value()?)?,
                 "--partitions" => options.partitions = list(value()?)?,

@@ -19,12 +19,12 @@ pub(crate) const DONE: &str = "done";
 pub(crate) const FETCH_WAIT_MAX_MS: &str = "10";
 
 /// A run that takes longer has hung.
-const RUN_MAX: Duration = Duration::from_secs(300);
+pub(crate) const RUN_MAX: Duration = Duration::from_secs(300);
 /// Lines that are kept for an error's text.
 const SAID_MAX: usize = 40;
 
 /// How often a process is looked at while it runs.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// The kernel's, in which processor time is told.
 const TICKS_PER_SECOND: f64 = 100.0;
 

@@ -1,6 +1,7 @@
 //! The service of `just bench`: one table, kept in step as any user would declare it, from JSON and from Avro; a handler
-//! that does nothing; the same table from a topic with retry topics; and a handler that fails once, to see how soon it is
-//! called again. Each group ends in its consumer's name: of one group no two may read the same topic.
+//! that does nothing; the same table from a topic with retry topics, with relations, with offsets in the database; a row
+//! that others wait for; and a handler that fails once, to see how soon it is called again. Each group ends in its
+//! consumer's name: of one group no two may read the same topic.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -23,27 +24,24 @@ mod schema {
             updated -> Timestamp,
         }
     }
-
-    diesel::table! {
-        owners (id) {
-            id -> BigInt,
-            name -> Text,
-        }
-    }
+    diesel::table! { owners (id) { id -> BigInt, } }
+    diesel::table! { parents (id) { id -> BigInt, } }
+    diesel::table! { children (id) { id -> BigInt, parent_id -> BigInt, name -> Text, } }
 }
 
-/// The table, from a topic and with a consumer that have these options.
+/// The table from a topic, with what its topic, its sync and its consumer are told besides, and with the owner that an
+/// account waits for.
 macro_rules! account {
     (
         $model:ident, $consumer:ident, $group:literal, topic($($topic:tt)*)
-        $(, sync($($sync:tt)*))? $(, id($($id:tt)*))? $(, consumer($($options:tt)*))?
+        $(, sync($($sync:tt)*))? $(, owner($owner:ident))? $(, consumer($($option:tt)*))?
     ) => {
         #[topic(name = "${topic}", $($topic)*)]
         #[derive(DbzConsumer)]
         #[diesel(table_name = schema::accounts)]
         $(#[sync($($sync)*)])?
         struct $model {
-            $(#[sync($($id)*)])?
+            $(#[sync(relation($owner))])?
             id: i64,
             name: String,
             email: Option<String>,
@@ -57,8 +55,8 @@ macro_rules! account {
         #[consumer(
             group = $group,
             topics($model),
-            config("auto.offset.reset" = "earliest")
-            $(, $($options)*)?
+            config("auto.offset.reset" = "earliest"),
+            $($($option)*)?
         )]
         struct $consumer;
     };
@@ -74,33 +72,59 @@ account!(
     topic(format = avro),
     sync(reduce(off))
 );
-
-// What else can be asked of it: one by one, and all together.
-
-/// Who owns the account of the same number.
-#[derive(SyncModel)]
-#[diesel(table_name = schema::owners)]
-struct Owner {
-    id: i64,
-    name: String,
-}
-
-account!(RelatedAccount, RelatedAccounts, "${group}.RelatedAccounts", topic(format = json), id(relation(Owner)));
+account!(OwnedAccount, OwnedAccounts, "${group}.OwnedAccounts", topic(format = json), owner(Owner));
+account!(ExactAccount, ExactAccounts, "${group}.ExactAccounts", topic(format = json), consumer(offsets = "database"));
 account!(
     GuardedAccount,
     GuardedAccounts,
     "${group}.GuardedAccounts",
-    topic(format = json, retry(max_retries = 5, delay = "1s", blocking = false))
+    topic(format = json, retry(max_retries = 1, delay = "1s", blocking = false))
 );
-account!(ExactAccount, ExactAccounts, "${group}.ExactAccounts", topic(format = json), consumer(offsets = "database"));
+account!(
+    UnguardedAccount,
+    UnguardedAccounts,
+    "${group}.UnguardedAccounts",
+    topic(format = json, retry(max_retries = 1, delay = "1s", blocking = false)),
+    sync(guard(off))
+);
+
+// All of it together.
 account!(
     FullAccount,
     FullAccounts,
     "${group}.FullAccounts",
-    topic(format = json, retry(max_retries = 5, delay = "1s", blocking = false)),
-    id(relation(Owner)),
+    topic(format = json, retry(max_retries = 1, delay = "1s", blocking = false)),
+    owner(Owner),
     consumer(offsets = "database")
 );
+
+/// Each account has one of its own, which makes as many rows to be asked for as there can be.
+#[derive(SyncModel)]
+#[diesel(table_name = schema::owners)]
+struct Owner {
+    id: i64,
+}
+
+/// A row that many wait for.
+#[topic(name = "${topic}.parents")]
+#[derive(Queryable, Identifiable, DbzConsumer)]
+#[diesel(table_name = schema::parents)]
+struct Parent {
+    id: i64,
+}
+
+#[topic(name = "${topic}.children")]
+#[derive(Queryable, Identifiable, Associations, DbzConsumer)]
+#[diesel(table_name = schema::children, belongs_to(Parent))]
+#[sync(relations(auto))]
+struct Child {
+    id: i64,
+    parent_id: i64,
+    name: String,
+}
+
+#[consumer(group = "${group}.Family", topics(Parent, Child), config("auto.offset.reset" = "earliest"))]
+struct Family;
 
 /// Nothing is done with a message, not even decoded.
 #[topic(name = "${topic}", key_format = bytes, value_format = bytes)]
