@@ -74,6 +74,19 @@ pub struct Still {
     pub relation: Option<Awaited>,
 }
 
+/// How much waits for a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The row; `None`: what these messages wait for is to be looked at.
+    pub relation: Option<Awaited>,
+    /// They are deletions, which wait for the rows to go that refer to it.
+    pub deletion: bool,
+    /// How many messages.
+    pub messages: i64,
+    /// When the first of them was parked; milliseconds since 1970.
+    pub oldest_ms: i64,
+}
+
 /// Keeps the messages that wait. The default keeps them in a table beside the models'; what takes its place has to
 /// keep them in the same database, because they are parked in the transaction of the batch that they come from.
 ///
@@ -116,6 +129,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn is_claimed(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<bool>;
     /// Messages in order, behind the number `after`.
     fn list(&self, conn: &mut DbConn, groups: &[String], after: i64, limit: i64) -> QueryResult<Vec<WaitingMessage>>;
+    /// How much waits for each row, the most first.
+    fn counts(&self, conn: &mut DbConn, groups: &[String], limit: i64) -> QueryResult<Vec<Count>>;
     /// One message.
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>>;
     /// Tells other processes, when the transaction is committed, that rows came which are awaited.
