@@ -208,6 +208,7 @@ fn is_full(ask: &Ask) -> bool {
 /// How many of these messages, from the first, make a row that may be written; where none do, what is missing.
 fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usize>) {
     let mut needs: Vec<(usize, Option<usize>)> = Vec::new();
+    let mut gives: Vec<usize> = Vec::new();
     let mut most = (0, None);
     for (place, &index) in waits.iter().enumerate() {
         let ask = &asks[index];
@@ -220,7 +221,9 @@ fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usi
         }
         needs.retain(|(_, column)| column.is_none_or(|column| !columns.contains(column)));
         needs.extend(&ask.needs);
-        match needs.iter().find(|(relation, _)| !exist[*relation]) {
+        gives.extend(&ask.gives);
+        // A row may refer to itself.
+        match needs.iter().find(|(relation, _)| !exist[*relation] && !gives.contains(relation)) {
             None => most = (place + 1, None),
             // What the chain as a whole waits for.
             Some((relation, _)) if most.0 == 0 => most.1 = Some(*relation),
@@ -320,6 +323,16 @@ mod tests {
         // One that is deleted is not there any more.
         let gone = [giving(delete(0), 0), full(1, 0)];
         assert_eq!(fates(&gone, &[true], &[NOTHING; 2]), "go; waits 0");
+    }
+
+    #[test]
+    fn a_row_that_refers_to_itself_waits_for_nothing() {
+        let root = || giving(full(0, 0), 0);
+        assert_eq!(fates(&[root(), full(1, 0)], &[false], &[NOTHING; 2]), "go; go");
+        // The row that both make refers to itself.
+        let part = row(0, &[0, 2], &[]);
+        assert_eq!(fates(&[giving(full(0, 1), 0), row(0, &[0, 1], &[0])], &[false, false], &[NOTHING]), "merged; go+0");
+        assert_eq!(fates(&[root(), part], &[false], &[NOTHING]), "go; go");
     }
 
     #[test]

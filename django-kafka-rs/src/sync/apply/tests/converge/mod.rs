@@ -60,10 +60,18 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A log, and what happens to it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Story {
     log: Vec<Message>,
     steps: Vec<Step>,
+}
+
+impl std::fmt::Debug for Story {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = self.log.iter().enumerate().map(|(at, message)| format!("\n  {at} {message:?}"));
+        let steps = self.steps.iter().enumerate().map(|(at, step)| format!("\n  {at} {step:?}"));
+        f.write_str(&lines.chain(["\n".to_owned()]).chain(steps).collect::<String>())
+    }
 }
 
 fn story() -> impl Strategy<Value = Story> {

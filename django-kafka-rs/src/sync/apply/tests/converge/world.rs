@@ -11,7 +11,7 @@ use crate::relations::{Awaited, Taken, Which};
 pub(super) const PARTITIONS: usize = 2;
 
 /// One message.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Message {
     pub(super) topic: usize,
     pub(super) key: i64,
@@ -23,6 +23,28 @@ pub(super) struct Message {
     pub(super) fails: Fails,
     pub(super) failures_max: u8,
     pub(super) poison: Poison,
+}
+
+/// `orders 1: customer n m → 2 (fails Late 1×)`.
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}:", TOPICS[self.topic], self.key)?;
+        match self.columns {
+            None => write!(f, " deleted")?,
+            Some(columns) => {
+                for (place, (column, _)) in COLUMNS[self.topic].iter().enumerate() {
+                    if columns & (1 << place) != 0 {
+                        write!(f, " {column}")?;
+                    }
+                }
+                write!(f, " → {:?}", self.refers)?;
+            }
+        }
+        if self.failures_max > 0 {
+            write!(f, " (fails {:?} {}×)", self.fails, self.failures_max)?;
+        }
+        if self.poison == Poison::Nowhere { Ok(()) } else { write!(f, " (poison {:?})", self.poison) }
+    }
 }
 
 /// Where a message fails for ever.
@@ -371,7 +393,9 @@ impl<'a> World<'a> {
             }
             let key = self.log[*index].key;
             let Some(cells) = self.cells(*index) else {
-                rows.remove(&key);
+                if !self.is_left_to_another(*index) {
+                    rows.remove(&key);
+                }
                 continue;
             };
             let row = rows.entry(key).or_insert_with(|| BTreeMap::from([("n", 5)]));
@@ -383,6 +407,19 @@ impl<'a> World<'a> {
             }
         }
         rows
+    }
+
+    /// Whether a deletion was blocked, and a later one of its key waits in its place.
+    fn is_left_to_another(&self, deletion: usize) -> bool {
+        let (topic, key) = (self.log[deletion].topic, self.log[deletion].key);
+        let mut later = (deletion + 1..self.log.len())
+            .filter(|index| (self.log[*index].topic, self.log[*index].key) == (topic, key))
+            .filter(|index| self.done.contains(index) || self.parked.contains_key(index));
+        later.find_map(|index| match (self.parked.get(&index), self.log[index].columns) {
+            (Some(deletes), _) => Some(*deletes),
+            (None, Some(_)) => Some(false),
+            (None, None) => None,
+        }) == Some(true)
     }
 
     /// What waits at the end without a reason, and what became of nothing.
@@ -421,7 +458,7 @@ impl<'a> World<'a> {
             })
     }
 
-    /// Whether no row that the first messages of a chain make could be written.
+    /// Whether no row that the first messages of a chain make could be written; what is before a whole row need not be.
     fn waits_for_parents(
         &self,
         rows: &[BTreeMap<i64, BTreeMap<&'static str, i64>>],
@@ -430,7 +467,8 @@ impl<'a> World<'a> {
         chain: &[usize],
     ) -> bool {
         let mut row: BTreeMap<&str, Option<i64>> = BTreeMap::new();
-        chain.iter().all(|index| {
+        let start = chain.iter().rposition(|index| self.log[*index].columns == Some(0b111)).unwrap_or(0);
+        chain[start..].iter().all(|index| {
             row.extend(self.cells(*index).into_iter().flatten());
             COLUMNS[topic].iter().any(|(column, parent)| {
                 let (Some(parent), Some(Some(id))) = (parent, row.get(column)) else { return false };
