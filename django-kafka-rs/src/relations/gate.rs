@@ -92,6 +92,8 @@ struct Chain {
     parked: ParkedKey,
     /// Messages of this batch that wait, in order.
     waits: Vec<usize>,
+    /// Messages of this batch that stand behind others, or whose deletion is blocked.
+    stands: Vec<usize>,
     /// What they wait for.
     missing: Option<usize>,
 }
@@ -110,7 +112,10 @@ impl Gate<'_> {
         let ask = &self.asks[index];
         let chain = &mut self.chains[ask.chain];
         match ask.wants {
-            Wants::Row { .. } if chain.parked.rows => self.decided.fates[index] = Fate::Behind,
+            Wants::Row { .. } if chain.parked.rows => {
+                chain.stands.push(index);
+                self.decided.fates[index] = Fate::Behind;
+            }
             Wants::Row { .. } => {
                 chain.waits.push(index);
                 self.advance(ask.chain);
@@ -124,7 +129,9 @@ impl Gate<'_> {
             }
             Wants::BlockedDeletion => {
                 self.over(ask.chain, index);
-                self.chains[ask.chain].parked.deletion = true;
+                let chain = &mut self.chains[ask.chain];
+                chain.parked.deletion = true;
+                chain.stands.push(index);
                 self.decided.fates[index] = Fate::Blocked;
             }
         }
@@ -135,6 +142,9 @@ impl Gate<'_> {
         let known = &mut self.chains[chain];
         known.waits.clear();
         known.missing = None;
+        for stands in known.stands.drain(..) {
+            self.decided.fates[stands] = Fate::Merged;
+        }
         if known.parked.rows || known.parked.deletion {
             self.decided.forget.push((chain, index));
             known.parked = ParkedKey::default();
@@ -175,6 +185,9 @@ impl Gate<'_> {
         let (last, earlier) = together.split_last()?;
         if deletion {
             self.decided.forget.push((chain, *last));
+            for stands in known.stands.drain(..) {
+                self.decided.fates[stands] = Fate::Merged;
+            }
         }
         // A whole row leaves nothing of those before it.
         let start = earlier.iter().rposition(|&index| is_full(&self.asks[index])).unwrap_or(0);
@@ -342,12 +355,15 @@ mod tests {
         let decided = decide(&[delete(0), full(0, 0)], vec![false], &[ROWS]);
         assert_eq!((decided.order, decided.forget), (vec![0], vec![(0, 0)]));
         assert_eq!(decided.fates[1], Fate::Waits { relation: 0, behind: false });
+        // What would be parked behind others of the batch too.
+        assert_eq!(fates(&[full(0, 0), delete(0), full(0, 0)], &[true], &[ROWS]), "merged; go; go");
     }
 
     #[test]
     fn a_blocked_deletion_waits_and_a_row_of_its_key_supersedes_it() {
         let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
-        assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "blocked; go anew");
+        assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "merged; go anew");
+        assert_eq!(fates(&[blocked.clone(), blocked.clone()], &[], &[NOTHING]), "merged; blocked");
         assert_eq!(fates(&[blocked, full(0, 0)], &[false], &[NOTHING]), "blocked; behind 0");
         let decided = decide(&[full(0, 0), row(0, &[0, 2], &[])], vec![true], &[DELETION]);
         assert_eq!(decided.forget, [(0, 0)]);

@@ -24,7 +24,8 @@ fn message() -> impl Strategy<Value = Message> {
             refers,
             fails,
             failures_max,
-            poison,
+            // A deletion that waits has ended already what waited of its key; what it says is not lost with it.
+            poison: if poison == Poison::Parked && columns.is_none() { Poison::Nowhere } else { poison },
         },
     )
 }
@@ -84,11 +85,11 @@ fn check(scene: &Scene, story: &Story) -> Result<(), TestCaseError> {
     for (number, step) in story.steps.iter().enumerate() {
         world.run(step);
         if world.is_settled() {
-            prop_assert_eq!(world.rows_mistake(), None, "after step {}: {:?}", number, step);
+            prop_assert_eq!(world.rows_mistake(false), None, "after step {}: {:?}", number, step);
         }
     }
     world.drain();
-    prop_assert_eq!(world.rows_mistake(), None, "at the end");
+    prop_assert_eq!(world.rows_mistake(true), None, "at the end");
     prop_assert_eq!(world.waiting_mistake(), None, "at the end");
     Ok(())
 }
