@@ -374,45 +374,67 @@ impl<'a> World<'a> {
     /// What is not right with the tables now. `is_end`: also of keys whose messages were parked when they were read
     /// again, after they had been done: until they are resolved, their rows are ahead of them.
     pub(super) fn rows_mistake(&self, is_end: bool) -> Option<String> {
-        let read_again = self.parked.keys().filter(|index| self.done.contains(index) && !is_end);
+        let read_again = self.parked.keys().filter(|index| self.done.contains(index));
         let ahead: BTreeSet<(usize, i64)> =
             read_again.map(|index| (self.log[*index].topic, self.log[*index].key)).collect();
         (0..TOPICS.len()).find_map(|topic| {
-            let (mut found, mut expected) = (self.scene.rows(topic), self.fold(topic));
-            found.retain(|key, _| !ahead.contains(&(topic, *key)));
-            expected.retain(|key, _| !ahead.contains(&(topic, *key)));
-            (found != expected).then(|| {
-                format!(
-                    "{}:\n   found {found:?}\nexpected {expected:?}\n  parked {:?}\n    dead {:?}",
-                    TOPICS[topic], self.parked, self.dead
-                )
-            })
+            let (found, histories) = (self.scene.rows(topic), self.histories(topic, false));
+            // What stands before a whole row that waits is not taken up again.
+            let with_parked = self.histories(topic, true);
+            let keys: BTreeSet<i64> = found.keys().chain(histories.keys()).copied().collect();
+            let wrong = keys.into_iter().find(|key| {
+                let (row, history) = (found.get(key), histories.get(key).map_or(&[][..], Vec::as_slice));
+                match history.last() {
+                    _ if ahead.contains(&(topic, *key)) => {
+                        let known = with_parked.get(key).and_then(|history| history.last()?.as_ref());
+                        is_end && known != row && history.last().and_then(Option::as_ref) != row
+                    }
+                    // A deletion that is blocked has ended what waited of its key: so that was written, or not.
+                    _ if self.is_to_be_deleted(topic, *key) => !history.iter().any(|known| known.as_ref() == row),
+                    last => last.and_then(Option::as_ref) != row,
+                }
+            })?;
+            let (parked, dead) = (&self.parked, &self.dead);
+            Some(format!(
+                "{} {wrong}:\n  found {:?}\n  known {:?}\n parked {parked:?}\n   dead {dead:?}",
+                TOPICS[topic],
+                found.get(&wrong),
+                histories.get(&wrong)
+            ))
         })
     }
 
-    /// The rows of what is done of a topic, in the order of each key.
-    fn fold(&self, topic: usize) -> BTreeMap<i64, BTreeMap<&'static str, i64>> {
-        let mut rows: BTreeMap<i64, BTreeMap<&'static str, i64>> = BTreeMap::new();
+    fn is_to_be_deleted(&self, topic: usize, key: i64) -> bool {
+        self.parked
+            .iter()
+            .any(|(index, deletes)| *deletes && (self.log[*index].topic, self.log[*index].key) == (topic, key))
+    }
+
+    /// How each row of a topic was after each message of its key that is done, in order; `and_parked`: also where it is
+    /// parked again.
+    fn histories(&self, topic: usize, and_parked: bool) -> BTreeMap<i64, Vec<Option<BTreeMap<&'static str, i64>>>> {
+        let mut histories: BTreeMap<i64, Vec<Option<BTreeMap<&'static str, i64>>>> = BTreeMap::new();
         for index in self.done.iter().filter(|index| self.log[**index].topic == topic) {
-            if self.parked.contains_key(index) {
+            if self.parked.contains_key(index) && !and_parked {
                 continue;
             }
-            let key = self.log[*index].key;
+            let history = histories.entry(self.log[*index].key).or_default();
             let Some(cells) = self.cells(*index) else {
                 if !self.is_left_to_another(*index) {
-                    rows.remove(&key);
+                    history.push(None);
                 }
                 continue;
             };
-            let row = rows.entry(key).or_insert_with(|| BTreeMap::from([("n", 5)]));
+            let mut row = history.last().cloned().flatten().unwrap_or_else(|| BTreeMap::from([("n", 5)]));
             for (column, cell) in cells {
                 match cell {
                     Some(cell) => drop(row.insert(column, cell)),
                     None => drop(row.remove(column)),
                 }
             }
+            history.push(Some(row));
         }
-        rows
+        histories
     }
 
     /// Whether a deletion was blocked, and a later one of its key waits in its place.
