@@ -32,6 +32,8 @@ pub(crate) enum Wants {
 pub(crate) struct Ask {
     /// Its chain: an index.
     pub chain: usize,
+    /// In the partition where it was first read.
+    pub offset: i64,
     pub wants: Wants,
     /// The relations that it needs, by index; each with the column that refers, where one does.
     pub needs: Vec<(usize, Option<usize>)>,
@@ -130,7 +132,7 @@ impl Gate<'_> {
             Wants::BlockedDeletion => {
                 self.over(ask.chain, index);
                 let chain = &mut self.chains[ask.chain];
-                chain.parked.deletion = true;
+                chain.parked.deletion = Some(ask.offset);
                 chain.stands.push(index);
                 self.decided.fates[index] = Fate::Blocked;
             }
@@ -145,7 +147,7 @@ impl Gate<'_> {
         for stands in known.stands.drain(..) {
             self.decided.fates[stands] = Fate::Merged;
         }
-        if known.parked.rows || known.parked.deletion {
+        if known.parked.rows || known.parked.deletion.is_some() {
             self.decided.forget.push((chain, index));
             known.parked = ParkedKey::default();
         }
@@ -181,8 +183,9 @@ impl Gate<'_> {
         }
         let together: Vec<usize> = known.waits.drain(..count).collect();
         known.missing = None;
-        let deletion = std::mem::take(&mut known.parked.deletion);
         let (last, earlier) = together.split_last()?;
+        // What comes late, from a retry topic, leaves a newer deletion where it is.
+        let deletion = known.parked.deletion.take_if(|offset| *offset < self.asks[*last].offset).is_some();
         if deletion {
             self.decided.forget.push((chain, *last));
             for stands in known.stands.drain(..) {
@@ -205,7 +208,7 @@ impl Gate<'_> {
         for chain in &self.chains {
             for (place, &index) in chain.waits.iter().enumerate() {
                 self.decided.fates[index] = match chain.missing {
-                    Some(relation) => Fate::Waits { relation, behind: place > 0 || chain.parked.deletion },
+                    Some(relation) => Fate::Waits { relation, behind: place > 0 || chain.parked.deletion.is_some() },
                     None => Fate::Behind,
                 };
             }
@@ -222,13 +225,14 @@ fn is_full(ask: &Ask) -> bool {
 fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usize>) {
     let mut needs: Vec<(usize, Option<usize>)> = Vec::new();
     let mut gives: Vec<usize> = Vec::new();
-    let mut most = (0, None);
+    let (mut most, mut merged) = ((0, None), true);
     for (place, &index) in waits.iter().enumerate() {
         let ask = &asks[index];
         let Wants::Row { columns, full, merges } = ask.wants else { continue };
-        if place > 0 && !merges {
+        if place > 0 && !(merges && merged) {
             break;
         }
+        merged = merges;
         if full {
             needs.clear();
         }
@@ -250,9 +254,9 @@ fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usi
 mod tests {
     use super::*;
 
-    const ROWS: ParkedKey = ParkedKey { rows: true, deletion: false, resolving: false };
-    const DELETION: ParkedKey = ParkedKey { rows: false, deletion: true, resolving: false };
-    const NOTHING: ParkedKey = ParkedKey { rows: false, deletion: false, resolving: false };
+    const ROWS: ParkedKey = ParkedKey { rows: true, deletion: None, resolving: false };
+    const DELETION: ParkedKey = ParkedKey { rows: false, deletion: Some(5), resolving: false };
+    const NOTHING: ParkedKey = ParkedKey { rows: false, deletion: None, resolving: false };
 
     /// Column 1 refers; column 2 does not.
     fn full(chain: usize, relation: usize) -> Ask {
@@ -261,11 +265,11 @@ mod tests {
 
     fn row(chain: usize, columns: &[usize], relations: &[usize]) -> Ask {
         let wants = Wants::Row { columns: ColumnSet::of(columns), full: columns.len() == 3, merges: true };
-        Ask { chain, wants, needs: relations.iter().map(|r| (*r, Some(1))).collect(), gives: Vec::new() }
+        Ask { chain, offset: 9, wants, needs: relations.iter().map(|r| (*r, Some(1))).collect(), gives: Vec::new() }
     }
 
     fn delete(chain: usize) -> Ask {
-        Ask { chain, wants: Wants::Deletion, needs: Vec::new(), gives: Vec::new() }
+        Ask { chain, offset: 8, wants: Wants::Deletion, needs: Vec::new(), gives: Vec::new() }
     }
 
     fn giving(ask: Ask, relation: usize) -> Ask {
@@ -313,6 +317,10 @@ mod tests {
         let one_by_one = [single(full(0, 0)), single(full(0, 1))];
         assert_eq!(fates(&one_by_one, &[false, true], &[NOTHING]), "waits 0; behind 0");
         assert_eq!(fates(&one_by_one, &[true, true], &[NOTHING]), "go; go");
+        // What the ordering guard has left of the first is written by itself.
+        let then_merging = [single(row(0, &[0, 1], &[0])), row(0, &[0, 2], &[])];
+        assert_eq!(fates(&then_merging, &[true, true], &[NOTHING]), "go; go");
+        assert_eq!(fates(&then_merging, &[false, true], &[NOTHING]), "waits 0; behind 0");
     }
 
     #[test]
@@ -369,5 +377,7 @@ mod tests {
         assert_eq!(decided.forget, [(0, 0)]);
         assert_eq!(decided.fates[0], Fate::Go { adopts: vec![], supersedes_deletion: true });
         assert_eq!(decided.fates[1], Fate::Go { adopts: vec![], supersedes_deletion: false });
+        let late = Ask { offset: 4, ..full(0, 0) };
+        assert_eq!(fates(&[late, full(0, 0)], &[true], &[DELETION]), "go; go anew");
     }
 }

@@ -27,8 +27,8 @@ pub struct Presence {
 pub struct ParkedKey {
     /// Messages that write a row.
     pub rows: bool,
-    /// A deletion that waits for the rows to go that refer to its row.
-    pub deletion: bool,
+    /// A deletion that waits for the rows to go that refer to its row: its offset.
+    pub deletion: Option<i64>,
     /// A daemon has some of them in hand.
     pub resolving: bool,
 }

@@ -116,8 +116,8 @@ pub(super) struct ParkedRow {
     pub(super) place: i64,
     #[diesel(sql_type = Bool)]
     pub(super) has_rows: bool,
-    #[diesel(sql_type = Bool)]
-    pub(super) has_deletion: bool,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) deletion: Option<i64>,
     #[diesel(sql_type = Bool)]
     pub(super) resolving: bool,
 }

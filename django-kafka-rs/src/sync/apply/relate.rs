@@ -122,7 +122,13 @@ impl Gate<'_, '_> {
             let again = self.run.waiting.again.iter().filter(|(chain, _)| chains.contains(chain));
             let mut carried: Vec<usize> = again.flat_map(|(_, (items, _))| items.iter().copied()).collect();
             carried.sort_unstable();
-            items.splice(0..0, carried.into_iter().map(|item| (item, self.run.items[item].kind)));
+            let ruled = carried.into_iter().filter_map(|item| {
+                match self.run.rule(&mut Draft::default(), &self.run.items[item]) {
+                    Ruling::Do(kind) => Some((item, kind)),
+                    Ruling::Nothing(_) => None,
+                }
+            });
+            items.splice(0..0, ruled.collect::<Vec<_>>());
         }
         let mut known: HashMap<ModelRelation, usize> = HashMap::new();
         for (item, kind) in items {
@@ -223,6 +229,10 @@ impl Gate<'_, '_> {
         Chain::of(&self.run.records[self.run.items[item].index])
     }
 
+    fn offset_of(&self, item: usize) -> i64 {
+        self.run.records[self.run.items[item].index].origin().offset
+    }
+
     /// The target of the topic whose rows a relation names, and the column.
     fn target_of(&self, relation: &ModelRelation) -> Option<(usize, usize)> {
         let targets = &self.run.sync.targets;
@@ -251,7 +261,7 @@ impl Gate<'_, '_> {
             // Those of earlier attempts.
             for item in waiting.blocked.iter().filter(|item| self.asked.iter().all(|asked| asked.item != **item)) {
                 if let Some(index) = chains.index.get(&self.chain_of(*item)) {
-                    parked[*index].deletion = true;
+                    parked[*index].deletion = parked[*index].deletion.max(Some(self.offset_of(*item)));
                 }
             }
         } else if waiting.presence.parked {
@@ -283,7 +293,8 @@ impl Gate<'_, '_> {
                 let IdValue::Value(value) = item.row.id_value(column) else { return None };
                 own.get(&(target, column, value.as_str())).copied()
             });
-            Ask { chain: *chain, wants: self.wants(asked), needs: asked.needs.clone(), gives: gives.collect() }
+            let (offset, wants) = (self.offset_of(asked.item), self.wants(asked));
+            Ask { chain: *chain, offset, wants, needs: asked.needs.clone(), gives: gives.collect() }
         };
         self.asked.iter().zip(&chains.of_asked).map(ask).collect()
     }
@@ -396,7 +407,7 @@ impl Gate<'_, '_> {
             }
             admitted.gated.parked.push(Parked { item, chain, relation });
         }
-        let upto = |place: usize| self.run.records[self.run.items[self.asked[place].item].index].origin().offset;
+        let upto = |place: usize| self.offset_of(self.asked[place].item);
         let forget: Vec<(&Chain, i64)> =
             decided.forget.iter().map(|&(chain, place)| (&chains.all[chain], upto(place))).collect();
         let processor = &self.related.shared.processor;
@@ -451,7 +462,8 @@ impl Gate<'_, '_> {
             let item = &self.run.items[todo.item];
             let Some(referring) = &self.run.sync.targets[item.target].referring else { continue };
             for (column, field) in &referring.awaited {
-                if let IdValue::Value(value) = item.row.id_value(*column) {
+                let row = todo.made.map_or(&item.row, |made| &admitted.made[made].row);
+                if let IdValue::Value(value) = row.id_value(*column) {
                     let model_key = keys[item.target].clone();
                     rows.push(Awaited { model_key, field: (*field).to_owned(), value });
                 }
@@ -474,12 +486,8 @@ impl Gate<'_, '_> {
         // What is before a whole row was not even claimed.
         let full = self.asked.iter().filter(|asked| !waits.contains(&asked.item));
         let full = full.filter(|asked| matches!(self.wants(asked), Wants::Row { full: true, .. } | Wants::Deletion));
-        let chains: Vec<(Chain, i64)> = full
-            .map(|asked| {
-                let offset = self.run.records[self.run.items[asked.item].index].origin().offset;
-                (self.chain_of(asked.item), offset)
-            })
-            .collect();
+        let chains: Vec<(Chain, i64)> =
+            full.map(|asked| (self.chain_of(asked.item), self.offset_of(asked.item))).collect();
         let chains: Vec<(&Chain, i64)> = chains.iter().map(|(chain, offset)| (chain, *offset)).collect();
         processor.forget(conn, &self.related.group, &chains).map_err(ours)
     }
