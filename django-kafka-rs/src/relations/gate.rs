@@ -114,7 +114,7 @@ impl Gate<'_> {
         let ask = &self.asks[index];
         let chain = &mut self.chains[ask.chain];
         match ask.wants {
-            Wants::Row { .. } if chain.parked.rows => {
+            Wants::Row { .. } if chain.parked.rows.is_some() => {
                 chain.stands.push(index);
                 self.decided.fates[index] = Fate::Behind;
             }
@@ -132,7 +132,7 @@ impl Gate<'_> {
             Wants::BlockedDeletion => {
                 self.over(ask.chain, index);
                 let chain = &mut self.chains[ask.chain];
-                chain.parked.deletion = Some(ask.offset);
+                chain.parked.deletion = chain.parked.deletion.max(Some(ask.offset));
                 chain.stands.push(index);
                 self.decided.fates[index] = Fate::Blocked;
             }
@@ -147,10 +147,13 @@ impl Gate<'_> {
         for stands in known.stands.drain(..) {
             self.decided.fates[stands] = Fate::Merged;
         }
-        if known.parked.rows || known.parked.deletion.is_some() {
+        if known.parked.rows.is_some() || known.parked.deletion.is_some() {
             self.decided.forget.push((chain, index));
-            known.parked = ParkedKey::default();
         }
+        // What comes late, from a retry topic, is not the end of what is newer.
+        let is_over = |upto: &mut i64| *upto <= self.asks[index].offset;
+        known.parked.rows.take_if(is_over);
+        known.parked.deletion.take_if(is_over);
     }
 
     /// Lets go what may go of a chain, and those that wait for what it writes.
@@ -254,9 +257,9 @@ fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usi
 mod tests {
     use super::*;
 
-    const ROWS: ParkedKey = ParkedKey { rows: true, deletion: None, resolving: false };
-    const DELETION: ParkedKey = ParkedKey { rows: false, deletion: Some(5), resolving: false };
-    const NOTHING: ParkedKey = ParkedKey { rows: false, deletion: None, resolving: false };
+    const ROWS: ParkedKey = ParkedKey { rows: Some(5), deletion: None, resolving: false };
+    const DELETION: ParkedKey = ParkedKey { rows: None, deletion: Some(5), resolving: false };
+    const NOTHING: ParkedKey = ParkedKey { rows: None, deletion: None, resolving: false };
 
     /// Column 1 refers; column 2 does not.
     fn full(chain: usize, relation: usize) -> Ask {
@@ -363,6 +366,8 @@ mod tests {
         let decided = decide(&[delete(0), full(0, 0)], vec![false], &[ROWS]);
         assert_eq!((decided.order, decided.forget), (vec![0], vec![(0, 0)]));
         assert_eq!(decided.fates[1], Fate::Waits { relation: 0, behind: false });
+        let late = Ask { offset: 4, ..delete(0) };
+        assert_eq!(fates(&[late, full(0, 0)], &[true], &[ROWS]), "go; behind");
         // What would be parked behind others of the batch too.
         assert_eq!(fates(&[full(0, 0), delete(0), full(0, 0)], &[true], &[ROWS]), "merged; go; go");
     }

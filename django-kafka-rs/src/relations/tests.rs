@@ -121,7 +121,7 @@ fn what_waits_is_seen_by_topic_by_key_and_by_row() {
         let mut parked = TableProcessor.parked(&mut conn, GROUP, &keys).unwrap();
         parked.sort_by_key(|(chain, _)| chain.key.clone());
         let of = |rows, deletion| ParkedKey { rows, deletion, resolving: false };
-        assert_eq!(parked, [(keys[0].clone(), of(true, None)), (keys[1].clone(), of(false, Some(3)))]);
+        assert_eq!(parked, [(keys[0].clone(), of(Some(1), None)), (keys[1].clone(), of(None, Some(3)))]);
         assert_eq!(TableProcessor.parked(&mut conn, "other", &keys).unwrap(), []);
 
         // A deletion waits for nothing that could come.

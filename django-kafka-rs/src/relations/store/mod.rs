@@ -25,8 +25,8 @@ pub struct Presence {
 /// What waits of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ParkedKey {
-    /// Messages that write a row.
-    pub rows: bool,
+    /// Messages that write a row: the offset of the last.
+    pub rows: Option<i64>,
     /// A deletion that waits for the rows to go that refer to its row: its offset.
     pub deletion: Option<i64>,
     /// A daemon has some of them in hand.

@@ -114,8 +114,8 @@ pub(super) struct PresenceRow {
 pub(super) struct ParkedRow {
     #[diesel(sql_type = BigInt)]
     pub(super) place: i64,
-    #[diesel(sql_type = Bool)]
-    pub(super) has_rows: bool,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) rows_upto: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub(super) deletion: Option<i64>,
     #[diesel(sql_type = Bool)]

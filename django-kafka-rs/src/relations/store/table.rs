@@ -47,7 +47,7 @@ impl MessageProcessor for TableProcessor {
         let d = Dialect::of(conn);
         let columns: Vec<_> = CHAIN_COLUMNS.into_iter().chain([("place", "bigint")]).collect();
         let sql = d.numbered(&format!(
-            "SELECT m.place AS place, max(CASE WHEN w.deletion THEN 0 ELSE 1 END) = 1 AS has_rows, \
+            "SELECT m.place AS place, max(CASE WHEN NOT w.deletion THEN w.\"offset\" END) AS rows_upto, \
              max(CASE WHEN w.deletion THEN w.\"offset\" END) AS deletion, \
              max(CASE WHEN w.claimed_until_ms >= {} THEN 1 ELSE 0 END) = 1 AS resolving \
              FROM {} JOIN {TABLE} w ON {} GROUP BY m.place",
@@ -63,7 +63,7 @@ impl MessageProcessor for TableProcessor {
         )?;
         let of = |row: ParkedRow| {
             let chain = *chains.get(usize::try_from(row.place).ok()?)?;
-            let parked = ParkedKey { rows: row.has_rows, deletion: row.deletion, resolving: row.resolving };
+            let parked = ParkedKey { rows: row.rows_upto, deletion: row.deletion, resolving: row.resolving };
             Some((chain.clone(), parked))
         };
         Ok(rows.into_iter().filter_map(of).collect())

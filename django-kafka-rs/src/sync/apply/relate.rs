@@ -41,7 +41,19 @@ pub(super) struct Admitted {
 impl Run<'_> {
     /// What is to be done for these items.
     pub(super) fn admit(&self, conn: &mut DbConn, range: Range<usize>, draft: &mut Draft) -> Result<Admitted, Judged> {
-        let rulings: Vec<(usize, Ruling)> = range.map(|item| (item, self.rule(draft, &self.items[item]))).collect();
+        let mut items: Vec<usize> = range.collect();
+        if self.sync.related.is_some() {
+            // Retry topics mix up a key's messages. What waits is in no order but that of the first reading.
+            let place = |item: &usize| {
+                let origin = self.records[self.items[*item].index].origin();
+                (origin.partition, origin.offset)
+            };
+            if !items.is_sorted_by_key(place) {
+                items.sort_by_key(place);
+            }
+        }
+        let rulings: Vec<(usize, Ruling)> =
+            items.into_iter().map(|item| (item, self.rule(draft, &self.items[item]))).collect();
         let Some(related) = &self.sync.related else { return Ok(as_ruled(&rulings)) };
         let mut gate = Gate { run: self, related, asked: Vec::new(), gone: Vec::new(), relations: Vec::new() };
         gate.ask(conn, &rulings)?;
@@ -82,7 +94,8 @@ fn as_ruled(rulings: &[(usize, Ruling)]) -> Admitted {
         }
         Ruling::Nothing(why) => (item, Outcome::Superseded(why)),
     };
-    let outcomes = rulings.iter().map(outcome).collect();
+    let mut outcomes: Settled = rulings.iter().map(outcome).collect();
+    outcomes.sort_unstable_by_key(|(item, _)| *item);
     Admitted { todo, made: Vec::new(), outcomes, gated: Gated::default() }
 }
 
@@ -256,7 +269,7 @@ impl Gate<'_, '_> {
         let waiting = &self.run.waiting;
         if self.run.caller.claimed().is_some() {
             for (chain, parked) in chains.all.iter().zip(&mut parked) {
-                parked.rows = waiting.failed.contains(chain);
+                parked.rows = waiting.failed.contains(chain).then_some(-1);
             }
             // Those of earlier attempts.
             for item in waiting.blocked.iter().filter(|item| self.asked.iter().all(|asked| asked.item != **item)) {
@@ -318,7 +331,7 @@ impl Gate<'_, '_> {
         let mut admitted = as_ruled(rulings);
         admitted.todo.clear();
         self.without_gone(&mut admitted);
-        let first = rulings.first().map_or(0, |(item, _)| *item);
+        let first = rulings.iter().map(|(item, _)| *item).min().unwrap_or(0);
         for (asked, fate) in self.asked.iter().zip(&decided.fates) {
             // Those that were carried along have their outcome from before.
             let Some(place) = asked.item.checked_sub(first) else { continue };
@@ -407,7 +420,9 @@ impl Gate<'_, '_> {
             }
             admitted.gated.parked.push(Parked { item, chain, relation });
         }
-        let upto = |place: usize| self.offset_of(self.asked[place].item);
+        // A deletion that waits itself is not over.
+        let upto =
+            |place: usize| self.offset_of(self.asked[place].item) - i64::from(decided.fates[place] == Fate::Blocked);
         let forget: Vec<(&Chain, i64)> =
             decided.forget.iter().map(|&(chain, place)| (&chains.all[chain], upto(place))).collect();
         let processor = &self.related.shared.processor;

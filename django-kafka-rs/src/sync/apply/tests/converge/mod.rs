@@ -84,9 +84,15 @@ fn check(scene: &Scene, story: &Story) -> Result<(), TestCaseError> {
     let mut world = World::new(scene, &story.log);
     for (number, step) in story.steps.iter().enumerate() {
         world.run(step);
+        if std::env::var("TRACE").is_ok() {
+            eprintln!("TRACE {number} {step:?} {}", world.trace());
+        }
         if world.is_settled() {
             prop_assert_eq!(world.rows_mistake(false), None, "after step {}: {:?}", number, step);
         }
+    }
+    if std::env::var("TRACE").is_ok() {
+        eprintln!("TRACE drain");
     }
     world.drain();
     prop_assert_eq!(world.rows_mistake(true), None, "at the end");

@@ -366,6 +366,18 @@ impl<'a> World<'a> {
         (0..TOPICS.len()).map(|topic| self.scene.rows(topic)).collect()
     }
 
+    pub(super) fn trace(&self) -> String {
+        format!(
+            "done {:?} parked {:?} retries {:?} dead {:?} left {:?} rows {:?}",
+            self.done,
+            self.parked,
+            self.retries,
+            self.dead,
+            self.failures_left,
+            self.rows()
+        )
+    }
+
     /// Whether the rows have to be exact now: not while a lane reads again what it had written before.
     pub(super) fn is_settled(&self) -> bool {
         self.partitions.iter().all(|(_, position, reached)| position >= reached)
