@@ -233,7 +233,8 @@ impl Gate<'_, '_> {
         admitted.todo.retain(|todo| !self.gone.contains(&todo.item));
         for (item, outcome) in &mut admitted.outcomes {
             if self.gone.contains(item) {
-                *outcome = Outcome::Ignored;
+                // It is another daemon's affair by now.
+                *outcome = Outcome::Parked;
             }
         }
     }
