@@ -112,8 +112,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
         after: Option<&Awaited>,
         limit: i64,
     ) -> QueryResult<Vec<Awaited>>;
-    /// Takes messages in whole chains, in the order of topic, partition and offset; messages of a chain before the
-    /// last one that says the whole row are left out.
+    /// Takes messages in whole chains, in the order of topic, partition and offset; what writes a row before
+    /// the last message of its chain that says the whole row is left out.
     fn claim(&self, conn: &mut DbConn, which: Which<'_>, claim: &Claim<'_>) -> QueryResult<Vec<WaitingMessage>>;
     /// Which of these messages are still this token's; they stay so until the transaction's end.
     fn held(&self, conn: &mut DbConn, token: &str, ids: &[i64]) -> QueryResult<HashSet<i64>>;

@@ -193,8 +193,9 @@ impl MessageProcessor for TableProcessor {
             execute
         )?;
         let load = d.numbered(&format!(
-            "SELECT {COLUMNS} FROM {TABLE} h JOIN {TABLE} w ON {} WHERE h.id IN {} AND w.\"offset\" >= COALESCE((SELECT \
-             max(f.\"offset\") FROM {TABLE} f WHERE {} AND f.partition = w.partition AND f.full_row), w.\"offset\") \
+            "SELECT {COLUMNS} FROM {TABLE} h JOIN {TABLE} w ON {} WHERE h.id IN {} AND (w.deletion OR w.\"offset\" >= \
+             COALESCE((SELECT max(f.\"offset\") FROM {TABLE} f WHERE {} AND f.partition = w.partition AND f.full_row), \
+             w.\"offset\")) \
              ORDER BY w.topic, w.partition, w.\"offset\" LIMIT $2",
             same_chain("w", "h"),
             d.integers(1),
