@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 
+use crate::not_yet;
 use crate::symbol::{Vocabulary, Word};
 
 /// `message`, and why.
@@ -20,7 +21,8 @@ pub(crate) fn help(message: impl Display, help: impl Display) -> String {
 /// An option that the attribute does not have: the nearest name, or where it belongs, and always the whole list.
 pub(crate) fn unknown_option(word: &str, vocabulary: &Vocabulary) -> String {
     let title = vocabulary.title;
-    let names: Vec<_> = vocabulary.words.iter().map(|w| w.name).collect();
+    let names: Vec<_> =
+        vocabulary.words.iter().map(|w| w.name).filter(|name| not_yet::is_built(vocabulary, name)).collect();
     let first = match (nearest(word, names.iter().copied()), vocabulary.elsewhere(word)) {
         (_, Some(other)) => format!("`{word}` is an option of {}, not of {title}", other.title),
         (Some(near), None) => format!("unknown option `{word}` of {title}; did you mean `{near}`?"),

@@ -8,6 +8,11 @@ use crate::symbol::{self, ORDER_BY, Vocabulary};
 static OPTIONS: &[(&Vocabulary, &str, &str)] =
     &[(&symbol::CONSUMER, ORDER_BY, "leave it out; messages are handled in the order of their partition")];
 
+/// Whether the runtime has the option; messages list only these.
+pub(crate) fn is_built(vocabulary: &Vocabulary, name: &str) -> bool {
+    option(vocabulary, name).is_none()
+}
+
 /// The message for an option that is not built.
 pub(crate) fn option(vocabulary: &Vocabulary, name: &str) -> Option<String> {
     let (.., instead) = OPTIONS.iter().find(|(place, word, _)| place.title == vocabulary.title && *word == name)?;

@@ -40,7 +40,7 @@ fn runtime(ctx: &Ctx, attributes: &[Attribute]) -> Option<Path> {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(KAFKA_SKIP_ATTRIBUTE)) {
         match attribute.meta.require_list() {
             Ok(list) if !list.tokens.is_empty() => lists.push(list.tokens.clone()),
-            _ => ctx.error(attribute, "`#[kafka_skip(…)]` says nothing"),
+            _ => ctx.error(attribute, diag::help("`#[kafka_skip(…)]` says nothing", "leave it out")),
         }
     }
     let mut list = OptionList::parse_all(ctx, &KAFKA_SKIP_OPTIONS, lists);

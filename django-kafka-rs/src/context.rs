@@ -90,7 +90,7 @@ mod client {
             self.outage.lock().unwrap_or_else(PoisonError::into_inner).take()
         }
 
-        /// The schemas that a message's key and value are read by, where its topic has Avro.
+        /// The schemas that a message's key and value are read by, where its topic has Avro, or may have.
         ///
         /// # Errors
         /// The registry is away: the message has to wait.
@@ -101,7 +101,7 @@ mod client {
             message: &crate::record::RawRecord,
         ) -> Result<crate::topic::Schemas, ConsumeError> {
             match self.inner.kafka.schema_registry() {
-                Some(registry) if topic.needs_schema_registry() => registry.of_message(topic, message).await,
+                Some(registry) if topic.may_name_schemas() => registry.of_message(topic, message).await,
                 _ => Ok(crate::topic::Schemas::default()),
             }
         }

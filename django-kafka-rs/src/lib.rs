@@ -84,6 +84,7 @@ mod cli;
 #[cfg(feature = "client")]
 mod clock;
 pub mod connect;
+mod const_text;
 pub mod consumer;
 pub mod context;
 pub mod db;
@@ -96,6 +97,8 @@ pub mod format;
 #[cfg(feature = "client")]
 mod kafka;
 pub mod key_offset_tracker;
+#[cfg(all(doctest, feature = "client", feature = "postgres"))]
+mod macro_pages;
 #[cfg(feature = "client")]
 mod nearest;
 pub mod producer;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::error::DecodeError;
-use crate::topic::{Decode, Schemas, Topic};
+use crate::topic::{Decode, PartSchema, Schemas, Topic};
 
 /// A message's headers in their order; a name may repeat, a value may be null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -190,6 +190,11 @@ impl<T: Topic> Record<T> {
                     .map_err(|e| DecodeError::caused_by(format!("value: {e}"), e))
             })
             .transpose()
+    }
+
+    /// What the value is read by, where its format needs more than its bytes.
+    pub(crate) fn value_schema(&self) -> &PartSchema {
+        &self.schemas.value
     }
 
     /// Whether the message has no value.

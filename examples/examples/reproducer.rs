@@ -2,8 +2,9 @@
 //!
 //! The shop's table `orders` knows its customers by number, and its columns are nobody else's business. So Debezium
 //! writes them to an internal topic, and a reproducer makes public messages of them, with the customer's name. Here a
-//! replica in the same program reads these.
+//! replica in the same program reads these. All messages are Avro, and the schema registry is inside the program too.
 
+use bigdecimal::BigDecimal;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use django_kafka_rs::App;
 use django_kafka_rs::db::DbConn;
@@ -30,11 +31,18 @@ struct Order {
 #[derive(Serialize, Deserialize)]
 struct PublicOrder {
     customer: String,
-    total: String,
+    total: BigDecimal,
 }
 
-/// The public topic. The events are in `dbz.public.orders`.
-#[topic(name = "shop.orders", key = i64, key_format = json, value = PublicOrder)]
+/// The public topic. The events are in `dbz.public.orders`: JSON or Avro, as they say themselves.
+#[topic(
+    name = "shop.orders",
+    key = i64,
+    value = PublicOrder,
+    format = avro,
+    key_schema = "schemas/public_order_key.avsc",
+    value_schema = "schemas/public_order.avsc"
+)]
 #[derive(TopicReproducer)]
 #[reproduce(model = Order, namespace = "dbz.public")]
 struct PublicOrders;
@@ -46,8 +54,7 @@ impl Reproduce for PublicOrders {
         let Order { id, customer_id, cents } = order;
         let name = move |conn: &mut DbConn| customers::table.find(customer_id).select(customers::name).first(conn);
         let customer: String = cx.db(name).await?;
-        let total = format!("{}.{:02} €", cents / 100, cents % 100);
-        cx.produce(self, id, PublicOrder { customer, total }).await?;
+        cx.produce(self, id, PublicOrder { customer, total: BigDecimal::new(cents.into(), 2) }).await?;
         Ok(())
     }
 
@@ -61,34 +68,68 @@ impl Reproduce for PublicOrders {
 struct Publisher;
 
 /// Elsewhere: a replica of the public topic.
-#[topic(name = "shop.orders")]
+#[topic(name = "shop.orders", format = avro)]
 #[derive(Queryable, Selectable, ModelTopicConsumer)]
 #[diesel(table_name = order_views)]
 struct OrderView {
     id: i64,
     customer: String,
+    #[sync(with = euros, as = dbz::FromSchema)]
     total: String,
+}
+
+fn euros(total: BigDecimal) -> String {
+    format!("{total} €")
 }
 
 #[consumer(group = "reader", topics(OrderView), config("auto.offset.reset" = "earliest"))]
 struct Reader;
 
-const EVENTS: &str = "dbz.public.orders";
+/// In place of Debezium, which writes the same by Kafka Connect's Avro converter.
+#[topic(
+    name = "dbz.public.orders",
+    key = RowKey,
+    value = Row,
+    format = avro,
+    key_schema = "schemas/order_key.avsc",
+    value_schema = "schemas/order_row.avsc"
+)]
+struct Debezium;
+
+#[derive(Serialize)]
+struct RowKey {
+    id: i64,
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: i64,
+    customer_id: i64,
+    cents: i64,
+    #[serde(rename = "__deleted")]
+    deleted: Option<&'static str>,
+}
+
+async fn tell(app: &TestApp, id: i64, customer_id: i64, cents: i64, deleted: &'static str) -> ExampleResult {
+    let row = Row { id, customer_id, cents, deleted: Some(deleted) };
+    app.handle().kafka().produce(&Debezium, RowKey { id }, row).await?;
+    Ok(())
+}
 
 #[tokio::main]
 async fn main() -> ExampleResult {
     let app = TestApp::start(App::from_linked().settings(one_partition()).migrations(MIGRATIONS)).await?;
 
     title("1. Debezium tells of two orders");
-    app.produce(EVENTS, r#"{"id":10}"#, r#"{"id":10,"customer_id":1,"cents":1950,"__deleted":"false"}"#).await?;
-    app.produce(EVENTS, r#"{"id":11}"#, r#"{"id":11,"customer_id":2,"cents":700,"__deleted":"false"}"#).await?;
+    tell(&app, 10, 1, 1950, "false").await?;
+    tell(&app, 11, 2, 700, "false").await?;
     show(&app).await?;
 
     title("2. One is changed, the other deleted");
     app.sqlite(|conn| diesel::update(orders::table.find(10)).set(orders::cents.eq(2100)).execute(conn)).await?;
     app.sqlite(|conn| diesel::delete(orders::table.find(11)).execute(conn)).await?;
-    app.produce(EVENTS, r#"{"id":10}"#, r#"{"id":10,"customer_id":1,"cents":2100,"__deleted":"false"}"#).await?;
-    app.produce(EVENTS, r#"{"id":11}"#, r#"{"id":11,"customer_id":0,"cents":0,"__deleted":"true"}"#).await?;
+    tell(&app, 10, 1, 2100, "false").await?;
+    tell(&app, 11, 0, 0, "true").await?;
     show(&app).await?;
 
     app.shutdown().await?;

@@ -40,10 +40,20 @@ impl Broker {
             .map_err(|(topic, code)| format!("{topic}: {code}").into())
     }
 
+    pub(crate) fn delete_topics<'t>(&self, topics: impl Iterator<Item = &'t str>) -> Result<(), Failure> {
+        let topics: Vec<&str> = topics.collect();
+        self.runtime.block_on(self.admin.delete_topics(&topics, &AdminOptions::new()))?;
+        Ok(())
+    }
+
     /// How many messages the group has committed.
     pub(crate) fn committed(&self, topic: &str, group: &str, partitions: i32) -> Result<u64, Failure> {
+        Self::committed_of(&self.servers, topic, group, partitions)
+    }
+
+    pub(crate) fn committed_of(servers: &str, topic: &str, group: &str, partitions: i32) -> Result<u64, Failure> {
         let consumer: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", &self.servers).set("group.id", group).create()?;
+            ClientConfig::new().set("bootstrap.servers", servers).set("group.id", group).create()?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(topic, 0, partitions - 1);
         let committed = consumer.committed_offsets(asked, ANSWER_TIMEOUT)?;
@@ -61,10 +71,14 @@ impl Drop for Broker {
             let all = self.admin.inner().fetch_metadata(None, ANSWER_TIMEOUT)?;
             let topics = all.topics().iter().map(rdkafka::metadata::MetadataTopic::name);
             let topics: Vec<&str> = topics.filter(|topic| topic.starts_with(&self.prefix)).collect();
-            self.admin.delete_topics(&topics, &AdminOptions::new()).await?;
+            if !topics.is_empty() {
+                self.admin.delete_topics(&topics, &AdminOptions::new()).await?;
+            }
             let all = self.admin.inner().fetch_group_list(None, ANSWER_TIMEOUT)?;
             let groups = all.groups().iter().map(rdkafka::groups::GroupInfo::name);
-            let groups: Vec<&str> = groups.filter(|group| group.starts_with(&self.prefix)).collect();
+            // The sink's begin with Connect's own word.
+            let is_ours = |group: &str| group.trim_start_matches("connect-").starts_with(&self.prefix);
+            let groups: Vec<&str> = groups.filter(|group| is_ours(group)).collect();
             self.admin.delete_groups(&groups, &AdminOptions::new()).await.map(drop)
         };
         let removed: Result<(), KafkaError> = self.runtime.block_on(remove);

@@ -18,6 +18,23 @@ create table accounts (
     updated timestamp not null
 )";
 
+/// For who writes dates and times as the numbers that messages have.
+const RAW_TABLE: &str = "
+create table raw_accounts (
+    id bigint primary key,
+    name text not null,
+    email text,
+    active boolean not null,
+    score double precision not null,
+    version bigint not null,
+    born integer not null,
+    updated bigint not null
+)";
+
+/// The same rows.
+const OF_RAW: &str = "(select id, name, email, active, score, version, date '1970-01-01' + born as born,
+    timestamp '1970-01-01' + updated * interval '1 microsecond' as updated from raw_accounts)";
+
 pub(crate) struct Database {
     name: String,
     /// Of a database that is there already.
@@ -30,7 +47,7 @@ impl Database {
         let (host, _) = server.rsplit_once('/').ok_or("DATABASE_URL names no database")?;
         PgConnection::establish(server)?.batch_execute(&format!("create database {name}"))?;
         let database = Self { name: name.to_owned(), server: server.to_owned(), url: format!("{host}/{name}") };
-        database.connect()?.batch_execute(TABLE)?;
+        database.connect()?.batch_execute(&format!("{TABLE};{RAW_TABLE}"))?;
         Ok(database)
     }
 
@@ -38,13 +55,13 @@ impl Database {
         &self.url
     }
 
-    /// Empties the table, and lets the server put away what earlier runs left to it.
+    /// Empties the tables, and lets the server put away what earlier runs left to it.
     pub(crate) fn empty(&self) -> Result<(), Failure> {
-        Ok(self.connect()?.batch_execute("truncate accounts; checkpoint")?)
+        Ok(self.connect()?.batch_execute("truncate accounts, raw_accounts; checkpoint")?)
     }
 
-    /// How many rows there are, and a hash over all of them.
-    pub(crate) fn rows(&self) -> Result<(u64, String), Failure> {
+    /// How many rows there are, and a hash over all of them. `raw`: of the other table, as if they were in this one.
+    pub(crate) fn rows(&self, raw: bool) -> Result<(u64, String), Failure> {
         #[derive(QueryableByName)]
         struct Found {
             #[diesel(sql_type = BigInt)]
@@ -52,8 +69,10 @@ impl Database {
             #[diesel(sql_type = Text)]
             hash: String,
         }
-        let query = "select count(*) as rows, coalesce(sum(hashtextextended(accounts::text, 0)), 0)::text as hash
-                     from accounts";
+        let table = if raw { OF_RAW } else { "accounts" };
+        let query = format!(
+            "select count(*) as rows, coalesce(sum(hashtextextended(a::text, 0)), 0)::text as hash from {table} a"
+        );
         let found: Found = diesel::sql_query(query).get_result(&mut self.connect()?)?;
         Ok((u64::try_from(found.rows)?, found.hash))
     }

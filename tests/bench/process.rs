@@ -1,15 +1,26 @@
 //! A contender as a process, measured from outside.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
-use std::process::{ChildStderr, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
 
-/// What both contenders say on standard error once they have their partitions.
+/// What contenders say on standard error once they have their partitions.
 pub(crate) const ASSIGNED: &str = "assigned";
+/// What those say whose end takes long, when all is committed.
+pub(crate) const DONE: &str = "done";
+/// How long a broker may hold an answer back that has nothing. That a partition has ended is such an answer: with the
+/// default of 500 short runs would be mostly that.
+pub(crate) const FETCH_WAIT_MAX_MS: &str = "10";
+
+/// A run that takes longer has hung.
+const RUN_MAX: Duration = Duration::from_secs(300);
+/// Lines that are kept for an error's text.
+const SAID_MAX: usize = 40;
 
 /// How often a process is looked at while it runs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -21,9 +32,10 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) struct Measured {
     /// From the assignment of partitions to the end of the process.
     pub(crate) messages_per_second: f64,
-    /// Resident memory at its highest.
+    /// Resident memory at its highest, of the process and those that it has started.
     pub(crate) peak_mb: f64,
-    /// The process's own processor time, all threads, for each message; it counts from the start.
+    /// The process's own processor time, all threads, for each message; it counts from the start, and of a process
+    /// that serves all rounds from the beginning of this one.
     pub(crate) cpu_us: f64,
 }
 
@@ -45,45 +57,68 @@ pub(crate) fn run(mut command: Command, messages: u64) -> Result<Measured, Failu
     let status = child.wait()?;
     let end = Instant::now();
     drop(ended);
-    let (assigned, log) = log.join().map_err(|_| "the log's reader panicked")?;
+    let (assigned, done, log) = log.join().map_err(|_| "the log's reader panicked")?;
     let usage = usage.join().map_err(|_| "the watcher panicked")?;
     if !status.success() {
         return Err(format!("{status}:\n{log}").into());
     }
     let assigned = assigned.ok_or_else(|| format!("it never said that partitions are assigned:\n{log}"))?;
-    Ok(Measured {
-        messages_per_second: messages as f64 / (end - assigned).as_secs_f64(),
-        peak_mb: usage.peak_kib as f64 * 1_024.0 / 1e6,
-        cpu_us: usage.ticks as f64 / TICKS_PER_SECOND * 1e6 / messages as f64,
-    })
+    Ok(usage.measured(Usage::default(), messages, done.unwrap_or(end) - assigned))
 }
 
-/// When partitions were assigned, and all that was said.
-fn read_log(stderr: ChildStderr) -> (Option<Instant>, String) {
-    let (mut assigned, mut log) = (None, String::new());
+/// When partitions were assigned, when it said that all is committed if it did, and all that was said.
+fn read_log(stderr: ChildStderr) -> (Option<Instant>, Option<Instant>, String) {
+    let (mut assigned, mut done, mut log) = (None, None, String::new());
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         if line.contains(ASSIGNED) {
             assigned.get_or_insert_with(Instant::now);
         }
+        if line == DONE {
+            done.get_or_insert_with(Instant::now);
+        }
         log.push_str(&line);
         log.push('\n');
     }
-    (assigned, log)
+    (assigned, done, log)
 }
 
 /// As it was when the process was last seen: both only grow.
-#[derive(Default)]
-struct Usage {
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Usage {
     peak_kib: u64,
     ticks: u64,
+}
+
+impl Usage {
+    /// Of a process and those that it has started, as they are now.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        let mut usage = Self { peak_kib: peak_kib(pid)?, ticks: ticks(pid)? };
+        for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in children.split_ascii_whitespace().filter_map(|child| child.parse().ok()) {
+                let child = Self::of(child).unwrap_or_default();
+                usage.peak_kib += child.peak_kib;
+                usage.ticks += child.ticks;
+            }
+        }
+        Some(usage)
+    }
+
+    /// Of `messages` that were handled in this time, where `before` was the usage at its beginning.
+    pub(crate) fn measured(self, before: Self, messages: u64, took: Duration) -> Measured {
+        Measured {
+            messages_per_second: messages as f64 / took.as_secs_f64(),
+            peak_mb: self.peak_kib as f64 * 1_024.0 / 1e6,
+            cpu_us: (self.ticks - before.ticks) as f64 / TICKS_PER_SECOND * 1e6 / messages as f64,
+        }
+    }
 }
 
 fn watch(pid: u32, is_over: &mpsc::Receiver<()>) -> Usage {
     let mut usage = Usage::default();
     while is_over.recv_timeout(LOOK_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
         // A process that has just ended has neither.
-        usage.peak_kib = peak_kib(pid).unwrap_or(usage.peak_kib);
-        usage.ticks = ticks(pid).unwrap_or(usage.ticks);
+        usage = Usage::of(pid).unwrap_or(usage);
     }
     usage
 }
@@ -100,4 +135,87 @@ fn ticks(pid: u32) -> Option<u64> {
     // Behind the name, which may hold anything: the state is the first, and these are the twelfth and thirteenth.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+/// A process that runs until it is told to end, and its lines with their times.
+pub(crate) struct Standing {
+    child: Child,
+    lines: mpsc::Receiver<(Instant, String)>,
+    /// What it said last, for an error's text.
+    said: VecDeque<String>,
+}
+
+impl Standing {
+    pub(crate) fn start(mut command: Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (sender, lines) = mpsc::channel();
+        let stdout = child.stdout.take().ok_or("no standard output")?;
+        let stderr = child.stderr.take().ok_or("no standard error")?;
+        forward(stdout, sender.clone());
+        forward(stderr, sender);
+        Ok(Self { child, lines, said: VecDeque::new() })
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::of(self.child.id()).unwrap_or_default()
+    }
+
+    /// What it is told on its standard input.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<(), Failure> {
+        let stdin = self.child.stdin.as_mut().ok_or("no standard input")?;
+        writeln!(stdin, "{line}")?;
+        Ok(stdin.flush()?)
+    }
+
+    /// The next line in which this is found, and when it was said.
+    pub(crate) fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Result<(Instant, T), Failure> {
+        let until = Instant::now() + RUN_MAX;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok((at, line)) = self.lines.recv_timeout(left) else {
+                let said: Vec<String> = self.said.drain(..).collect();
+                return Err(
+                    format!("the process has not said what it should; its last lines:\n{}", said.join("\n")).into()
+                );
+            };
+            if let Some(found) = find(&line) {
+                return Ok((at, found));
+            }
+            self.said.push_back(line);
+            if self.said.len() > SAID_MAX {
+                self.said.pop_front();
+            }
+        }
+    }
+
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the process: {status}").into()) }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn forward(output: impl Read + Send + 'static, lines: mpsc::Sender<(Instant, String)>) {
+    std::thread::spawn(move || {
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| lines.send((Instant::now(), line)))
+    });
+}
+
+/// Looks until it is so; gives when that was seen.
+pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> Result<bool, Failure>) -> Result<Instant, Failure> {
+    let until = Instant::now() + RUN_MAX;
+    while !is_so()? {
+        if Instant::now() > until {
+            return Err(format!("{what}: not within {RUN_MAX:?}").into());
+        }
+        std::thread::park_timeout(LOOK_INTERVAL);
+    }
+    Ok(Instant::now())
 }

@@ -1,21 +1,39 @@
-//! What is printed.
+//! What is printed and written.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use serde_json::{Value, json};
+
 use crate::process::Measured;
+use crate::runs::Case;
 use crate::{Contender, Failure};
 
-/// All measured rounds of one contender on one topic.
+/// All measured rounds of one contender in one case.
 pub(crate) struct Line {
+    pub(crate) case: Case,
     pub(crate) contender: Contender,
+    /// Fewer than the case's where the contender is slow.
     pub(crate) count: u64,
     pub(crate) runs: Vec<Measured>,
 }
 
 impl Line {
-    fn rates(&self) -> Vec<f64> {
+    pub(crate) fn rates(&self) -> Vec<f64> {
         self.runs.iter().map(|run| run.messages_per_second).collect()
+    }
+
+    /// The lowest and the highest rate.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let rates = self.rates();
+        rates.iter().fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), rate| (low.min(*rate), high.max(*rate)))
+    }
+
+    /// Of its rate to that of the loop by hand, or of the bare one, in the same case.
+    fn ratio(&self, lines: &[Self]) -> Option<f64> {
+        let yardstick =
+            lines.iter().find(|other| other.case == self.case && other.contender == self.contender.yardstick())?;
+        Some(median(self.rates()) / median(yardstick.rates()))
     }
 }
 
@@ -23,35 +41,61 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
-/// Medians and ranges; the ratio is to the loop by hand on the same topic.
+/// Medians and ranges, as Markdown.
 pub(crate) fn table(lines: &[Line]) -> String {
     let mut text = format!(
-        "\n{:>9} {:8} {:>10} {:>17} {:>8} {:>12} {:>6}\n",
-        "messages", "", "messages/s", "range", "peak MB", "CPU µs each", "ratio"
+        "\n| {:16} | {:>8} | {:>10} | {:>15} | {:>7} | {:>11} | {:>5} |\n|---|---:|---:|---:|---:|---:|---:|\n",
+        "", "messages", "messages/s", "range", "peak MB", "CPU µs each", "ratio"
     );
     for line in lines {
-        let rates = line.rates();
-        let by_hand = lines.iter().find(|other| other.count == line.count && other.contender == Contender::ByHand);
-        let ratio = by_hand.map_or(f64::NAN, |by_hand| median(rates.clone()) / median(by_hand.rates()));
-        let (low, high) =
-            rates.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), rate| (low.min(*rate), high.max(*rate)));
+        let (low, high) = line.range();
         let peak = line.runs.iter().map(|run| run.peak_mb).fold(0.0, f64::max);
         let cpu = median(line.runs.iter().map(|run| run.cpu_us).collect());
+        let ratio = line.ratio(lines).map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "{:>9} {:8} {:>10.0} {:>17} {peak:>8.0} {cpu:>12.1} {ratio:>6.2}",
-            line.count,
+            "| {:16} | {:>8} | {:>10.0} | {:>15} | {peak:>7.0} | {cpu:>11.1} | {ratio:>5} |",
             line.contender.name(),
-            median(rates),
+            line.count,
+            median(line.rates()),
             format!("{low:.0}–{high:.0}"),
         );
     }
     text
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// All runs.
+pub(crate) fn json(lines: &[Line]) -> Result<String, Failure> {
+    let of_line = |line: &Line| {
+        let Case { format, partitions, reduce, .. } = line.case;
+        let run = |run: &Measured| json!({ "messages_per_second": run.messages_per_second, "peak_mb": run.peak_mb, "cpu_us": run.cpu_us });
+        json!({
+            "contender": line.contender.name(),
+            "format": format.to_string(),
+            "partitions": partitions,
+            "reduce": reduce,
+            "messages": line.count,
+            "median": median(line.rates()),
+            "ratio": line.ratio(lines),
+            "runs": line.runs.iter().map(run).collect::<Vec<Value>>(),
+        })
+    };
+    Ok(serde_json::to_string_pretty(&lines.iter().map(of_line).collect::<Vec<Value>>())?)
+}
+
+/// Not a number where there is none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
+
+/// What so much of the values, which are in order, is not above.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted.get(((sorted.len().saturating_sub(1)) as f64 * share) as usize).copied().unwrap_or(f64::NAN)
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
 mod avro;
+mod avro_reproducer;
 mod bad_input;
 mod custom;
 mod derive;

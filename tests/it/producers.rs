@@ -268,6 +268,44 @@ async fn flushing_sends_what_is_queued_and_waits_no_longer_than_told() {
     assert!(error.to_string().starts_with("1 messages were not acknowledged within 1ms"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_queued_when_a_service_ends_is_sent_before() {
+    let sent = Sent::default();
+    let app = TestApp::start(app(&sent)).await.unwrap();
+    let mut settings = beside(&app);
+    // Sent by itself only long after this test.
+    settings.producer_config.set("linger.ms", "200000");
+    let service = App::builder().consumer(Loud).settings(settings).start().await.unwrap();
+    service.kafka().enqueue(&Audit, "key", "last words").await.unwrap();
+    service.shutdown().await.unwrap();
+    app.settle().await.unwrap();
+    assert_eq!(sent.take(), ["audit last words"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_goes_to_the_partition_that_it_names_or_else_by_its_key() {
+    let mut settings = Settings::default();
+    settings.topic_variables.insert("prefix".into(), "pub".into());
+    settings.embedded.partitions = 16;
+    let app = App::builder().consumer(Sees).settings(settings).state(Sent::default());
+    let app = TestApp::start(app).await.unwrap();
+    let kafka = app.handle().kafka();
+    let mut by_key = std::collections::BTreeSet::new();
+    for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let first = kafka.produce(&Audit, key, "x").await.unwrap().unwrap();
+        let again = kafka.message(&Audit).key(key).value("y").send().await.unwrap().unwrap();
+        assert_eq!(first.partition, again.partition, "one key, one partition: {key}");
+        by_key.insert(first.partition);
+        let named = 15 - first.partition;
+        let elsewhere = kafka.message(&Audit).key(key).value("z").partition(named).send().await.unwrap().unwrap();
+        assert_eq!(elsewhere.partition, named);
+    }
+    assert!(by_key.len() > 1, "keys are spread: {by_key:?}");
+    let nowhere = kafka.message(&Audit).key("a").value("z").partition(16).send().await.unwrap_err();
+    assert!(nowhere.to_string().starts_with("producing to `pub.audit`: "), "{nowhere}");
+    app.shutdown().await.unwrap();
+}
+
 #[test]
 fn a_producer_without_a_broker_says_how_to_name_one() {
     let error = Kafka::connect(&Settings::default()).unwrap_err();

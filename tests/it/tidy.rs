@@ -11,7 +11,6 @@ const README_LINES_MAX: usize = 250;
 
 /// Files that may be longer, each with why.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("django-kafka-rs/src/consumer/ledger/run.rs", "one batch from its first read to its last write"),
     ("django-kafka-rs/src/sync/probe.rs", "every choice that generated code makes by a type"),
     ("django-kafka-rs/src/settings/tests.rs", "every error text of the settings, in full"),
 ];

@@ -6,6 +6,7 @@
 //! | Debezium, Apicurio's Avro converter | a model | every type of PostgreSQL, flat and in envelopes; a schema that changes on the way |
 //! | Python's `AvroSerializer` | a handler | values equal |
 //! | `cx.produce` | Python's `AvroDeserializer` | values equal, and bytes equal to those that Python writes |
+//! | Debezium, Apicurio's Avro converter | a reproducer, whose public topic a model reads | rows equal |
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,6 +85,38 @@ fn debeziums_envelopes_in_avro_keep_the_replica_equal() {
     follows_the_source(false);
 }
 
+/// A table, its events in an internal topic, a public topic with part of it, and a replica of that: all of it Avro.
+#[test]
+fn debeziums_events_in_avro_become_a_public_topic_and_a_replica() {
+    let name = fresh_name("avr");
+    let broker = Broker::new(&name);
+    let source = Postgres::create(&name);
+    source.sql(PEOPLE);
+    let connector = Connector::start(&name, &source, &["public.people"], &converters(false));
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Replica::postgres(&name);
+    replica.sql("create table known (id bigint primary key, name text not null, balance numeric(12,2), born date);");
+    // A service that finds no topic looks again only minutes later.
+    broker.create_topic(&format!("{name}.known"), 1);
+    let publisher = service(&name, &broker, folder.path()).set("DATABASE_URL", source.url());
+    publisher.run(&["migrate"]);
+    let publisher = publisher.start("publisher", &["consume", "Publisher"]);
+    let reader = service(&name, &broker, folder.path()).set("DATABASE_URL", replica.url());
+    reader.run(&["migrate"]);
+    let reader = reader.start("reader", &["consume", "Known"]);
+    let columns = "id, name, balance, born";
+    let equal = || compare(&source.rows("people", columns), &replica.rows("known", &[columns]));
+    wait_for("the snapshot", equal);
+    source.sql(CHANGES);
+    wait_for("the changes", equal);
+    publisher.end();
+    reader.end();
+    let mut topics = broker.topics();
+    topics.sort();
+    assert_eq!(topics, [format!("{name}.known"), format!("{name}.public.people")], "and no dead letter topic");
+    drop(connector);
+}
+
 /// Confluent's converters are not to be had; this one writes the same bytes.
 fn converters(is_flat: bool) -> Vec<(&'static str, Value)> {
     const CONVERTER: &str = "io.apicurio.registry.utils.converter.AvroConverter";
@@ -136,7 +169,7 @@ fn pythons_events_are_read_and_ours_are_read_by_python() {
     let broker = Broker::new(&name);
     let folder = tempfile::tempdir().unwrap();
     let config = service(&name, &broker, folder.path());
-    python(&["write", broker.servers(), &address("SCHEMA_REGISTRY_URL"), &format!("{name}.from_python")]);
+    write_by_python(&broker, &format!("{name}.from_python"));
     let printed = config.run(&["consume", "Events", "--until-end"]);
     let mut lines: Vec<_> = printed.lines().filter(|line| line.contains(' ') && line.ends_with("rue")).collect();
     lines.sort_unstable();
@@ -145,6 +178,11 @@ fn pythons_events_are_read_and_ours_are_read_by_python() {
     let found = python(&["read", broker.servers(), &address("SCHEMA_REGISTRY_URL"), &topic, &format!("{name}-python")]);
     let same = json!({ "value": true, "key_bytes": true, "value_bytes": true });
     assert_eq!(serde_json::from_str::<Value>(&found).unwrap(), json!({ "full": same, "bare": same }));
+}
+
+/// Writes the events `full` and `bare`.
+pub(crate) fn write_by_python(broker: &Broker, topic: &str) {
+    python(&["write", broker.servers(), &address("SCHEMA_REGISTRY_URL"), topic]);
 }
 
 /// Runs the script in an environment that has Confluent's client, which is made once.

@@ -16,6 +16,9 @@ mod harness;
 mod large;
 mod outages;
 mod patterns;
+mod relations;
 mod scene;
+#[cfg(feature = "temporal-tests")]
+mod temporal;
 #[cfg(feature = "tls-tests")]
 mod tls;

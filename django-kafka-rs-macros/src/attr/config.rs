@@ -58,7 +58,8 @@ fn pair(ctx: &Ctx, part: TokenStream, example: &str) -> Option<Pair> {
     };
     let value: TokenStream = trees.collect();
     if value.is_empty() {
-        ctx.error(part, format_args!("`{}` has no value", literal.value()));
+        let (name, cure) = (literal.value(), "write a literal, `env(\"VARIABLE\")` or `setting(\"key\")` behind `=`");
+        ctx.error(part, diag::help(format_args!("`{name}` has no value"), cure));
         return None;
     }
     let Ok(parsed) = syn::parse2::<Value>(value.clone()) else {
@@ -105,7 +106,9 @@ impl Value {
             Self::Literal(negative, literal) => literal_value(ctx, negative, &literal, tokens),
             Self::Call(name, argument) => {
                 if argument.value().trim().is_empty() {
-                    ctx.error(&argument, format_args!("`{name}(…)` names nothing"));
+                    let example = if name == SETTING { "setting(\"key\")" } else { "env(\"VARIABLE\")" };
+                    let message = format_args!("`{name}(…)` names nothing");
+                    ctx.error(&argument, diag::help(message, format_args!("write `{example}`")));
                     return None;
                 }
                 match name.to_string().as_str() {

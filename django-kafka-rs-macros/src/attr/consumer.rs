@@ -149,11 +149,12 @@ fn positive<T: TryFrom<i128>>(ctx: &Ctx, entry: &Entry) -> Option<T> {
         entry.value_error(ctx, diag::help(message, format_args!("write `{}`", entry.word().example)));
         return None;
     }
-    let number = T::try_from(number).ok();
-    if number.is_none() {
-        entry.value_error(ctx, format_args!("`{name}` is too large"));
+    let small = T::try_from(number).ok();
+    if small.is_none() {
+        let message = format_args!("`{name}` is {number}, which is too large");
+        entry.value_error(ctx, diag::help(message, format_args!("write `{}`", entry.word().example)));
     }
-    number
+    small
 }
 
 /// 0 outside a compiler.

@@ -18,7 +18,7 @@ const UNITS: &[(u64, &[&str])] = &[
 
 /// The longest time taken, in milliseconds: 1000 days.
 pub(crate) const MS_MAX: u64 = 86_400_000_000;
-const TOO_LONG: &str = "the time is longer than 1000 days";
+const TOO_LONG: &str = "is longer than 1000 days";
 
 /// Milliseconds of an option that is a whole number of seconds or text with units.
 pub(crate) fn seconds_or_text(ctx: &Ctx, entry: &Entry) -> Option<u64> {
@@ -26,7 +26,7 @@ pub(crate) fn seconds_or_text(ctx: &Ctx, entry: &Entry) -> Option<u64> {
     let literal: SignedLiteral = entry.parse_value(ctx, EXPECTED)?;
     let ms = match &literal.literal {
         syn::Lit::Str(text) if !literal.negative => parse_ms(&text.value()),
-        syn::Lit::Int(_) if literal.negative => Err("the time is negative".into()),
+        syn::Lit::Int(_) if literal.negative => Err("is negative".into()),
         syn::Lit::Int(seconds) => match seconds.base10_parse::<u64>().ok().and_then(|s| s.checked_mul(1000)) {
             Some(ms) if ms <= MS_MAX => Ok(ms),
             _ => Err(TOO_LONG.into()),
@@ -51,7 +51,7 @@ fn report(ctx: &Ctx, entry: &Entry, ms: Result<u64, String>) -> Option<u64> {
         let word = entry.word();
         entry.value_error(
             ctx,
-            diag::help(format_args!("`{}`: {message}", word.name), format_args!("write `{}`", word.example)),
+            diag::help(format_args!("`{}` {message}", word.name), format_args!("write `{}`", word.example)),
         );
     })
     .ok()
@@ -70,14 +70,14 @@ impl syn::parse::Parse for SignedLiteral {
     }
 }
 
-/// Milliseconds of a text, or what is wrong with it.
+/// Milliseconds of a text, or what is wrong with it, as a predicate.
 fn parse_ms(text: &str) -> Result<u64, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
-        return Err("the time is empty".into());
+        return Err("is empty".into());
     }
     if rest.starts_with('-') {
-        return Err("the time is negative".into());
+        return Err("is negative".into());
     }
     let mut total: u64 = 0;
     while !rest.is_empty() {
@@ -87,12 +87,12 @@ fn parse_ms(text: &str) -> Result<u64, String> {
         let letters = tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         if number.is_empty() {
-            return Err(format!("expected a whole number before `{}`", if unit.is_empty() { rest } else { unit }));
+            return Err(format!("expects a whole number before `{}`", if unit.is_empty() { rest } else { unit }));
         }
         if unit.is_empty() && !tail.is_empty() {
-            return Err(format!("`{number}` is followed by `{tail}`: only whole numbers with a unit are read"));
+            return Err(format!("expects whole numbers with a unit, found `{number}{tail}`"));
         }
-        let number: u64 = number.parse().map_err(|_| format!("`{number}` is too large"))?;
+        let number: u64 = number.parse().map_err(|_| TOO_LONG)?;
         total = total.saturating_add(number.saturating_mul(unit_ms(unit)?));
         rest = tail.trim_start();
     }
@@ -105,8 +105,8 @@ fn unit_ms(unit: &str) -> Result<u64, String> {
         .find(|(_, names)| names.contains(&unit))
         .map(|(ms, _)| *ms)
         .ok_or_else(|| match unit {
-            "" => "the number has no unit".to_owned(),
-            _ => format!("unknown unit `{unit}`"),
+            "" => "has a number without a unit".to_owned(),
+            _ => format!("has the unknown unit `{unit}`"),
         })
         .map_err(|what| format!("{what}; the units are `ms`, `s`, `m`, `h` and `d`"))
 }
@@ -129,11 +129,11 @@ mod tests {
         for (text, part) in [
             ("", "empty"),
             ("-2s", "negative"),
-            ("2", "no unit"),
+            ("2", "without a unit"),
             ("2x", "unknown unit `x`"),
             ("1.5s", "whole numbers"),
-            ("soon", "expected a whole number before `soon`"),
-            ("99999999999999999999s", "too large"),
+            ("soon", "expects a whole number before `soon`"),
+            ("99999999999999999999s", "longer than 1000 days"),
             ("5000d", "longer than 1000 days"),
         ] {
             let error = parse_ms(text).expect_err(text);

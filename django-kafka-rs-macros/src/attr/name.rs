@@ -86,8 +86,13 @@ pub(crate) fn topic(ctx: &Ctx, literal: syn::LitStr) -> Option<TopicName> {
 pub(crate) fn one_topic(ctx: &Ctx, literal: syn::LitStr, why: &str) -> Option<syn::LitStr> {
     let name = literal.value();
     let fault = match name.strip_prefix('^') {
-        Some(_) => Err(diag::note(format_args!("`{name}` is a pattern"), why)),
-        None if name.is_empty() => Err("the topic's name is empty".to_owned()),
+        Some(_) => Err(diag::help(
+            diag::note(format_args!("`{name}` is a pattern"), why),
+            "write the topic's own name, without `^`",
+        )),
+        None if name.is_empty() => {
+            Err(diag::help("the topic's name is empty", "write the name of a topic, for example `\"orders\"`"))
+        }
         None => exact(&name),
     };
     match fault {
@@ -107,7 +112,7 @@ pub(crate) fn group(ctx: &Ctx, literal: syn::LitStr) -> Option<syn::LitStr> {
     } else {
         let rule = "retry and dead letter topics are named after the group, and the name of a topic may contain only \
                     letters, digits, `.`, `_` and `-`";
-        parts(&name).and_then(|parts| legal(&parts, rule))
+        parts(&name).and_then(|parts| legal("a group", &name, &parts, rule))
     };
     match fault {
         Ok(()) => Some(literal),
@@ -140,9 +145,10 @@ fn connector_name(name: &str) -> Result<(), String> {
         let Part::Text(text) = part else { continue };
         let refused = |c: &char| c.is_control() || matches!(c, '/' | '\\' | '%' | ';' | '?' | '#' | '{' | '}');
         if let Some(illegal) = text.chars().find(refused) {
-            let message = format_args!("the character `{}` cannot stand here", illegal.escape_debug());
+            let message = format_args!("the name of a connector cannot contain `{}`", illegal.escape_debug());
             let why = "the name is a part of the address under which Kafka Connect has the connector";
-            return Err(diag::help(diag::note(message, why), "leave it out, or write `_`, `-` or `.` in its place"));
+            let cure = text.replace(|c| refused(&c), "-");
+            return Err(diag::help(diag::note(message, why), format_args!("write `{}`", name.replace(text, &cure))));
         }
     }
     Ok(())
@@ -152,39 +158,55 @@ fn exact(name: &str) -> Result<(), String> {
     match name {
         "" => return Err(diag::help("the topic's name is empty", "write `name = \"orders\"`")),
         "." | ".." => {
-            return Err(diag::note(format_args!("`{name}` is not a topic's name"), "Kafka refuses `.` and `..`"));
+            let message = format_args!("`{name}` cannot be the name of a topic");
+            return Err(diag::help(diag::note(message, "Kafka refuses `.` and `..`"), "write `name = \"orders\"`"));
         }
         _ => {}
     }
     let parts = parts(name)?;
-    legal(&parts, "a topic's name may contain only letters, digits, `.`, `_` and `-`")?;
+    legal("the name of a topic", name, &parts, "it may contain only letters, digits, `.`, `_` and `-`")?;
     let length: usize = parts.iter().map(|part| if let Part::Text(text) = part { text.len() } else { 0 }).sum();
     if length > LENGTH_MAX {
-        return Err(diag::note(
-            format_args!("the topic's name is {length} characters long"),
-            format_args!("Kafka takes {LENGTH_MAX} at most"),
+        return Err(diag::help(
+            diag::note(
+                format_args!("the topic's name is {length} characters long"),
+                format_args!("Kafka takes {LENGTH_MAX} at most"),
+            ),
+            format_args!("shorten it by {}", length - LENGTH_MAX),
         ));
     }
     Ok(())
 }
 
-fn legal(parts: &[Part<'_>], rule: impl Display) -> Result<(), String> {
+/// Whether the text parts of `name` have only what topics' names may have; `what` is a noun phrase for it.
+fn legal(what: &str, name: &str, parts: &[Part<'_>], rule: impl Display) -> Result<(), String> {
     for part in parts {
         let Part::Text(text) = part else { continue };
-        let Some(illegal) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')) else {
-            continue;
-        };
+        let Some(at) = text.find(is_illegal) else { continue };
+        let (before, from) = text.split_at(at);
+        let illegal = from.chars().next().unwrap_or_default();
         let cure = match illegal {
             '*' | '+' | '?' | '[' | '(' | '|' | '\\' | '^' => {
-                "a name that begins with `^` is a regular expression: `name = \"^orders\\\\..*\"`"
+                format!("for a regular expression begin it with `^`: `{:?}`", format!("^{name}"))
             }
-            '$' | '{' | '}' => "a variable is written `${name}`",
-            _ => "leave it out, or write `_` or `-` in its place",
+            '$' => {
+                let rest = from.trim_start_matches('$');
+                let variable = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+                let variable = if variable.is_empty() { "prefix" } else { variable };
+                format!("a variable is written `${{{variable}}}`")
+            }
+            c if c.is_alphabetic() => "write it in the letters of ASCII".to_owned(),
+            '{' | '}' => "a variable is written `${prefix}`".to_owned(),
+            _ => format!("write `{}`", name.replace(text, &format!("{before}{}", from.replace(is_illegal, "_")))),
         };
-        let shown = illegal.escape_debug();
-        return Err(diag::help(diag::note(format_args!("the character `{shown}` cannot stand here"), rule), cure));
+        let message = format_args!("{what} cannot contain `{}`", illegal.escape_debug());
+        return Err(diag::help(diag::note(message, rule), cure));
     }
     Ok(())
+}
+
+fn is_illegal(c: char) -> bool {
+    !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')
 }
 
 #[cfg(test)]
@@ -207,9 +229,10 @@ mod tests {
             ("", "is empty"),
             (" ", "is empty"),
             (" a", "spaces around it"),
-            ("a/b", "the character `/`"),
-            ("a%b", "the character `%`"),
-            ("a\nb", "the character `\\n`"),
+            ("a/b", "cannot contain `/`"),
+            ("a/b ${c}/d", "write `a-b ${c}/d`"),
+            ("a%b", "cannot contain `%`"),
+            ("a\nb", "cannot contain `\\n`"),
             ("${prefix", "has no `}`"),
         ] {
             let error = connector_name(name).expect_err(name);
@@ -221,16 +244,19 @@ mod tests {
     fn refuses_what_kafka_refuses() {
         for (name, part) in [
             ("", "empty"),
-            (".", "not a topic's name"),
-            ("..", "not a topic's name"),
-            ("a b", "the character ` `"),
-            ("a/b", "the character `/`"),
-            ("naïve", "the character `ï`"),
-            ("orders.*", "regular expression"),
+            (".", "cannot be the name"),
+            ("..", "cannot be the name"),
+            ("a b/c", "cannot contain ` `"),
+            ("a b/c", "write `a_b_c`"),
+            ("${a}.b c", "write `${a}.b_c`"),
+            ("a/b", "cannot contain `/`"),
+            ("naïve", "cannot contain `ï`"),
+            ("orders.*", "begin it with `^`: `\"^orders.*\"`"),
             ("${prefix", "has no `}`"),
             ("${}", "not a variable"),
             ("${a b}", "not a variable"),
-            ("$prefix", "a variable is written"),
+            ("$env.orders", "a variable is written `${env}`"),
+            ("$", "a variable is written `${prefix}`"),
             (&"x".repeat(250), "250 characters"),
         ] {
             let error = exact(name).expect_err(name);

@@ -276,7 +276,9 @@ impl Entry {
         let arguments = self.arguments(ctx, &format!("{one}, or more than one,"))?;
         let parts = split_commas(ctx, arguments);
         if parts.is_empty() {
-            return self.refuse_form(ctx, &format!("{one} at least"), "none");
+            let message = format_args!("`{}(…)` is empty: it expects {one}, or more than one", self.word.name);
+            ctx.error(self, diag::help(message, format_args!("write `{}`", self.word.example)));
+            return None;
         }
         let mut all = Some(Vec::with_capacity(parts.len()));
         for part in parts {
@@ -351,7 +353,7 @@ pub(crate) fn split_commas(ctx: &Ctx, tokens: TokenStream) -> Vec<TokenStream> {
                 ',' if depth == 0 => {
                     arrow = false;
                     if part.is_empty() {
-                        ctx.error(&tree, "expected something before this comma");
+                        ctx.error(&tree, diag::help("there is nothing before this comma", "take it out"));
                     } else {
                         parts.push(std::mem::take(&mut part));
                     }
@@ -444,7 +446,7 @@ mod tests {
         assert_eq!(
             firsts,
             [
-                "expected something before this comma",
+                "there is nothing before this comma",
                 "unknown option `nam` of `#[topic(…)]`; did you mean `name`?",
                 "`key` is given twice",
                 "expected an option of `#[topic(…)]`, found a string literal",

@@ -198,7 +198,8 @@ fn log_every(ctx: &Ctx, entry: &Entry) -> Option<u32> {
 fn small<T: TryFrom<i128>>(ctx: &Ctx, entry: &Entry, number: i128) -> Option<T> {
     let small = T::try_from(number).ok();
     if small.is_none() {
-        entry.value_error(ctx, format_args!("`{}` is too large", entry.word().name));
+        let message = format_args!("`{}` is {number}, which is too large", entry.word().name);
+        entry.value_error(ctx, diag::help(message, format_args!("write `{}`", entry.word().example)));
     }
     small
 }

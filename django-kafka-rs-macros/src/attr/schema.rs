@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use crate::attr::options::Entry;
 use crate::ctx::Ctx;
 use crate::diag;
@@ -62,9 +64,38 @@ fn find(name: &str, span: proc_macro2::Span) -> Option<PathBuf> {
     found.into_iter().find(|path| path.is_file()).and_then(|path| std::path::absolute(path).ok())
 }
 
-fn parse(text: &str) -> Result<serde_json::Value, String> {
+fn parse(text: &str) -> Result<Value, String> {
     let json = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
     #[cfg(feature = "avro")]
     apache_avro::Schema::parse(&json).map_err(|error| error.to_string())?;
+    check_decimals(&json)?;
     Ok(json)
+}
+
+/// By Avro's rules a decimal that says too little is only bytes: nobody means that.
+fn check_decimals(json: &Value) -> Result<(), String> {
+    match json {
+        Value::Array(parts) => parts.iter().try_for_each(check_decimals),
+        Value::Object(members) => {
+            if members.get("logicalType").is_some_and(|name| name == "decimal") {
+                check_decimal(members)?;
+            }
+            members.iter().filter(|(name, _)| *name != "default").try_for_each(|(_, part)| check_decimals(part))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_decimal(members: &Map<String, Value>) -> Result<(), String> {
+    let example = r#"{"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}"#;
+    let number = |name: &str| members.get(name).and_then(Value::as_u64);
+    let Some(precision) = number("precision").filter(|precision| *precision > 0) else {
+        return Err(format!("a decimal needs `precision`, the most digits that it may have: `{example}`"));
+    };
+    if let Some(scale) = members.get("scale")
+        && scale.as_u64().is_none_or(|scale| scale > precision)
+    {
+        return Err(format!("a decimal's `scale` is 0 to its `precision`, {precision}, and this one has {scale}"));
+    }
+    Ok(())
 }

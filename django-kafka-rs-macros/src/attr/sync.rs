@@ -162,7 +162,10 @@ fn lists(ctx: &Ctx, vocabulary: &Vocabulary, attributes: &[Attribute]) -> Vec<To
 
 fn filled(ctx: &Ctx, name: LitStr) -> Option<LitStr> {
     if name.value().is_empty() {
-        ctx.error(name, "a field of a message has a name that is not empty");
+        ctx.error(
+            name,
+            diag::help("the name of the message's field is empty", "leave it out for the field's own name"),
+        );
         return None;
     }
     Some(name)

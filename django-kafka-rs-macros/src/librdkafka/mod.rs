@@ -61,7 +61,10 @@ fn refused(property: &table::Property) -> Option<String> {
         ));
     }
     (property.kind == Kind::Callback).then(|| {
-        diag::note(format_args!("`{name}` cannot be set as text"), "it is a function in librdkafka's C interface")
+        diag::help(
+            diag::note(format_args!("`{name}` cannot be set as text"), "it is a function in librdkafka's C interface"),
+            "leave it out",
+        )
     })
 }
 
@@ -70,11 +73,11 @@ fn value_fault(property: &table::Property, pair: &Pair) -> Option<String> {
     if matches!(property.kind, Kind::Text | Kind::Callback) {
         return match pair.value {
             ConfigValue::Str(_) | ConfigValue::Env(_) | ConfigValue::Setting(_) => None,
-            _ => Some(format!(
-                "`{}` expects a string literal, found {}",
-                property.name,
-                diag::describe(&pair.value_tokens)
-            )),
+            _ => {
+                let found = diag::describe(&pair.value_tokens);
+                let message = format!("`{}` expects a string literal, found {found}", property.name);
+                Some(diag::help(message, format_args!("write `\"{}\"`", pair.value_tokens)))
+            }
         };
     }
     let text = match &pair.value {
@@ -87,9 +90,31 @@ fn value_fault(property: &table::Property, pair: &Pair) -> Option<String> {
     // As text, librdkafka takes `1` for true; as a literal it is a slip.
     let wrong_type = property.kind == Kind::Boolean && matches!(pair.value, ConfigValue::Int(_));
     (wrong_type || !property.kind.accepts(&text)).then(|| {
-        let expected = property.kind.expected();
-        format!("`{}` expects {expected}, found `{text}`", property.name)
+        let message = format!("`{}` expects {}, found `{text}`", property.name, property.kind.expected());
+        match value_cure(property, &text) {
+            Some(cure) => diag::help(message, cure),
+            None => message,
+        }
     })
+}
+
+/// What to write instead of a value: the word that was probably meant, or else the default.
+fn value_cure(property: &table::Property, text: &str) -> Option<String> {
+    let words = match property.kind {
+        Kind::Choice(words) | Kind::Integer(_, _, words) => words,
+        Kind::Boolean => match text {
+            "1" => return Some("write `true`".to_owned()),
+            "0" => return Some("write `false`".to_owned()),
+            _ => &["true", "false"],
+        },
+        Kind::Text | Kind::Float(..) | Kind::Flags(_) | Kind::Callback => &[],
+    };
+    match diag::nearest(text, words.iter().copied()) {
+        Some(word) if property.kind == Kind::Boolean => Some(format!("write `{word}`")),
+        Some(word) => Some(format!("write `\"{word}\"`")),
+        None if property.default.is_empty() => None,
+        None => Some(format!("leave it out for librdkafka's default, `{}`", property.default)),
+    }
 }
 
 /// Why the runtime keeps the property to itself.

@@ -380,7 +380,8 @@ pub(super) fn lookup(ctx: &Ctx, model: &Model, left_out: &[Ident]) -> Vec<usize>
             unread_lookup(ctx, column, &entry.field);
             indices.push(index);
         } else if left_out.contains(&entry.field) {
-            ctx.error(&entry.field, format_args!("`{name}` is left out of the sync, so no row can be found by it"));
+            let message = format_args!("`{name}` is left out of the sync, so no row can be found by it");
+            ctx.error(&entry.field, diag::help(message, "take `skip` or `exclude` back, or look up by another field"));
         } else {
             ctx.error(&entry.field, no_such_field(model, &name));
         }

@@ -176,33 +176,33 @@ fn mistakes_beside_a_stub() {
     check(
         r#"grup = "crm", topics(Customer, Customer), config("linger.ms" = 5), workers = 0"#,
         &expect![[r#"
-        struct Crm;
-        ::core::compile_error! {
-            "unknown option `grup` of `#[consumer(…)]`; did you mean `group`?\n= help: `#[consumer(…)]` takes `group`, `topics`, `config`, `batch`, `workers`, `offsets`, `suppress`, `order_by` and `crate`"
-        }
-        ::core::compile_error! {
-            "`Customer` is given twice"
-        }
-        ::core::compile_error! {
-            "`workers` is 0, and has to be at least 1\n= help: write `workers = 4`"
-        }
-        ::core::compile_error! {
-            "`linger.ms` is a property of producers\n= help: set it in `[producer_config]` of the settings file; one producer serves all consumers"
-        }
-        const _: () = {
-            #[automatically_derived]
-            impl ::django_kafka_rs::__private::Consumer for Crm {
-                const DECLARATION: ::django_kafka_rs::__private::ConsumerDeclaration = ::django_kafka_rs::__private::ConsumerDeclaration::new(
-                    ::core::stringify!(Crm),
-                    "",
-                    &[],
-                    ::django_kafka_rs::__private::Location {
-                        file: ::core::file!(),
-                        line: ::core::line!(),
-                    },
-                );
+            struct Crm;
+            ::core::compile_error! {
+                "unknown option `grup` of `#[consumer(…)]`; did you mean `group`?\n= help: `#[consumer(…)]` takes `group`, `topics`, `config`, `batch`, `workers`, `offsets`, `suppress` and `crate`"
             }
-        };
-    "#]],
+            ::core::compile_error! {
+                "`Customer` is given twice"
+            }
+            ::core::compile_error! {
+                "`workers` is 0, and has to be at least 1\n= help: write `workers = 4`"
+            }
+            ::core::compile_error! {
+                "`linger.ms` is a property of producers\n= help: set it in `[producer_config]` of the settings file; one producer serves all consumers"
+            }
+            const _: () = {
+                #[automatically_derived]
+                impl ::django_kafka_rs::__private::Consumer for Crm {
+                    const DECLARATION: ::django_kafka_rs::__private::ConsumerDeclaration = ::django_kafka_rs::__private::ConsumerDeclaration::new(
+                        ::core::stringify!(Crm),
+                        "",
+                        &[],
+                        ::django_kafka_rs::__private::Location {
+                            file: ::core::file!(),
+                            line: ::core::line!(),
+                        },
+                    );
+                }
+            };
+        "#]],
     );
 }

@@ -2,6 +2,7 @@
 
 mod connector;
 mod consumer;
+mod pages;
 mod sync;
 mod topic;
 

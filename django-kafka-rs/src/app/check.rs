@@ -157,6 +157,8 @@ pub(crate) fn check(mut parts: Parts, mut report: CheckReport) -> CheckReport {
             report.add("database", Finding::Skipped("the declarations are not right".to_owned()));
         }
     }
+    #[cfg(feature = "temporal")]
+    super::temporal::check(&mut report, &services.settings);
     #[cfg(feature = "connect")]
     {
         let asked = super::connect::check(&parts.registry.connectors, &services.settings);

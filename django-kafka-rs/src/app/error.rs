@@ -36,6 +36,9 @@ pub enum StartError {
     /// The schema registry cannot be used, or does not take what is declared.
     #[error("{0}")]
     SchemaRegistry(String),
+    /// Temporal cannot be used.
+    #[error("{0}")]
+    Temporal(String),
     /// The process has no more of something.
     #[error("{0}")]
     System(String),

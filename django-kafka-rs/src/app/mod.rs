@@ -13,6 +13,8 @@ mod run;
 mod schemas;
 mod services;
 mod session;
+#[cfg(feature = "temporal")]
+mod temporal;
 mod tracking;
 mod waiting;
 

@@ -151,6 +151,7 @@ impl Parts {
         services: Services,
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
+        let daemon = self.daemon(&services.settings)?;
         let asking = services.asking_config()?;
         let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
         let broker = Reached { asking, metadata };
@@ -203,7 +204,9 @@ impl Parts {
                 }
             }
         }
-        let daemon = self.daemon(&services.settings);
+        if resolver.is_some() && !daemon.runs_inside() {
+            tracing::info!("messages that wait for rows are handled by `{}`, not here", daemon.command());
+        }
         let started = resolver
             .as_ref()
             .filter(|_| daemon.runs_inside())

@@ -18,7 +18,7 @@ use crate::registry::{DECLARATIONS, Declaration, ResolvedConsumer};
 use crate::relations::{
     self, Declared, Group, LocalDaemon, MessageProcessor, RelationResolver, Relations, Resolver, ResolverDaemon,
 };
-use crate::settings::Settings;
+use crate::settings::{RelationResolverDaemon, Settings};
 use crate::sync::{ModelDescriptor, ModelTopic, Targets};
 use crate::topic::HandlerSource;
 use crate::topic_admin::TopicAdmin;
@@ -122,11 +122,20 @@ impl Parts {
     }
 
     /// The daemon that the settings name, or the application's own.
-    pub(crate) fn daemon(&self, settings: &Settings) -> Arc<dyn ResolverDaemon> {
-        match &self.replacements.daemon {
-            Some(daemon) => daemon.clone(),
-            None => Arc::new(LocalDaemon::new(settings.relation_resolver_daemon_interval)),
+    ///
+    /// # Errors
+    /// The program is built without what it needs.
+    pub(crate) fn daemon(&self, settings: &Settings) -> Result<Arc<dyn ResolverDaemon>, StartError> {
+        if let Some(daemon) = &self.replacements.daemon {
+            return Ok(daemon.clone());
         }
+        // Settings that were not read, but made in code.
+        settings.relation_resolver_daemon.is_built().map_err(StartError::WrongUse)?;
+        Ok(match settings.relation_resolver_daemon {
+            #[cfg(feature = "temporal")]
+            RelationResolverDaemon::Temporal => Arc::new(relations::temporal::TemporalDaemon::new(settings)),
+            _ => Arc::new(LocalDaemon::new(settings.relation_resolver_daemon_interval)),
+        })
     }
 }
 

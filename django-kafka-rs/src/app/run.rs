@@ -184,13 +184,17 @@ impl Commands for AppCommands {
 
     async fn resolve_relations(self) -> Result<String, Failure> {
         let mut parts = self.parts()?;
-        let (parts, office) = blocking(move || {
-            let office = Office::open(&mut parts);
-            (parts, office)
-        })
-        .await?;
+        let daemon = parts.daemon(&parts.settings)?;
+        if daemon.command() != "resolve-relations" {
+            let message = format!(
+                "messages that wait for rows are handled by `{}`, as `relation_resolver_daemon` says: run that",
+                daemon.command()
+            );
+            return Err(Failure::new(Exit::WrongUse, message));
+        }
+        let office = blocking(move || Office::open(&mut parts)).await??;
         let stop = CancellationToken::new();
-        let running = office?.run(&parts, stop.clone());
+        let running = office.run(&*daemon, stop.clone());
         tokio::pin!(running);
         tokio::select! {
             () = &mut running => {}
@@ -200,6 +204,16 @@ impl Commands for AppCommands {
             }
         }
         Ok(String::new())
+    }
+
+    #[cfg(feature = "temporal")]
+    async fn sync_temporal_schedules(self) -> Result<String, Failure> {
+        super::temporal::sync_schedules(&self.parts()?).await
+    }
+
+    #[cfg(feature = "temporal")]
+    async fn temporal_worker(self) -> Result<String, Failure> {
+        super::temporal::work(self.parts()?).await
     }
 
     async fn check(self) -> CheckReport {
@@ -214,7 +228,7 @@ impl Commands for AppCommands {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|e| Failure::new(Exit::Failed, format!("a fault of ours: {e}")))
 }
 
@@ -255,7 +269,7 @@ async fn stop_at_signals(handle: &Handle) -> Result<Summary, super::RunError> {
 }
 
 /// Returns at SIGINT or SIGTERM.
-async fn signal() {
+pub(super) async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

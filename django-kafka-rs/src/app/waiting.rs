@@ -10,7 +10,9 @@ use crate::cli::Waiting;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::Database;
-use crate::relations::{ResolveError, Resolver};
+#[cfg(feature = "temporal")]
+use crate::relations::temporal;
+use crate::relations::{ResolveError, Resolver, ResolverDaemon};
 use crate::topic_admin::TopicAdmin;
 
 /// What is open while waiting messages are looked at.
@@ -100,9 +102,15 @@ impl Office {
             .map_err(Into::into)
     }
 
-    /// Runs the daemon until `stop` is cancelled.
-    pub(super) async fn run(self, parts: &Parts, stop: CancellationToken) {
+    /// Runs this daemon until `stop` is cancelled.
+    pub(super) async fn run(self, daemon: &dyn ResolverDaemon, stop: CancellationToken) {
         resolve_all(&self.resolver).await;
-        parts.daemon(&self.services.settings).run(self.resolver.clone(), stop).await;
+        daemon.run(self.resolver.clone(), stop).await;
+    }
+
+    /// Runs Temporal's worker until `stop` is cancelled.
+    #[cfg(feature = "temporal")]
+    pub(super) async fn work_for_temporal(self, stop: CancellationToken) -> Result<(), StartError> {
+        temporal::work(&self.services.settings, &self.resolver, &stop).await.map_err(Into::into)
     }
 }

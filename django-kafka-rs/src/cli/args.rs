@@ -141,6 +141,28 @@ pub(crate) enum Command {
     )]
     ResolveRelations,
 
+    /// Create or update Temporal's schedule, which has relations resolved
+    #[cfg(feature = "temporal")]
+    #[command(
+        visible_aliases = ["sync_temporal_schedules", "sync_temporalio_schedules"],
+        long_about = "Create or update the schedule `resolve-awaited-relations` in Temporal's namespace (`[temporal]` in \
+                      the settings): every `relation_resolver_daemon_interval` it starts the workflow that looks for \
+                      rows which messages wait for. Run it again when that interval changes; otherwise it changes \
+                      nothing. Fails when Temporal does not answer within some seconds."
+    )]
+    SyncTemporalSchedules,
+
+    /// Work off Temporal's task queue: handle messages that wait for rows
+    #[cfg(feature = "temporal")]
+    #[command(
+        visible_alias = "temporal_worker",
+        long_about = "Run Temporal's workflows and activities that handle messages which wait for rows, until SIGINT or \
+                      SIGTERM: with `relation_resolver_daemon = \"temporal\"` it does what `consume` does beside the \
+                      consumers otherwise. Several may run at once. While Temporal is away it waits for it, and ends \
+                      only where trying again would change nothing."
+    )]
+    TemporalWorker,
+
     /// Validate, publish and watch connectors of Kafka Connect
     #[cfg(feature = "connect")]
     #[command(

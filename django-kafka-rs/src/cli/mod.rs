@@ -84,6 +84,14 @@ pub(crate) trait Commands {
     /// Runs the daemon that resolves relations until told to stop.
     fn resolve_relations(self) -> impl Future<Output = Result<String, Failure>>;
 
+    /// Stores Temporal's schedule; the text says what was done.
+    #[cfg(feature = "temporal")]
+    fn sync_temporal_schedules(self) -> impl Future<Output = Result<String, Failure>>;
+
+    /// Runs Temporal's worker until told to stop.
+    #[cfg(feature = "temporal")]
+    fn temporal_worker(self) -> impl Future<Output = Result<String, Failure>>;
+
     /// Looks at everything that a start needs.
     fn check(self) -> impl Future<Output = CheckReport>;
 }
@@ -122,6 +130,10 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
         Some(Command::Dlq(command)) => return dispatch_dlq(command, commands).await,
         Some(Command::Waiting(command)) => dispatch_waiting(command, commands).await,
         Some(Command::ResolveRelations) => commands.resolve_relations().await,
+        #[cfg(feature = "temporal")]
+        Some(Command::SyncTemporalSchedules) => commands.sync_temporal_schedules().await,
+        #[cfg(feature = "temporal")]
+        Some(Command::TemporalWorker) => commands.temporal_worker().await,
         Some(Command::Check) => {
             let report = commands.check().await;
             say(&report.render());

@@ -37,6 +37,15 @@ fn options_stand_before_or_after_the_command() {
 #[test]
 fn the_originals_name_of_consume_works() {
     assert!(matches!(read("kafka_consume").command, Some(Command::Consume(_))));
+    #[cfg(feature = "temporal")]
+    {
+        for name in ["sync-temporal-schedules", "sync_temporal_schedules", "sync_temporalio_schedules"] {
+            assert!(matches!(read(name).command, Some(Command::SyncTemporalSchedules)), "{name}");
+        }
+        for name in ["temporal-worker", "temporal_worker"] {
+            assert!(matches!(read(name).command, Some(Command::TemporalWorker)), "{name}");
+        }
+    }
     assert!(read("").command.is_none());
 }
 
@@ -85,6 +94,7 @@ fn check_help(line: &str, expected: &Expect) {
     expected.assert_eq(&lines.join("\n"));
 }
 
+#[cfg(not(feature = "temporal"))]
 #[test]
 fn the_programs_help_teaches() {
     check_help(
@@ -456,6 +466,16 @@ impl Commands for Fake {
     }
 
     async fn resolve_relations(self) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
+    #[cfg(feature = "temporal")]
+    async fn sync_temporal_schedules(self) -> Result<String, Failure> {
+        Ok("created".to_owned())
+    }
+
+    #[cfg(feature = "temporal")]
+    async fn temporal_worker(self) -> Result<String, Failure> {
         Ok(String::new())
     }
 

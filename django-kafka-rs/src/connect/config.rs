@@ -171,12 +171,14 @@ pub trait IntoConnectorConfig {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoConnectorConfig for ConnectorConfig {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         Ok(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: IntoConnectorConfig, E: Into<Box<dyn Error + Send + Sync>>> IntoConnectorConfig for Result<C, E> {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         self.map_err(|error| ConfigError(error.into().to_string()))?.into_connector_config()
@@ -197,36 +199,42 @@ fn of_list<K: Into<String>, V: Into<ConnectorValue>>(
     Ok(config)
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Into<String>, V: Into<ConnectorValue>> IntoConnectorConfig for Vec<(K, V)> {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         of_list(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Into<String>, V: Into<ConnectorValue>, const N: usize> IntoConnectorConfig for [(K, V); N] {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         of_list(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Into<String> + Copy, V: Into<ConnectorValue> + Copy> IntoConnectorConfig for &[(K, V)] {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         of_list(self.iter().copied())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Into<String>, V: Into<ConnectorValue>> IntoConnectorConfig for BTreeMap<K, V> {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         of_list(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Into<String>, V: Into<ConnectorValue>, S> IntoConnectorConfig for HashMap<K, V, S> {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         of_list(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoConnectorConfig for serde_json::Map<String, serde_json::Value> {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         use serde_json::Value;
@@ -242,6 +250,7 @@ impl IntoConnectorConfig for serde_json::Map<String, serde_json::Value> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoConnectorConfig for serde_json::Value {
     fn into_connector_config(self) -> Result<ConnectorConfig, ConfigError> {
         match self {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::custom::not_its_own_fault;
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
-use super::ledger::run::Book;
+use super::ledger::book::Book;
 use super::superseding::Superseding;
 use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;

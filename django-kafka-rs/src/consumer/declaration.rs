@@ -1,5 +1,6 @@
 //! What `#[consumer]` says, as constants.
 
+use crate::const_text::{Text, equal};
 use crate::topic::names::check_derived_names;
 use crate::topic::{ConsumedTopic, HandlerSource, Location, RetryMode, TopicDeclaration};
 
@@ -181,15 +182,15 @@ impl TopicEntry {
 /// # Panics
 /// One of them is not so. In a constant this is a compile error with the panic's text.
 #[doc(hidden)]
+#[track_caller]
 pub const fn check_consumer_topic(consumer: &ConsumerDeclaration, index: usize) {
     let topic = &consumer.topics[index].declaration;
     let mut earlier = 0;
     while earlier < index {
-        assert!(
-            !same(topic.name, consumer.topics[earlier].declaration.name),
-            "two topics of this consumer have the same name: a message can have one handler only; \
-             give one of them another name, or take it out of `topics(…)`"
-        );
+        let other = &consumer.topics[earlier].declaration;
+        if equal(topic.name, other.name) {
+            panic_same_name(topic, other);
+        }
         earlier += 1;
     }
     let retry_topics = match &topic.retry {
@@ -201,18 +202,16 @@ pub const fn check_consumer_topic(consumer: &ConsumerDeclaration, index: usize) 
     check_derived_names(consumer.group, topic.name, retry_topics);
 }
 
-/// `==` of strings in a constant.
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
+#[track_caller]
+const fn panic_same_name(topic: &TopicDeclaration, other: &TopicDeclaration) -> ! {
+    let text = Text::of(&[
+        "`",
+        topic.type_name,
+        "` and `",
+        other.type_name,
+        "` are both the topic `",
+        topic.name,
+        "`, and a message has one handler in a consumer\n= help: take one out of `topics(…)`, or give it a consumer of its own",
+    ]);
+    panic!("{}", text.as_str())
 }

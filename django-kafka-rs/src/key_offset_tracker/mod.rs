@@ -73,6 +73,7 @@ impl KeyOffsetTracker {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Consumer for KeyOffsetTracker {
     const DECLARATION: ConsumerDeclaration =
         ConsumerDeclaration::new(NAME, "", &[], Location { file: file!(), line: line!() })

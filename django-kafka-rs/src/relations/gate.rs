@@ -94,8 +94,8 @@ struct Chain {
     parked: ParkedKey,
     /// Messages of this batch that wait, in order.
     waits: Vec<usize>,
-    /// Messages of this batch that stand behind others, or whose deletion is blocked.
-    stands: Vec<usize>,
+    /// Messages of this batch that are to be parked whatever comes, but a message that ends or supersedes them.
+    stored: Vec<usize>,
     /// What they wait for.
     missing: Option<usize>,
 }
@@ -115,7 +115,7 @@ impl Gate<'_> {
         let chain = &mut self.chains[ask.chain];
         match ask.wants {
             Wants::Row { .. } if chain.parked.rows.is_some() => {
-                chain.stands.push(index);
+                chain.stored.push(index);
                 self.decided.fates[index] = Fate::Behind;
             }
             Wants::Row { .. } => {
@@ -133,7 +133,7 @@ impl Gate<'_> {
                 self.over(ask.chain, index);
                 let chain = &mut self.chains[ask.chain];
                 chain.parked.deletion = chain.parked.deletion.max(Some(ask.offset));
-                chain.stands.push(index);
+                chain.stored.push(index);
                 self.decided.fates[index] = Fate::Blocked;
             }
         }
@@ -144,8 +144,8 @@ impl Gate<'_> {
         let known = &mut self.chains[chain];
         known.waits.clear();
         known.missing = None;
-        for stands in known.stands.drain(..) {
-            self.decided.fates[stands] = Fate::Merged;
+        for stored in known.stored.drain(..) {
+            self.decided.fates[stored] = Fate::Merged;
         }
         if known.parked.rows.is_some() || known.parked.deletion.is_some() {
             self.decided.forget.push((chain, index));
@@ -191,8 +191,8 @@ impl Gate<'_> {
         let deletion = known.parked.deletion.take_if(|offset| *offset < self.asks[*last].offset).is_some();
         if deletion {
             self.decided.forget.push((chain, *last));
-            for stands in known.stands.drain(..) {
-                self.decided.fates[stands] = Fate::Merged;
+            for stored in known.stored.drain(..) {
+                self.decided.fates[stored] = Fate::Merged;
             }
         }
         // A whole row leaves nothing of those before it.
@@ -227,7 +227,6 @@ fn is_full(ask: &Ask) -> bool {
 /// How many of these messages, from the first, make a row that may be written; where none do, what is missing.
 fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usize>) {
     let mut needs: Vec<(usize, Option<usize>)> = Vec::new();
-    let mut gives: Vec<usize> = Vec::new();
     let (mut most, mut merged) = ((0, None), true);
     for (place, &index) in waits.iter().enumerate() {
         let ask = &asks[index];
@@ -240,10 +239,9 @@ fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usi
             needs.clear();
         }
         needs.retain(|(_, column)| column.is_none_or(|column| !columns.contains(column)));
-        needs.extend(&ask.needs);
-        gives.extend(&ask.gives);
-        // A row may refer to itself.
-        match needs.iter().find(|(relation, _)| !exist[*relation] && !gives.contains(relation)) {
+        // A row that refers to itself is there once it is written.
+        needs.extend(ask.needs.iter().filter(|(relation, _)| !ask.gives.contains(relation)));
+        match needs.iter().find(|(relation, _)| !exist[*relation]) {
             None => most = (place + 1, None),
             // What the chain as a whole waits for.
             Some((relation, _)) if most.0 == 0 => most.1 = Some(*relation),
@@ -353,10 +351,12 @@ mod tests {
     fn a_row_that_refers_to_itself_waits_for_nothing() {
         let root = || giving(full(0, 0), 0);
         assert_eq!(fates(&[root(), full(1, 0)], &[false], &[NOTHING; 2]), "go; go");
-        // The row that both make refers to itself.
         let part = row(0, &[0, 2], &[]);
-        assert_eq!(fates(&[giving(full(0, 1), 0), row(0, &[0, 1], &[0])], &[false, false], &[NOTHING]), "merged; go+0");
         assert_eq!(fates(&[root(), part], &[false], &[NOTHING]), "go; go");
+        // Root of its own tree after it was below another, which never comes.
+        let below = giving(full(0, 1), 0);
+        assert_eq!(fates(&[below.clone(), root()], &[false, false], &[NOTHING]), "merged; go");
+        assert_eq!(fates(&[root(), below], &[false, false], &[NOTHING]), "go; waits 1");
     }
 
     #[test]
@@ -368,13 +368,17 @@ mod tests {
         assert_eq!(decided.fates[1], Fate::Waits { relation: 0, behind: false });
         let late = Ask { offset: 4, ..delete(0) };
         assert_eq!(fates(&[late, full(0, 0)], &[true], &[ROWS]), "go; behind");
-        // What would be parked behind others of the batch too.
+        // What stands behind parked ones, too: it would come after the deletion else.
+        assert_eq!(fates(&[full(0, 0), delete(0)], &[true], &[ROWS]), "merged; go");
         assert_eq!(fates(&[full(0, 0), delete(0), full(0, 0)], &[true], &[ROWS]), "merged; go; go");
+        let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
+        assert_eq!(fates(&[full(0, 0), blocked], &[true], &[ROWS]), "merged; blocked");
     }
 
     #[test]
     fn a_blocked_deletion_waits_and_a_row_of_its_key_supersedes_it() {
         let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
+        // Parked all the same, it would delete the row as soon as nothing refers to it.
         assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "merged; go anew");
         assert_eq!(fates(&[blocked.clone(), blocked.clone()], &[], &[NOTHING]), "merged; blocked");
         assert_eq!(fates(&[blocked, full(0, 0)], &[false], &[NOTHING]), "blocked; behind 0");

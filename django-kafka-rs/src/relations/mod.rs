@@ -19,7 +19,9 @@ mod wake;
 pub(crate) use self::daemon::Group;
 #[cfg(test)]
 pub(crate) use self::daemon::Taken;
-pub use self::daemon::{LocalDaemon, ResolveError, Resolver, ResolverDaemon};
+pub use self::daemon::{LocalDaemon, Resolvable, ResolveError, Resolver, ResolverDaemon};
+#[cfg(feature = "temporal")]
+pub(crate) use self::daemon::{awaited as awaited_of_text, temporal};
 pub(crate) use self::gate::{Ask, Decided, Fate, Wants, decide};
 pub(crate) use self::lane::{Admit, LaneGate, Storing};
 pub use self::message::{Awaited, Chain, Parking, WaitingMessage, WaitingStatus};

@@ -30,10 +30,31 @@ pub(super) struct Registered {
     pub(super) references: Vec<String>,
 }
 
+/// Asks one address after the other until one answers: the library's own way would take the last one's silence for the
+/// answer where an earlier one has said that there is no such schema.
+///
+/// It is no function, because the compiler does not see yet that the futures of an `AsyncFn` are `Send`.
+macro_rules! ask {
+    ($client:ident, $at:ident => $question:expr, $wrong:expr) => {{
+        let mut answer = Err(SchemaError::Away("no address is set".to_owned()));
+        for $at in &$client.addresses {
+            answer = match $question.await {
+                Ok(found) => Ok(found),
+                Err(error) => Err($client.error(&error, || $wrong(&error))),
+            };
+            if !matches!(answer, Err(SchemaError::Away(_))) {
+                break;
+            }
+        }
+        answer
+    }};
+}
+
 /// The registry's HTTP interface.
 #[derive(Debug)]
 pub(super) struct Client {
-    settings: SrSettings,
+    /// One for each address, in their order.
+    addresses: Vec<SrSettings>,
     asker: Asker,
     /// For errors, without credentials.
     address: String,
@@ -44,21 +65,9 @@ impl Client {
     /// The settings name no address, or an address or a certificate cannot be used.
     pub(super) fn new(settings: &SchemaRegistrySettings) -> Result<Self, String> {
         let urls: Vec<&str> = settings.urls.iter().map(|url| url.trim().trim_end_matches('/')).collect();
-        let [first, others @ ..] = urls.as_slice() else { return Err("no address is set".to_owned()) };
-        for url in &urls {
-            check_url(url)?;
+        if urls.is_empty() {
+            return Err("no address is set".to_owned());
         }
-        let mut builder = SrSettings::new_builder((*first).to_owned());
-        for url in others {
-            builder.add_url((*url).to_owned());
-        }
-        if let Some((user, password)) = settings.credentials() {
-            builder.set_basic_authorization(user, Some(password));
-        }
-        if let Some(token) = &settings.bearer_auth_token {
-            builder.set_token_authorization(token);
-        }
-        builder.set_timeout(settings.timeout);
         let http = || {
             let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT.min(settings.timeout));
             super::tls::configure(http.timeout(settings.timeout), settings)
@@ -66,8 +75,20 @@ impl Client {
         let own = http()?.build().map_err(|error| error.to_string())?;
         let asker = Asker::new(own, &urls, settings);
         let address = mask("url", &urls.join(", "));
-        let settings = builder.build_with(http()?).map_err(|error| cause(&error))?;
-        Ok(Self { settings, asker, address })
+        let at = |url: &&str| {
+            check_url(url)?;
+            let mut builder = SrSettings::new_builder((*url).to_owned());
+            if let Some((user, password)) = settings.credentials() {
+                builder.set_basic_authorization(user, Some(password));
+            }
+            if let Some(token) = &settings.bearer_auth_token {
+                builder.set_token_authorization(token);
+            }
+            builder.set_timeout(settings.timeout);
+            builder.build_with(http()?).map_err(|error| cause(&error))
+        };
+        let addresses = urls.iter().map(at).collect::<Result<_, _>>()?;
+        Ok(Self { addresses, asker, address })
     }
 
     /// The addresses, without credentials.
@@ -77,58 +98,50 @@ impl Client {
 
     /// The schema of this id.
     pub(super) async fn by_id(&self, id: u32) -> Result<Registered, SchemaError> {
-        let found = get_schema_by_id(id, &self.settings).await;
-        let found = found.map_err(|error| {
-            self.error(&error, || format!("the schema registry at {} has no schema with the id {id}", self.address))
-        })?;
+        let wrong = |_: &SRCError| format!("the schema registry at {} has no schema with the id {id}", self.address);
+        let found = ask!(self, at => get_schema_by_id(id, at), wrong)?;
         self.complete(found, &format!("the schema {id}")).await
     }
 
     /// The latest schema of a subject.
     pub(super) async fn latest(&self, subject: &str) -> Result<Registered, SchemaError> {
-        let found = get_schema_by_subject_and_version(&self.settings, subject, None).await;
-        let found = found.map_err(|error| {
-            self.error(&error, || {
-                format!(
-                    "the schema registry at {} has no schema for the subject `{subject}`; register one, or declare it \
-                     with `{}_schema = \"file.avsc\"` in `#[topic(…)]`",
-                    self.address,
-                    part_of(subject)
-                )
-            })
-        })?;
+        let wrong = |_: &SRCError| {
+            format!(
+                "the schema registry at {} has no schema for the subject `{subject}`; register one, or declare it \
+                 with `{}_schema = \"file.avsc\"` in `#[topic(…)]`",
+                self.address,
+                part_of(subject)
+            )
+        };
+        let found = ask!(self, at => get_schema_by_subject_and_version(at, subject, None), wrong)?;
         self.complete(found, &format!("the latest schema of `{subject}`")).await
     }
 
     /// Registers a schema under a subject, where it is not there already; gives its id.
     pub(super) async fn register(&self, subject: &str, text: &str) -> Result<u32, SchemaError> {
-        let supplied = SuppliedSchema::new(None, SchemaType::Avro, text.to_owned());
-        match post_schema(&self.settings, subject.to_owned(), supplied).await {
-            Ok(registered) => Ok(registered.id),
-            Err(error) => Err(self.error(&error, || {
-                format!(
-                    "the schema registry at {} does not take the schema for `{subject}`: {}",
-                    self.address,
-                    cause(&error)
-                )
-            })),
-        }
+        let wrong = |error: &SRCError| {
+            format!(
+                "the schema registry at {} does not take the schema for `{subject}`: {}",
+                self.address,
+                cause(error)
+            )
+        };
+        let supplied = || SuppliedSchema::new(None, SchemaType::Avro, text.to_owned());
+        Ok(ask!(self, at => post_schema(at, subject.to_owned(), supplied()), wrong)?.id)
     }
 
     /// The id of a schema that is registered under a subject.
     pub(super) async fn find(&self, subject: &str, text: &str) -> Result<u32, SchemaError> {
         let body = serde_json::json!({ "schema": text, "schemaType": "AVRO" }).to_string();
-        let found = perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await;
-        let found = found.map_err(|error| {
-            self.error(&error, || {
-                format!(
-                    "the declared schema is not registered for the subject `{subject}` at {}, and \
-                     `schema_registry.auto_register_schemas` is false; register it first ({})",
-                    self.address,
-                    cause(&error)
-                )
-            })
-        })?;
+        let wrong = |error: &SRCError| {
+            format!(
+                "the declared schema is not registered for the subject `{subject}` at {}, and \
+                 `schema_registry.auto_register_schemas` is false; register it first ({})",
+                self.address,
+                cause(error)
+            )
+        };
+        let found = ask!(self, at => perform_sr_call(at, SrCall::PostForVersion(subject, &body)), wrong)?;
         found.id.ok_or_else(|| SchemaError::Wrong(format!("the schema registry gave no id for `{subject}`")))
     }
 
@@ -158,11 +171,9 @@ impl Client {
                     if seen.len() >= REFERENCES_MAX {
                         return Err(SchemaError::Wrong(format!("{what} refers to more than {REFERENCES_MAX} others")));
                     }
-                    let fetched = get_referenced_schema(&self.settings, &reference).await.map_err(|error| {
-                        self.error(&error, || {
-                            format!("{what} refers to version {} of `{}`, which is gone", name.1, name.0)
-                        })
-                    })?;
+                    let gone =
+                        |_: &SRCError| format!("{what} refers to version {} of `{}`, which is gone", name.1, name.0);
+                    let fetched = ask!(self, at => get_referenced_schema(at, &reference), gone)?;
                     seen.push(name);
                     open.push(Step::Done(fetched.schema));
                     open.extend(fetched.references.into_iter().rev().map(Step::Fetch));

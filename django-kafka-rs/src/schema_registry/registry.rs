@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::client::{Client, Registered};
 use super::{Part, SchemaError};
 use crate::error::{ConsumeError, RegistryAway};
-use crate::format::avro::{Plain, Schema, join, split_part};
+use crate::format::avro::{Plain, Schema, join, names_schema, split_part};
 use crate::record::RawRecord;
 use crate::settings::SchemaRegistrySettings;
 use crate::topic::{PartSchema, SchemaSource, Schemas, TopicDeclaration, Wire};
@@ -84,9 +84,14 @@ impl SchemaRegistry {
 
     /// How messages with this id are read, by the declared schema where there is one.
     pub(crate) async fn reading(&self, id: u32, declared: Option<&'static str>) -> Result<Arc<Schema>, SchemaError> {
-        if let Some(known) = self.known(id, declared) {
-            return known;
+        match self.known(id, declared) {
+            Some(known) => known,
+            // As with writing.
+            None => Box::pin(self.ask_for_reading(id, declared)).await,
         }
+    }
+
+    async fn ask_for_reading(&self, id: u32, declared: Option<&'static str>) -> Result<Arc<Schema>, SchemaError> {
         let _asking = self.0.asking.lock().await;
         if let Some(known) = self.known(id, declared) {
             return known;
@@ -146,7 +151,12 @@ impl SchemaRegistry {
             Part::Key => message.key.as_deref(),
             Part::Value => message.value.as_deref(),
         };
-        let (Wire::Avro(declared), Some(bytes)) = (wire, bytes) else { return Ok(PartSchema::default()) };
+        let Some(bytes) = bytes else { return Ok(PartSchema::default()) };
+        let declared = match wire {
+            Wire::Avro(declared) => declared,
+            Wire::Detected if names_schema(bytes) => None,
+            Wire::Own | Wire::Detected => return Ok(PartSchema::default()),
+        };
         let schema = match split_part(part.word(), bytes, &message.headers) {
             Ok((id, _)) => self.reading(id, declared).await,
             Err(error) => Err(SchemaError::Wrong(error.to_string())),
@@ -182,17 +192,22 @@ impl SchemaRegistry {
         // The latest is the subject's, whoever declares what.
         let declared = declared.filter(|_| !self.0.use_latest);
         let key = (subject, declared.map(Declared));
-        if let Some(known) = self.0.writable.get(&key) {
-            return Ok(known);
+        match self.0.writable.get(&key) {
+            Some(known) => Ok(known),
+            // Asking is rare, and large: it is kept out of the future of everybody who produces.
+            None => Box::pin(self.ask_for_writable(key)).await,
         }
+    }
+
+    async fn ask_for_writable(&self, key: (String, Option<Declared>)) -> Result<Arc<Writable>, SchemaError> {
         let _asking = self.0.asking.lock().await;
         if let Some(known) = self.0.writable.get(&key) {
             return Ok(known);
         }
         let (client, subject) = (&self.0.client, key.0.as_str());
-        let Registered { id, text, references } = match declared {
+        let Registered { id, text, references } = match key.1 {
             None => client.latest(subject).await?,
-            Some(text) => {
+            Some(Declared(text)) => {
                 let id = if self.0.auto_register {
                     client.register(subject, text).await?
                 } else {

@@ -10,13 +10,15 @@ use super::*;
 use crate::error::ConsumeError;
 use crate::format::avro::{Datum, Plain, split};
 use crate::settings::SchemaRegistrySettings;
-use crate::topic::TopicDeclaration;
+use crate::topic::{Location, TopicDeclaration};
 
 const ORDER: &str = r#"{"type":"record","name":"Order","fields":[{"name":"id","type":"long"}]}"#;
 const ORDER_WITH_NOTE: &str = r#"{"type":"record","name":"Order","fields":[
     {"name":"id","type":"long"},{"name":"note","type":["null","string"],"default":null}]}"#;
 const ORDER_WITHOUT_DEFAULT: &str =
     r#"{"type":"record","name":"Order","fields":[{"name":"id","type":"long"},{"name":"must","type":"string"}]}"#;
+
+const LOCATION: Location = Location { file: "orders.rs", line: 1 };
 
 fn registry_at(urls: &[&str], change: impl FnOnce(&mut SchemaRegistrySettings)) -> SchemaRegistry {
     let urls = urls.iter().map(|url| (*url).to_owned()).collect();
@@ -143,7 +145,6 @@ async fn without_auto_register_a_schema_has_to_be_there() {
 async fn an_incompatible_schema_is_refused_and_found_out_beforehand() {
     let server = EmbeddedRegistry::start().unwrap();
     let registry = registry_at(&[server.url()], |_| {});
-    const LOCATION: crate::topic::Location = crate::topic::Location { file: "orders.rs", line: 1 };
     let topic = TopicDeclaration::new("Orders", "orders", LOCATION);
     registry.check("orders", &topic.avro_values(Some(ORDER))).await.unwrap();
     registry.write("orders", Part::Value, &order(7), Some(ORDER)).await.unwrap();
@@ -196,6 +197,65 @@ async fn the_next_address_is_asked_where_one_is_away() {
     let server = EmbeddedRegistry::start().unwrap();
     let registry = registry_at(&[&nobody(), server.url()], |_| {});
     assert!(registry.write("orders", Part::Value, &order(7), Some(ORDER)).await.is_ok());
+}
+
+/// Else a poison message would wait for ever where the last address is away.
+#[tokio::test]
+async fn one_answer_is_enough_where_others_are_away() {
+    let server = EmbeddedRegistry::start().unwrap();
+    let registry = registry_at(&[&nobody(), server.url(), &nobody()], |_| {});
+    let unknown = registry.reading(9, None).await.unwrap_err();
+    assert!(matches!(&unknown, SchemaError::Wrong(why) if why.contains("has no schema with the id 9")), "{unknown}");
+}
+
+#[tokio::test]
+async fn the_next_address_is_asked_where_one_is_out_of_order() {
+    let server = EmbeddedRegistry::start().unwrap();
+    let answers = [
+        ("503 Service Unavailable", "{}"),
+        ("500 Internal Server Error", r#"{"error_code":50002,"message":"no leader"}"#),
+        ("401 Unauthorized", "{}"),
+    ];
+    for (status, body) in answers {
+        let (url, served) = answering(status, body, 1);
+        let registry = registry_at(&[&url, server.url()], |_| {});
+        registry.write("orders", Part::Value, &order(7), Some(ORDER)).await.unwrap();
+        served.join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_never_answers_is_away_when_its_time_is_over() {
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let hurried = |settings: &mut SchemaRegistrySettings| settings.timeout = Duration::from_millis(100);
+    let error = registry_at(&[&url], hurried).reading(1, None).await.unwrap_err();
+    assert!(matches!(&error, SchemaError::Away(why) if why.contains("does not answer")), "{error}");
+    let topic = TopicDeclaration::new("Orders", "orders", LOCATION).avro_values(Some(ORDER));
+    let error = registry_at(&[&url], hurried).check("orders", &topic).await.unwrap_err();
+    assert!(matches!(&error, SchemaError::Away(_)), "{error}");
+    let server = EmbeddedRegistry::start().unwrap();
+    let registry = registry_at(&[&url, server.url()], |settings| settings.timeout = Duration::from_millis(500));
+    registry.write("orders", Part::Value, &order(7), Some(ORDER)).await.unwrap();
+    registry.check("orders", &topic).await.unwrap();
+}
+
+#[tokio::test]
+async fn asking_about_compatibility_goes_to_all_addresses_with_the_credentials() {
+    let (url, served) = answering("200 OK", r#"{"is_compatible":true}"#, 1);
+    let with_token = |settings: &mut SchemaRegistrySettings| settings.bearer_auth_token = Some("t0ken".to_owned());
+    let topic = TopicDeclaration::new("Orders", "orders", LOCATION).avro_values(Some(ORDER));
+    registry_at(&[&nobody(), &url], with_token).check("orders", &topic).await.unwrap();
+    let request = served.join().unwrap().remove(0);
+    assert!(request.starts_with("POST /compatibility/subjects/orders-value/versions/latest "), "{request}");
+    assert!(request.contains("authorization: Bearer t0ken"), "{request}");
+    let (url, served) = answering("200 OK", r#"{"is_compatible":true}"#, 1);
+    let with_password = |settings: &mut SchemaRegistrySettings| {
+        settings.basic_auth_user_info = Some("me:s3cret".to_owned());
+    };
+    registry_at(&[&url], with_password).check("orders", &topic).await.unwrap();
+    assert!(served.join().unwrap()[0].contains("authorization: Basic bWU6czNjcmV0"));
 }
 
 #[tokio::test]

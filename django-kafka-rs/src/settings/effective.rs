@@ -2,7 +2,6 @@
 
 use super::error::Source;
 use super::properties::deprecated;
-use super::read::is_built;
 use super::secret::mask;
 use super::values::{show_bytes, show_duration};
 use super::{Properties, SchemaRegistrySettings, Settings, connect};
@@ -78,6 +77,13 @@ impl Settings {
         list.add("polling_frequency", show_duration(self.polling_frequency));
         list.add("relation_resolver_daemon", self.relation_resolver_daemon.name());
         list.add("relation_resolver_daemon_interval", show_duration(self.relation_resolver_daemon_interval));
+        if cfg!(feature = "temporal") {
+            list.add("temporal_task_queue", &self.temporal_task_queue);
+            list.add("temporal.address", &self.temporal.address);
+            list.add("temporal.namespace", &self.temporal.namespace);
+            list.add("temporal.api_key", self.temporal.api_key.as_deref().unwrap_or_default());
+            list.add("temporal.tls_ca", self.temporal.tls_ca.as_deref().unwrap_or_default());
+        }
         if cfg!(feature = "connect") {
             for (key, value) in connect::listing(self) {
                 list.add(key, value);
@@ -122,8 +128,7 @@ impl Listing {
     }
 
     fn properties(&mut self, section: &str, properties: &Properties) {
-        // What nothing reads yet is not in effect.
-        for (name, value) in properties.iter().filter(|_| is_built(section)) {
+        for (name, value) in properties.iter() {
             self.add(&format!("{section}.{name}"), value);
         }
     }

@@ -32,6 +32,7 @@ mod read_retry;
 mod schema_registry;
 mod secret;
 mod section;
+mod temporal;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -47,6 +48,7 @@ pub use self::load::{LoadOptions, SettingsSource};
 pub use self::properties::Properties;
 pub use self::schema_registry::SchemaRegistrySettings;
 pub(crate) use self::secret::{is_secret, mask};
+pub use self::temporal::TemporalSettings;
 use crate::consumer::BatchSettings;
 pub use crate::db::Synchronous;
 use crate::topic::RetrySettings;
@@ -80,8 +82,13 @@ pub struct Settings {
     pub polling_frequency: Duration,
     /// Who resolves the relations that messages wait for: inside the service by default.
     pub relation_resolver_daemon: RelationResolverDaemon,
-    /// How often it looks at what waits, where nothing tells it to look: 5 seconds by default.
+    /// How often it looks at what waits, where nothing tells it to look: 5 seconds by default. Temporal's schedule takes
+    /// whole seconds, at least one.
     pub relation_resolver_daemon_interval: Duration,
+    /// Temporal, where it resolves relations.
+    pub temporal: TemporalSettings,
+    /// Temporal's task queue, which `temporal-worker` works off. Default: `django-kafka`.
+    pub temporal_task_queue: String,
     /// Kafka Connect's REST interface: `http://host:8083`, with a path where it stands behind one. Default: none.
     pub connect_host: Option<String>,
     /// Basic authentication with Kafka Connect. Default: none.
@@ -209,6 +216,8 @@ impl Default for Settings {
             polling_frequency: Duration::from_secs(1),
             relation_resolver_daemon: RelationResolverDaemon::Local,
             relation_resolver_daemon_interval: Duration::from_secs(5),
+            temporal: TemporalSettings::default(),
+            temporal_task_queue: "django-kafka".to_owned(),
             connect_host: None,
             connect_auth: None,
             connect_retry: ConnectRetry::default(),
@@ -261,6 +270,8 @@ pub enum RelationResolverDaemon {
     /// The service itself.
     #[default]
     Local,
+    /// Temporal's schedule and workflows, which the command `temporal-worker` works off; needs the feature `temporal`.
+    Temporal,
 }
 
 impl RelationResolverDaemon {
@@ -269,6 +280,19 @@ impl RelationResolverDaemon {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Temporal => "temporal",
+        }
+    }
+
+    /// Whether this program was built with what it needs; else what to do.
+    pub(crate) fn is_built(self) -> Result<(), String> {
+        match self {
+            Self::Temporal if !cfg!(feature = "temporal") => Err(
+                "`temporal` needs the feature `temporal` of django-kafka-rs, and this program is built without it: add it \
+                 in Cargo.toml, or set `relation_resolver_daemon` to `local`"
+                    .to_owned(),
+            ),
+            _ => Ok(()),
         }
     }
 }

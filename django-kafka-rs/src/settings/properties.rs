@@ -164,7 +164,11 @@ pub(super) fn check(name: &str, value: &str, found: &str, audience: Audience) ->
         return Err("is set by a function of librdkafka's C interface, never as text: take it out".to_owned());
     }
     if !property.kind.accepts(value) {
-        return Err(format!("expected {}, found {found}", property.kind.expected()));
+        let default = match property.default {
+            "" => String::new(),
+            default => format!("; librdkafka's default is `{default}`"),
+        };
+        return Err(format!("expected {}, found {found}{default}", property.kind.expected()));
     }
     owned_by_runtime(name, value).map_or(Ok(()), |why| Err(why.to_owned()))
 }

@@ -8,32 +8,28 @@ use super::section::{Findings, Section};
 use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
     BatchLimits, DatabaseSettings, EmbeddedSettings, RelationResolverDaemon, Settings, Synchronous, TopicSettings,
-    connect, properties, read_retry, schema_registry,
+    connect, properties, read_retry, schema_registry, temporal,
 };
 use crate::topic::names;
 
-/// Keys that the design has and this version does not. Setting one is an error: an option that does nothing would
-/// be worse. Later versions delete lines here.
-const NOT_BUILT: &[(&str, &str)] = &[("temporal", "Temporal"), ("temporal_task_queue", "Temporal")];
-
-/// Keys of features that this program was built without.
-const LEFT_OUT: &[(&str, &str)] = if cfg!(feature = "connect") {
-    &[]
-} else {
-    &[
-        ("connect_host", "connect"),
-        ("connect_auth", "connect"),
-        ("connect_retry", "connect"),
-        ("connect_requests_timeout", "connect"),
-        ("connector_name_prefix", "connect"),
-    ]
-};
+/// Keys that belong to a feature, with the feature and whether this program was built with it.
+const OF_FEATURES: &[(&str, &str, bool)] = &[
+    ("connect_host", "connect", cfg!(feature = "connect")),
+    ("connect_auth", "connect", cfg!(feature = "connect")),
+    ("connect_retry", "connect", cfg!(feature = "connect")),
+    ("connect_requests_timeout", "connect", cfg!(feature = "connect")),
+    ("connector_name_prefix", "connect", cfg!(feature = "connect")),
+    ("temporal", "temporal", cfg!(feature = "temporal")),
+    ("temporal_task_queue", "temporal", cfg!(feature = "temporal")),
+];
 
 /// Settings of the Python library that name code. Code is given in code.
 const IN_CODE: &[&str] = &["error_handler", "relation_resolver", "relation_resolver_processor"];
 
-const DAEMONS: &[(&str, RelationResolverDaemon)] =
-    &[(RelationResolverDaemon::Local.name(), RelationResolverDaemon::Local)];
+const DAEMONS: &[(&str, RelationResolverDaemon)] = &[
+    (RelationResolverDaemon::Local.name(), RelationResolverDaemon::Local),
+    (RelationResolverDaemon::Temporal.name(), RelationResolverDaemon::Temporal),
+];
 
 const SYNCHRONOUS: &[(&str, Synchronous)] =
     &[(Synchronous::Normal.name(), Synchronous::Normal), (Synchronous::Full.name(), Synchronous::Full)];
@@ -41,11 +37,11 @@ const SYNCHRONOUS: &[(&str, Synchronous)] =
 /// Reads all settings; what is wrong is in the findings, and its place has the default.
 pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     let mut settings = Settings::default();
-    let table = without_unbuilt(table, findings);
+    let table = without_foreign(table, findings);
     let mut top = Section::top(table);
 
     top.set("client_id", &mut settings.client_id, findings, text);
-    for (key, audience) in properties::SECTIONS.iter().filter(|(key, _)| is_built(key)) {
+    for (key, audience) in properties::SECTIONS {
         if let Some(section) = top.section(key, findings) {
             let read = properties::read(key, section.into_rest(), *audience, findings);
             match *key {
@@ -65,6 +61,10 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     top.set("relation_resolver_daemon", &mut settings.relation_resolver_daemon, findings, |node| one_of(node, DAEMONS));
     let interval = &mut settings.relation_resolver_daemon_interval;
     top.set("relation_resolver_daemon_interval", interval, findings, positive_duration);
+    top.set("temporal_task_queue", &mut settings.temporal_task_queue, findings, text);
+    if let Some(section) = top.section("temporal", findings) {
+        temporal::read(section, &mut settings.temporal, findings);
+    }
     connect::read(&mut top, &mut settings, findings);
     settings.database_url = top.read("database_url", findings, text);
     if let Some(section) = top.section("database", findings) {
@@ -103,18 +103,9 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     settings
 }
 
-/// Whether this version has what the key sets.
-pub(super) fn is_built(key: &str) -> bool {
-    NOT_BUILT.iter().all(|(unbuilt, _)| *unbuilt != key)
-}
-
-fn without_unbuilt(mut table: Table, findings: &mut Findings) -> Table {
-    for (key, capability) in NOT_BUILT {
-        if let Some(node) = table.remove(*key) {
-            findings.mistake(&node.source, key, format!("{capability}: not built yet; take it out"));
-        }
-    }
-    for (key, feature) in LEFT_OUT {
+/// Without what this program cannot do, which is said.
+fn without_foreign(mut table: Table, findings: &mut Findings) -> Table {
+    for (key, feature, _) in OF_FEATURES.iter().filter(|(_, _, built)| !built) {
         if let Some(node) = table.remove(*key) {
             let message =
                 format!("this program is built without the feature `{feature}` of django-kafka-rs; take it out");
@@ -206,6 +197,9 @@ fn embedded(mut section: Section, embedded: &mut EmbeddedSettings, findings: &mu
 
 /// What only several settings together can show.
 fn check_together(settings: &Settings, findings: &mut Findings) {
+    if let Err(message) = settings.relation_resolver_daemon.is_built() {
+        findings.mistake_at("relation_resolver_daemon", message);
+    }
     if let Err((key, message)) = settings.suffixes().validate() {
         let key = if findings.sources.contains_key(key) { key } else { "retry_topic_suffix" };
         findings.mistake_at(key, message);

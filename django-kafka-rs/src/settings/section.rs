@@ -8,7 +8,7 @@ use super::secret::is_secret;
 use super::values::Expected;
 use crate::nearest::nearest;
 
-/// The keys at the top, without those that are not built yet.
+/// The keys at the top, also those of features that this program may be built without.
 pub(super) const SECTIONS: &[&str] = &[
     "client_id",
     "global_config",
@@ -21,6 +21,8 @@ pub(super) const SECTIONS: &[&str] = &[
     "polling_frequency",
     "relation_resolver_daemon",
     "relation_resolver_daemon_interval",
+    "temporal_task_queue",
+    "temporal",
     "connect_host",
     "connect_auth",
     "connect_retry",

@@ -5,8 +5,8 @@ use super::model::{ColumnSet, ErasedLookup, SyncModel};
 /// A column of the model `M`. Written by the derives for each column, so that [`Lookup::by`] is checked by the
 /// compiler.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a column that `{M}` has a field for",
-    note = "a lookup names columns of the model's own table: `Lookup::<{M}>::by(table::column, value)`"
+    message = "`{Self}` is not a column that the model has a field for",
+    note = "a lookup names columns of the model's own table, those that its struct has: `Lookup::by(customers::email, value)`"
 )]
 pub trait ColumnOf<M: SyncModel> {
     /// The field's type.

@@ -9,6 +9,7 @@ use serde::Deserializer;
 use super::context::{Applied, SyncContext};
 use super::lookup::Lookup;
 use super::relation::{IdValue, ModelRelation, RelationDescriptor};
+use crate::const_text::{Text, equal};
 use crate::db::DbConn;
 use crate::error::{ConsumeError, DecodeError, TransformError};
 use crate::format::FieldSchema;
@@ -200,6 +201,7 @@ pub struct ColumnDescriptor {
 /// # Panics
 /// It is not: in constants, a compile error at the field's name.
 #[doc(hidden)]
+#[track_caller]
 pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
     let mut text = Text::new();
     let mut i = 0;
@@ -211,7 +213,10 @@ pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
             }
             text.push("rows are found by `");
             text.push(field);
-            text.push("`, which the model reads from no field of the message");
+            text.push(
+                "`, which the model reads from no field of the message\n= help: look up by another field: `lookup(…)`; or find \
+                 the row by a function: `lookup_with = path`",
+            );
             panic!("{}", text.as_str());
         }
         i += 1;
@@ -236,6 +241,7 @@ pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
 /// # Panics
 /// It has not: in constants, a compile error at the file's name.
 #[doc(hidden)]
+#[track_caller]
 pub const fn check_schema_fields(topic: Option<&ModelTopic>, file: &str, fields: &[&str]) {
     match topic {
         None => {}
@@ -255,6 +261,7 @@ pub const fn check_schema_fields(topic: Option<&ModelTopic>, file: &str, fields:
 /// # Panics
 /// They do not: in constants, a compile error at the type.
 #[doc(hidden)]
+#[track_caller]
 pub const fn check_scale(values: PartFormat, ty: &str) {
     if let PartFormat::Avro(_) = values {
         return;
@@ -263,13 +270,14 @@ pub const fn check_scale(values: PartFormat, ty: &str) {
     text.push("a message in JSON does not carry the scale of a `");
     text.push(ty);
     text.push(
-        "`, so how to read it must be said: write `#[sync(as = dbz::Decimal(2))]` with the column's scale for Debezium's \
+        "`, so how to read it must be said\n= help: write `#[sync(as = dbz::Decimal(2))]` with the column's scale for Debezium's \
          default (`decimal.handling.mode=precise`), `#[sync(as = dbz::DecimalText)]` for `string`, or \
          `#[sync(as = dbz::FromSchema)]` where messages carry their schema",
     );
     panic!("{}", text.as_str());
 }
 
+#[track_caller]
 const fn check_fields_of(model: &ModelDescriptor, file: &str, fields: &[&str]) {
     let mut i = 0;
     while i < model.columns.len() {
@@ -306,53 +314,6 @@ const fn contains(names: &[&str], name: &str) -> bool {
         i += 1;
     }
     false
-}
-
-pub(super) const fn equal(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
-/// A text put together in a constant, for its panic. What does not fit is cut, between pieces.
-pub(super) struct Text {
-    bytes: [u8; 1024],
-    len: usize,
-}
-
-impl Text {
-    pub(super) const fn new() -> Self {
-        Self { bytes: [0; 1024], len: 0 }
-    }
-
-    pub(super) const fn push(&mut self, piece: &str) {
-        let piece = piece.as_bytes();
-        if self.len + piece.len() > self.bytes.len() {
-            return;
-        }
-        let mut i = 0;
-        while i < piece.len() {
-            self.bytes[self.len] = piece[i];
-            self.len += 1;
-            i += 1;
-        }
-    }
-
-    pub(super) const fn as_str(&self) -> &str {
-        match std::str::from_utf8(self.bytes.split_at(self.len).0) {
-            Ok(text) => text,
-            Err(_) => "the text is not UTF-8",
-        }
-    }
 }
 
 /// The function of `lookup_with`, its lookup without its type.

@@ -458,7 +458,7 @@ impl<F> FormatOf<F> {
 const fn reader<F: Decode<serde_json::Value> + 'static>() -> PartFormat {
     match <F as Decode<serde_json::Value>>::WIRE {
         Wire::Avro(schema) => PartFormat::Avro(schema),
-        Wire::Own => PartFormat::Json(to_json::<F>),
+        Wire::Own | Wire::Detected => PartFormat::Json(to_json::<F>),
     }
 }
 
@@ -489,9 +489,11 @@ pub trait ModelKeyFormat: 'static {
 impl<F: Decode<serde_json::Value> + 'static> ModelKeyFormat for F {
     const READER: PartFormat = reader::<F>();
 }
+#[diagnostic::do_not_recommend]
 impl ModelKeyFormat for Text {
     const READER: PartFormat = PartFormat::Json(as_they_are);
 }
+#[diagnostic::do_not_recommend]
 impl ModelKeyFormat for Bytes {
     const READER: PartFormat = PartFormat::Json(as_they_are);
 }

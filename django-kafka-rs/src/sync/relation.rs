@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::model::{ModelDescriptor, SyncModel, Text, equal};
+use super::model::{ModelDescriptor, SyncModel};
+use crate::const_text::{Text, equal};
 
 /// A value that identifies a row of another model, as text: what `relation(…)` and [`ModelRelation::new`] take.
 ///
@@ -21,7 +22,8 @@ pub trait RelationId {
 
 macro_rules! by_display {
     ($($ty:ty),*) => {
-        $(impl RelationId for $ty {
+        $(#[diagnostic::do_not_recommend]
+        impl RelationId for $ty {
             fn relation_id(&self) -> Option<String> {
                 Some(self.to_string())
             }
@@ -31,6 +33,7 @@ macro_rules! by_display {
 by_display!(i8, i16, i32, i64, i128, u8, u16, u32, u64, usize, isize, str, String, uuid::Uuid);
 by_display!(chrono::NaiveDate, chrono::NaiveDateTime);
 
+#[diagnostic::do_not_recommend]
 impl RelationId for Vec<u8> {
     /// PostgreSQL's hexadecimal form.
     fn relation_id(&self) -> Option<String> {
@@ -45,24 +48,28 @@ impl RelationId for Vec<u8> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl RelationId for Cow<'_, str> {
     fn relation_id(&self) -> Option<String> {
         Some(self.to_string())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: RelationId> RelationId for Option<T> {
     fn relation_id(&self) -> Option<String> {
         self.as_ref().and_then(RelationId::relation_id)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: RelationId + ?Sized> RelationId for &T {
     fn relation_id(&self) -> Option<String> {
         (**self).relation_id()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl RelationId for serde_json::Value {
     fn relation_id(&self) -> Option<String> {
         match self {
@@ -196,6 +203,7 @@ pub enum IdValue {
 /// # Panics
 /// It has several: in constants, a compile error at the model's name.
 #[doc(hidden)]
+#[track_caller]
 pub const fn check_relation(model: &ModelDescriptor) {
     // A model that does not compile has none, and its own error.
     if model.primary_key.len() < 2 {
@@ -212,7 +220,7 @@ pub const fn check_relation(model: &ModelDescriptor) {
         text.push("`");
         i += 1;
     }
-    text.push("): name one that is unique, `#[sync(relation(");
+    text.push(")\n= help: name one that is unique: `#[sync(relation(");
     text.push(model.type_name);
     text.push(", field = …))]`");
     panic!("{}", text.as_str());
@@ -223,6 +231,7 @@ pub const fn check_relation(model: &ModelDescriptor) {
 /// # Panics
 /// It has not: in constants, a compile error at the field's name.
 #[doc(hidden)]
+#[track_caller]
 pub const fn check_relation_field(model: &ModelDescriptor, field: &str) {
     let mut i = 0;
     while i < model.columns.len() {

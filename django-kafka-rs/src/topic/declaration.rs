@@ -72,6 +72,12 @@ impl TopicDeclaration {
         matches!(self.key_wire, Wire::Avro(_)) || matches!(self.value_wire, Wire::Avro(_))
     }
 
+    /// Whether its messages may name schemas.
+    #[cfg(feature = "avro")]
+    pub(crate) fn may_name_schemas(&self) -> bool {
+        self.key_wire != Wire::Own || self.value_wire != Wire::Own
+    }
+
     /// The same with `retry(…)`.
     #[must_use]
     pub const fn retry(mut self, retry: RetrySettings) -> Self {

@@ -9,7 +9,7 @@ use crate::error::{DecodeError, EncodeError};
 
 /// Reads a `T` from bytes.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot read a `{T}`",
+    message = "`{Self}` cannot read `{T}`",
     note = "`format = json` reads types that derive `serde::Deserialize`, `string` reads `String`, `bytes` reads \
             `Vec<u8>`; for anything else name a type that implements `Decode<{T}>`: `format = path::To`"
 )]
@@ -34,7 +34,7 @@ pub trait Decode<T> {
 
 /// Writes a `T` to bytes.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot write a `{T}`",
+    message = "`{Self}` cannot write `{T}`",
     note = "`format = json` writes types that derive `serde::Serialize`, `string` writes `String`, `bytes` writes \
             `Vec<u8>`; for anything else name a type that implements `Encode<{T}>`: `format = path::To`"
 )]
@@ -64,6 +64,7 @@ pub struct Bytes;
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
+#[diagnostic::do_not_recommend]
 impl Decode<String> for Text {
     fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
         std::str::from_utf8(bytes)
@@ -72,18 +73,21 @@ impl Decode<String> for Text {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Encode<String> for Text {
     fn encode(value: &String) -> Result<Vec<u8>, EncodeError> {
         Ok(value.clone().into_bytes())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Decode<Vec<u8>> for Bytes {
     fn decode(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         Ok(bytes.to_vec())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Encode<Vec<u8>> for Bytes {
     fn encode(value: &Vec<u8>) -> Result<Vec<u8>, EncodeError> {
         Ok(value.clone())

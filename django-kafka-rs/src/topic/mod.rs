@@ -14,6 +14,9 @@ pub use self::reproducer::{Reproduce, ReproducedModel, ReproducedSource, Reprodu
 #[cfg(feature = "client")]
 pub(crate) use self::wire::Content;
 #[doc(hidden)]
+#[cfg(feature = "avro")]
+pub use self::wire::KnownSchemas;
+#[doc(hidden)]
 pub use self::wire::{Encoded, PartSchema, Schemas, Wire};
 pub(crate) use self::wire::{NoSchemas, SchemaSource};
 

@@ -18,6 +18,8 @@ pub(crate) use self::derived::{
 #[cfg(feature = "client")]
 pub(crate) use self::template::{substitute, validate, validate_group};
 
+use crate::const_text::Text;
+
 /// How long a topic's name may be: Kafka's limit, in bytes.
 pub(crate) const TOPIC_NAME_LENGTH_MAX: usize = 249;
 
@@ -28,6 +30,7 @@ pub(crate) const TOPIC_NAME_LENGTH_MAX: usize = 249;
 ///
 /// # Panics
 /// The name can never be legal. In a constant this is a compile error with the panic's text.
+#[track_caller]
 pub const fn check_topic_name(name: &str) {
     let bytes = name.as_bytes();
     assert!(!bytes.is_empty(), "topic name is empty");
@@ -58,6 +61,7 @@ pub const fn check_topic_name(name: &str) {
 ///
 /// # Panics
 /// A derived name would be too long. In a constant this is a compile error with the panic's text.
+#[track_caller]
 pub const fn check_derived_names(group: &str, topic: &str, max_retries: u32) {
     let topic = topic.as_bytes();
     if topic.is_empty() || topic[0] == b'^' {
@@ -68,18 +72,28 @@ pub const fn check_derived_names(group: &str, topic: &str, max_retries: u32) {
         return;
     };
     let joined = group_length + 1 + topic_length;
-    assert!(
-        joined + ".dlt".len() <= TOPIC_NAME_LENGTH_MAX,
-        "the dead letter topic (group.topic.dlt) would be longer than Kafka's 249 characters: \
-         shorten the group or the topic's name"
-    );
     if max_retries > 0 {
-        assert!(
-            joined + ".retry.".len() + decimal_length(max_retries) <= TOPIC_NAME_LENGTH_MAX,
-            "the retry topic (group.topic.retry.n) would be longer than Kafka's 249 characters: \
-             shorten the group or the topic's name"
-        );
+        let mut suffix = Text::of(&[".retry."]);
+        suffix.push_number(max_retries as usize);
+        check_derived_length(joined, suffix.as_str());
     }
+    check_derived_length(joined, ".dlt");
+}
+
+/// Panics where a name of `joined` characters and the suffix is too long.
+#[track_caller]
+const fn check_derived_length(joined: usize, suffix: &str) {
+    let length = joined + suffix.len();
+    if length <= TOPIC_NAME_LENGTH_MAX {
+        return;
+    }
+    let mut text = Text::of(&["the topic `{group}.{topic}", suffix, "` would have "]);
+    text.push_number(length);
+    text.push(" characters, and Kafka takes ");
+    text.push_number(TOPIC_NAME_LENGTH_MAX);
+    text.push("\n= help: shorten the group or the topic's name by ");
+    text.push_number(length - TOPIC_NAME_LENGTH_MAX);
+    panic!("{}", text.as_str())
 }
 
 /// Whether Kafka allows this byte in a topic's name.
@@ -117,13 +131,4 @@ const fn literal_length(bytes: &[u8]) -> Result<usize, Illegal> {
         at += 1;
     }
     Ok(length)
-}
-
-const fn decimal_length(n: u32) -> usize {
-    let (mut rest, mut digits) = (n / 10, 1);
-    while rest > 0 {
-        rest /= 10;
-        digits += 1;
-    }
-    digits
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use super::{Topic, TopicConsumer, TopicDeclaration};
+use super::{Decode, Topic, TopicConsumer, TopicDeclaration};
 use crate::context::Context;
 use crate::db::DbConn;
 use crate::error::{ConsumeError, ConsumeResult, DecodeError};
@@ -16,8 +16,9 @@ use crate::record::Record;
 ///
 /// Its topic is `{namespace}.{name}`, where the name is the model's table unless `#[reproduce(…)]` says another, and the
 /// namespace that of `#[reproduce(…)]` or else of the setting `[reproducer_config]`. It is retried as `T`'s
-/// `retry(…)` says. A record's key and value are the event's key and row as JSON: without their schema, and
-/// without the envelope.
+/// `retry(…)` says. Events are JSON or Avro, as their first byte says, flat or in Debezium's envelope. A record's key
+/// and value are the event's key and row as JSON: without their schema, and without the envelope; of Avro, decimals
+/// are texts, and bytes are base64.
 #[derive(Debug)]
 pub struct Reproducer<T: Reproduce>(T);
 
@@ -87,7 +88,7 @@ pub trait Reproduce: Topic + ReproducedTopic + ReproducedModel<<Self as Reproduc
     /// that is gone, and [`upsert`](Self::upsert) otherwise.
     fn reproduce(&self, record: &Record<Reproducer<Self>>, cx: &Context) -> impl Future<Output = ConsumeResult> + Send {
         async move {
-            let event = Event::read(record.raw_value())?;
+            let event = Event::read(record.raw_value(), record.value_schema())?;
             if event == Event::Nothing || event.is_skipped() {
                 return Ok(());
             }
@@ -201,6 +202,7 @@ impl ReproducedSource {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Reproduce> Topic for Reproducer<T> {
     type Key = Value;
     type Value = Value;
@@ -209,6 +211,8 @@ impl<T: Reproduce> Topic for Reproducer<T> {
     const DECLARATION: TopicDeclaration = TopicDeclaration {
         retry: T::DECLARATION.retry,
         reproduces: Some(T::__SOURCE),
+        key_wire: <EventKey as Decode<Value>>::WIRE,
+        value_wire: <EventRow as Decode<Value>>::WIRE,
         ..TopicDeclaration::new(T::__SOURCE.type_name, T::__SOURCE.template, T::DECLARATION.location)
     };
 

@@ -16,6 +16,8 @@ pub enum Wire {
     Own,
     /// The id of its Avro schema. With the schema that the topic declares, where it does.
     Avro(Option<&'static str>),
+    /// Each message says by its first byte: the id of its Avro schema, or nothing before JSON.
+    Detected,
 }
 
 /// The schema that a message's key or value is read by.
@@ -33,7 +35,7 @@ impl PartSchema {
         match &self.0 {
             Some(Ok(schema)) => Ok(schema),
             Some(Err(why)) => Err(DecodeError::new(&**why)),
-            None => Err(DecodeError::new("its schema was not asked for")),
+            None => Err(DecodeError::new(NO_REGISTRY)),
         }
     }
 }
@@ -48,13 +50,48 @@ pub(crate) trait SchemaSource: Send + Sync {
     fn reading(&self, id: u32, declared: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError>;
 }
 
+/// What is to be done where nobody knows schemas.
+#[cfg(feature = "avro")]
+const NO_REGISTRY: &str = "Avro needs a schema registry: set `schema_registry.url` in the settings";
+
 /// Nobody.
 pub(crate) struct NoSchemas;
 
 impl SchemaSource for NoSchemas {
     #[cfg(feature = "avro")]
     fn reading(&self, _: u32, _: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError> {
-        Err(DecodeError::new("Avro needs a schema registry: set `schema_registry.url` in the settings").into())
+        Err(DecodeError::new(NO_REGISTRY).into())
+    }
+}
+
+/// Schemas by their ids, for measuring and trying things out without a registry.
+#[doc(hidden)]
+#[cfg(feature = "avro")]
+#[derive(Debug, Default)]
+pub struct KnownSchemas(std::collections::HashMap<u32, Arc<Schema>>);
+
+#[cfg(feature = "avro")]
+impl KnownSchemas {
+    /// The same with one more.
+    ///
+    /// # Errors
+    /// The text is no schema.
+    pub fn with(mut self, id: u32, text: &str) -> Result<Self, String> {
+        self.0.insert(id, Arc::new(Schema::parse(text, &[])?));
+        Ok(self)
+    }
+
+    /// What a key or value is read by.
+    #[must_use]
+    pub fn part(&self, id: u32) -> PartSchema {
+        PartSchema(self.0.get(&id).cloned().map(Ok))
+    }
+}
+
+#[cfg(feature = "avro")]
+impl SchemaSource for KnownSchemas {
+    fn reading(&self, id: u32, _: Option<&'static str>) -> Result<Arc<Schema>, crate::error::ConsumeError> {
+        self.0.get(&id).cloned().ok_or_else(|| DecodeError::new(format!("there is no schema {id}")).into())
     }
 }
 

@@ -37,6 +37,14 @@ mod schema {
             big -> Nullable<Text>,
         }
     }
+    diesel::table! {
+        known (id) {
+            id -> BigInt,
+            name -> Text,
+            balance -> Nullable<diesel::sql_types::Numeric>,
+            born -> Nullable<Date>,
+        }
+    }
 }
 
 /// Every type that Debezium writes, and no `as`: the messages' schema says how each is written.
@@ -67,6 +75,61 @@ struct Person {
 
 #[consumer(group = "${prefix}-people", topics(Person), config("auto.offset.reset" = "earliest"))]
 struct People;
+
+/// What of a row others may know: in the database of the source.
+#[derive(Queryable, Selectable, Identifiable)]
+#[diesel(table_name = schema::people)]
+struct Row {
+    id: i64,
+    name: String,
+    balance: Option<BigDecimal>,
+    born: Option<NaiveDate>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    name: String,
+    balance: Option<BigDecimal>,
+    born: Option<NaiveDate>,
+}
+
+#[topic(name = "${prefix}.known", key = i64, value = Told, format = avro, key_schema = "stack/interop/known_key.avsc",
+        value_schema = "stack/interop/known.avsc")]
+#[derive(TopicReproducer)]
+#[reproduce(model = Row, namespace = "${prefix}.public")]
+struct PublicPeople;
+
+impl Reproduce for PublicPeople {
+    type Model = Row;
+
+    async fn upsert(&self, row: Row, _: &Record<Reproducer<Self>>, cx: &Context) -> ConsumeResult {
+        let Row { id, name, balance, born } = row;
+        cx.produce(self, id, Told { name, balance, born }).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, id: i64, _: &Record<Reproducer<Self>>, cx: &Context) -> ConsumeResult {
+        cx.tombstone(self, id).await?;
+        Ok(())
+    }
+}
+
+#[consumer(group = "${prefix}-publisher", topics(Reproducer<PublicPeople>), config("auto.offset.reset" = "earliest"))]
+struct Publisher;
+
+/// A replica of it, elsewhere.
+#[topic(name = "${prefix}.known", format = avro)]
+#[derive(ModelTopicConsumer)]
+#[diesel(table_name = schema::known)]
+struct KnownPerson {
+    id: i64,
+    name: String,
+    balance: Option<BigDecimal>,
+    born: Option<NaiveDate>,
+}
+
+#[consumer(group = "${prefix}-known", topics(KnownPerson), config("auto.offset.reset" = "earliest"))]
+struct Known;
 
 /// What Python writes and reads too: `tests/stack/interop/events.py` has the same values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
-//! The service of `just bench`: one table, kept in step as any user would declare it; the same table from a topic with
-//! retry topics; and a handler that fails once, to see how soon it is called again.
+//! The service of `just bench`: one table, kept in step as any user would declare it, from JSON and from Avro; a handler
+//! that does nothing; the same table from a topic with retry topics; and a handler that fails once, to see how soon it is
+//! called again. Each group ends in its consumer's name: of one group no two may read the same topic.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -24,22 +25,52 @@ mod schema {
     }
 }
 
-#[topic(name = "${topic}")]
-#[derive(Queryable, Selectable, DbzConsumer)]
-#[diesel(table_name = schema::accounts)]
-struct Account {
-    id: i64,
-    name: String,
-    email: Option<String>,
-    active: bool,
-    score: f64,
-    version: i64,
-    born: chrono::NaiveDate,
-    updated: chrono::NaiveDateTime,
+/// The table from a topic in this format, with or without the last message of each key alone being written.
+macro_rules! account {
+    ($model:ident, $consumer:ident, $group:literal, format = $format:ident $(, $sync:meta)?) => {
+        #[topic(name = "${topic}", format = $format)]
+        #[derive(DbzConsumer)]
+        #[diesel(table_name = schema::accounts)]
+        $(#[$sync])?
+        struct $model {
+            id: i64,
+            name: String,
+            email: Option<String>,
+            active: bool,
+            score: f64,
+            version: i64,
+            born: chrono::NaiveDate,
+            updated: chrono::NaiveDateTime,
+        }
+
+        #[consumer(group = $group, topics($model), config("auto.offset.reset" = "earliest"))]
+        struct $consumer;
+    };
 }
 
-#[consumer(group = "${group}", topics(Account), config("auto.offset.reset" = "earliest"))]
-struct Accounts;
+account!(Account, Accounts, "${group}.Accounts", format = json);
+account!(UnreducedAccount, UnreducedAccounts, "${group}.UnreducedAccounts", format = json, sync(reduce(off)));
+account!(AvroAccount, AvroAccounts, "${group}.AvroAccounts", format = avro);
+account!(
+    UnreducedAvroAccount,
+    UnreducedAvroAccounts,
+    "${group}.UnreducedAvroAccounts",
+    format = avro,
+    sync(reduce(off))
+);
+
+/// Nothing is done with a message, not even decoded.
+#[topic(name = "${topic}", key_format = bytes, value_format = bytes)]
+struct NoOp;
+
+impl TopicConsumer for NoOp {
+    async fn consume(&self, _: &Record<Self>, _: &Context) -> ConsumeResult {
+        Ok(())
+    }
+}
+
+#[consumer(group = "${group}.NoOps", topics(NoOp), config("auto.offset.reset" = "earliest"))]
+struct NoOps;
 
 /// The same table. What is called `refused` fails for good.
 #[topic(name = "${topic}", retry(max_retries = 1, delay = "1s", blocking = false))]
@@ -61,7 +92,7 @@ fn checked(name: String) -> Result<String, std::fmt::Error> {
     if name == "refused" { Err(std::fmt::Error) } else { Ok(name) }
 }
 
-#[consumer(group = "${group}", topics(Checked), config("auto.offset.reset" = "earliest"))]
+#[consumer(group = "${group}.CheckedAccounts", topics(Checked), config("auto.offset.reset" = "earliest"))]
 struct CheckedAccounts;
 
 /// Each message fails once.
@@ -86,7 +117,7 @@ impl TopicConsumer for Step {
     }
 }
 
-#[consumer(group = "${group}", topics(Step), config("auto.offset.reset" = "earliest"))]
+#[consumer(group = "${group}.Steps", topics(Step), config("auto.offset.reset" = "earliest"))]
 struct Steps;
 
 fn main() -> ExitCode {

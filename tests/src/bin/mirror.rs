@@ -53,6 +53,14 @@ mod schema {
     }
     diesel::table! { items (id) { id -> BigInt, name -> Text, version -> BigInt, } }
     diesel::table! { documents (id) { id -> BigInt, version -> BigInt, body -> Text, } }
+    diesel::table! { customers (id) { id -> BigInt, name -> Text, version -> BigInt, } }
+    diesel::table! { categories (id) { id -> BigInt, parent_id -> Nullable<BigInt>, name -> Text, version -> BigInt, } }
+    diesel::table! {
+        orders (id) { id -> BigInt, customer_id -> BigInt, referrer_id -> Nullable<BigInt>, total -> BigInt, version -> BigInt, }
+    }
+    diesel::table! {
+        order_lines (id) { id -> BigInt, order_id -> BigInt, category_id -> Nullable<BigInt>, amount -> BigInt, version -> BigInt, }
+    }
     diesel::table! { pairs (id) { id -> BigInt, name -> Text, kafka_skip -> Bool, } }
     diesel::table! { north_notes (id) { id -> BigInt, note -> Nullable<Text>, } }
     diesel::table! { south_notes (id) { id -> BigInt, note -> Nullable<Text>, extra -> Nullable<Integer>, } }
@@ -234,6 +242,68 @@ impl TopicConsumer for Visits {
     offsets = "database"
 )]
 struct Counter;
+
+/// A shop whose tables refer to each other, and to themselves.
+#[topic(name = "${prefix}.public.customers")]
+#[derive(Queryable, Identifiable, DbzConsumer)]
+#[diesel(table_name = schema::customers)]
+struct Customer {
+    id: i64,
+    name: String,
+    version: i64,
+}
+
+#[topic(name = "${prefix}.public.categories")]
+#[derive(Queryable, Identifiable, Associations, DbzConsumer)]
+#[diesel(table_name = schema::categories, belongs_to(Category, foreign_key = parent_id))]
+#[sync(relations(auto))]
+struct Category {
+    id: i64,
+    parent_id: Option<i64>,
+    name: String,
+    version: i64,
+}
+
+#[topic(name = "${prefix}.public.orders")]
+#[derive(Queryable, Identifiable, Associations, DbzConsumer)]
+#[diesel(table_name = schema::orders, belongs_to(Customer))]
+#[sync(relations(auto))]
+struct Order {
+    id: i64,
+    customer_id: i64,
+    // Diesel knows one association of two models, and no more.
+    #[sync(relation(Customer))]
+    referrer_id: Option<i64>,
+    total: i64,
+    version: i64,
+}
+
+#[topic(name = "${prefix}.public.order_lines")]
+#[derive(Queryable, Identifiable, Associations, DbzConsumer)]
+#[diesel(table_name = schema::order_lines, belongs_to(Order), belongs_to(Category))]
+#[sync(relations(auto))]
+struct OrderLine {
+    id: i64,
+    order_id: i64,
+    category_id: Option<i64>,
+    amount: i64,
+    version: i64,
+}
+
+#[consumer(
+    group = "${prefix}-shop",
+    topics(Customer, Category, Order, OrderLine),
+    config("auto.offset.reset" = "earliest", "group.instance.id" = env("MIRROR_INSTANCE"))
+)]
+struct Shop;
+
+#[consumer(
+    group = "${prefix}-shop",
+    topics(Customer, Category, Order, OrderLine),
+    config("auto.offset.reset" = "earliest", "group.instance.id" = env("MIRROR_INSTANCE")),
+    offsets = "database"
+)]
+struct ExactShop;
 
 /// One of two databases that keep each other in step; the topic is the other's.
 #[topic(name = "${prefix}.public.pairs")]

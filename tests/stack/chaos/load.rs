@@ -9,8 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, PurgeConfig, ThreadedProducer};
 
-use super::dice::Dice;
-use crate::harness::wait_until;
+use crate::harness::{Dice, wait_until};
 
 /// Keys of a partition, few enough that each is changed often.
 const KEYS: u64 = 40;

@@ -7,7 +7,6 @@
 //! `CHAOS_FAULTS="broker frozen,member killed"` meets only these, `CHAOS_LOGS=folder` keeps the members' logs there,
 //! `CHAOS_SERVICE=path` runs another build of the service, `DJANGO_KAFKA__…` are settings to be tried.
 
-mod dice;
 mod fault;
 mod load;
 mod recreated;
@@ -18,11 +17,10 @@ mod world;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use self::dice::Dice;
 use self::fault::{Fault, Part};
 use self::report::Report;
 use self::world::{LIMIT, World, hold};
-use crate::harness::wait_at_most;
+use crate::harness::{Dice, wait_at_most};
 use crate::scene::Protocol;
 
 /// Rounds between two verifications.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::fault::Fault;
+use super::fault::{Fault, Part};
 use super::verify::Found;
 
 #[derive(Default)]
@@ -49,11 +49,17 @@ impl Report {
     }
 
     /// Rounds in which messages were handled twice, although no fault of theirs, or of the two after, excuses it: a
-    /// message that is retried may meet those as well.
+    /// message that is retried may meet those as well. Nor a fault of the broker in the round before: members whose
+    /// heartbeats found it late are put out of the group up to a session's length after it is back, and what they have
+    /// in hand then is of the next round.
     pub(super) fn unexcused(&self) -> BTreeSet<u64> {
         let all = self.found.doubled_letters.iter().chain(&self.found.repeated_effects);
+        let any = |round: u64, which: fn(&Fault) -> bool| {
+            self.rounds.get(&round).is_some_and(|round| round.faults.iter().any(which))
+        };
+        let late = |fault: &Fault| fault.part() == Part::Broker && fault.may_repeat();
         let excused = |round: u64| {
-            (round..=round + 2).any(|n| self.rounds.get(&n).is_some_and(|r| r.faults.iter().any(|f| f.may_repeat())))
+            (round..=round + 2).any(|round| any(round, |fault| fault.may_repeat())) || any(round.wrapping_sub(1), late)
         };
         all.copied().filter(|round| !excused(*round)).collect()
     }

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::dice::Dice;
 use super::load::{Kind, Load};
 use super::verify::Verifier;
-use crate::harness::{Broker, OwnStack, Replica, Service, ServiceConfig, fresh_name, wait_at_most};
+use crate::harness::{Broker, Dice, OwnStack, Replica, Service, ServiceConfig, fresh_name, wait_at_most};
 use crate::scene::Protocol;
 
 /// Longer than any healthy wait, also for a broker that starts on a busy machine.

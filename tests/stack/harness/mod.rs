@@ -6,10 +6,13 @@
 mod broker;
 mod connect;
 mod database;
+mod dice;
 mod gateway;
 mod load;
 mod own_stack;
 mod service;
+#[cfg(feature = "temporal-tests")]
+mod temporal;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,10 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) use self::broker::Broker;
 pub(crate) use self::connect::{Connector, Published, Shape};
 pub(crate) use self::database::{Postgres, Replica, psql};
+pub(crate) use self::dice::Dice;
 pub(crate) use self::gateway::Gateway;
 pub(crate) use self::load::Load;
 pub(crate) use self::own_stack::OwnStack;
 pub(crate) use self::service::{Service, ServiceConfig, handled};
+#[cfg(feature = "temporal-tests")]
+pub(crate) use self::temporal::Namespace;
 
 /// How long a test waits for anything: longer than any healthy wait, also on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);

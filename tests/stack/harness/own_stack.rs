@@ -13,6 +13,8 @@ pub(crate) struct OwnStack {
     kafka: u16,
     postgres: u16,
     connect: u16,
+    #[cfg_attr(not(feature = "temporal-tests"), expect(dead_code, reason = "only its own tests ask for it"))]
+    temporal: u16,
     home: tempfile::TempDir,
 }
 
@@ -23,7 +25,7 @@ impl OwnStack {
         // What the stack has installed is shared: it lies beside Kafka's jars.
         let installed = Path::new(&address("KAFKA_LIBS")).parent().unwrap().to_owned();
         std::os::unix::fs::symlink(installed, home.path().join("opt")).unwrap();
-        let [kafka, kafka_tls, controller, postgres, connect] = free_ports();
+        let [kafka, kafka_tls, controller, postgres, connect, temporal] = free_ports();
         let environment = vec![
             ("STACK_HOME", home.path().display().to_string()),
             ("KAFKA_PORT", kafka.to_string()),
@@ -31,9 +33,10 @@ impl OwnStack {
             ("CONTROLLER_PORT", controller.to_string()),
             ("PG_PORT", postgres.to_string()),
             ("CONNECT_PORT", connect.to_string()),
+            ("TEMPORAL_PORT", temporal.to_string()),
             ("KAFKA_HEAP", "384m".to_owned()),
         ];
-        let stack = Self { environment, kafka, postgres, connect, home };
+        let stack = Self { environment, kafka, postgres, connect, temporal, home };
         stack.up(services);
         stack
     }
@@ -48,6 +51,11 @@ impl OwnStack {
 
     pub(crate) fn connect_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.connect)
+    }
+
+    #[cfg(feature = "temporal-tests")]
+    pub(crate) fn temporal_address(&self) -> String {
+        format!("127.0.0.1:{}", self.temporal)
     }
 
     pub(crate) fn up(&self, services: &[&str]) {

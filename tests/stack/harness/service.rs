@@ -132,14 +132,19 @@ impl Service {
     }
 
     /// Asks it to end, which has to be in order; gives how many messages it says to have handled.
-    pub(crate) fn end(mut self) -> u64 {
+    pub(crate) fn end(self) -> u64 {
+        handled(&self.stop())
+    }
+
+    /// Asks it to end, which has to be in order; gives what it has printed.
+    pub(crate) fn stop(mut self) -> String {
         self.signal("-TERM");
         let status = wait_for("the service ends", || match self.child.try_wait().unwrap() {
             Some(status) => Ok(status),
             None => Err(self.log()),
         });
         assert!(status.success(), "{status}");
-        handled(&std::fs::read_to_string(&self.output).unwrap())
+        std::fs::read_to_string(&self.output).unwrap()
     }
 
     /// Resident memory in KiB, the highest so far.

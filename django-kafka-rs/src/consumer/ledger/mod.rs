@@ -14,6 +14,7 @@
 //! `store` has the SQL, `start` decides where reading begins, `entry` is what one batch writes, `run` is a batch from
 //! end to end.
 
+pub(in crate::consumer) mod book;
 mod entry;
 mod headers;
 pub(crate) mod run;

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use super::super::batch::{
     self, BatchEnvironment, BatchResult, CUSTOM_BATCH_TIME_MAX, Handled, Judge, Settled, catch_panic, deliver,
-    join_all, not_its_own_fault, outgoing_of,
+    join_all, not_its_own_fault,
 };
 use super::super::lane::{Batch, Stop};
 use super::super::superseding::Superseding;
 use super::super::topic::{Handler, TopicRuntime};
+use super::book::{Book, done_with, note_failed, position_after};
 use super::{Entry, Found, Leaving, Share, Trouble};
 use crate::context::Context;
 use crate::db::joined::{Joined, Slot};
@@ -80,10 +81,6 @@ impl Work {
     fn end(&self) -> i64 {
         self.all.last().map_or(0, |record| record.offset + 1)
     }
-}
-
-fn position_after(records: &[Arc<RawRecord>], count: usize, end: i64) -> i64 {
-    records.get(count).map_or(end, |record| record.offset)
 }
 
 /// What became of a batch, before what left it is produced.
@@ -335,13 +332,7 @@ impl Desk {
     }
 
     async fn models(&self, work: &Work) -> Done {
-        let book = Book {
-            entry: Entry::new(self.share.clone()),
-            end: work.end(),
-            covered: 0,
-            env: self.env.clone(),
-            trouble: None,
-        };
+        let book = Book::new(Entry::new(self.share.clone()), work.end(), self.env.clone());
         let (topic, records) = (self.topic.clone(), work.records.clone());
         let (handled, book) = batch::run_models(topic, records, work.failures, &self.env, Some(book)).await;
         let Handled { settled, superseded, mut stop, .. } = handled;
@@ -455,85 +446,6 @@ impl Desk {
                 Stop::Outage
             }
         }
-    }
-}
-
-/// The part of the books in a model topic's transactions.
-pub(in crate::consumer) struct Book {
-    entry: Entry,
-    /// Where the partition stands when all messages are done.
-    end: i64,
-    /// How many of them committed transactions cover.
-    covered: usize,
-    env: BatchEnvironment,
-    trouble: Option<Trouble>,
-}
-
-impl Book {
-    /// Writes what the transaction covers; `decided` says what becomes of a failed message, and its attempts.
-    pub(in crate::consumer) fn write(
-        &mut self,
-        conn: &mut DbConn,
-        records: &[Arc<RawRecord>],
-        covered: &Covered<'_>,
-        decided: impl Fn(usize) -> (Decision, u32),
-    ) -> Result<(), Refused> {
-        self.entry.discard();
-        let mut failed = covered.failed.iter().peekable();
-        for (index, record) in records.iter().enumerate().take(covered.upto).skip(self.covered) {
-            match failed.next_if(|(failed, _)| *failed == index) {
-                Some((_, error)) => {
-                    let (decision, attempts) = decided(index);
-                    note_failed(&mut self.entry, record, error, attempts, decision, &self.env);
-                }
-                None if record.retried.is_some() => self.entry.settle(record.origin()),
-                None => {}
-            }
-        }
-        self.entry.reach(position_after(records, covered.upto, self.end));
-        self.entry.write(conn).map_err(|trouble| match trouble {
-            Trouble::Database(error) => Refused::Database(error),
-            trouble => {
-                let refused = Refused::NotOurs(format!("{trouble:?}"));
-                self.trouble = Some(trouble);
-                refused
-            }
-        })
-    }
-
-    /// Whether it has refused a commit for a reason of its own.
-    pub(in crate::consumer) fn refused(&self) -> bool {
-        self.trouble.is_some()
-    }
-
-    pub(in crate::consumer) fn committed(&mut self, upto: usize) {
-        self.entry.committed();
-        self.covered = upto;
-    }
-}
-
-/// Notes that a message is done with, or waits for rows: then the store has it.
-fn done_with(entry: &mut Entry, record: &RawRecord, position: i64) {
-    entry.reach(position);
-    if record.retried.is_some() {
-        entry.settle(record.origin());
-    }
-}
-
-/// Notes what becomes of a message that failed and is not held back.
-fn note_failed(
-    entry: &mut Entry,
-    record: &RawRecord,
-    error: &ConsumeError,
-    attempts: u32,
-    decision: Decision,
-    env: &BatchEnvironment,
-) {
-    if let Some(message) = outgoing_of(record, error, attempts, decision, env) {
-        entry.leave(Leaving { offset: record.offset, message });
-    }
-    if record.retried.is_some() && matches!(decision, Decision::DeadLetter | Decision::Skip | Decision::Superseded) {
-        entry.settle(record.origin());
     }
 }
 

@@ -13,6 +13,11 @@ const HEADER_BYTES: usize = 5;
 /// The headers in which Confluent's newer framing has the schema's GUID.
 const GUID_HEADERS: [(&str, &str); 2] = [("key", "__key_schema_id"), ("value", "__value_schema_id")];
 
+/// Whether a key or value begins as the clients of a schema registry write it. JSON never does.
+pub(crate) const fn names_schema(bytes: &[u8]) -> bool {
+    matches!(bytes, [MAGIC_ID | MAGIC_GUID, ..])
+}
+
 /// Splits a message's key or value, whose framing may be in a header.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod compile;
 mod cursor;
 mod de;
 mod framing;
+mod json;
 mod logical;
 mod plain;
 mod resolve;
@@ -31,7 +32,8 @@ pub(crate) use self::cursor::AvroError;
 pub(crate) use self::de::Datum;
 #[cfg(any(feature = "client", test))]
 pub(crate) use self::framing::join;
-pub(crate) use self::framing::{split, split_part};
+pub(crate) use self::framing::{names_schema, split, split_part};
+pub(crate) use self::json::json;
 pub(crate) use self::plain::Plain;
 pub(crate) use self::row::Shape;
 pub(crate) use self::schema::Schema;

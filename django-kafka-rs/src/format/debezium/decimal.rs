@@ -311,7 +311,11 @@ impl<T> Encoding<T> for DecimalNeedsScale {
             `#[sync(as = dbz::FromSchema)]` where the messages carry their schema"
 )]
 pub trait SaysHow {}
+#[diagnostic::do_not_recommend]
 impl SaysHow for ByType {}
+#[diagnostic::do_not_recommend]
 impl SaysHow for dbz::Base64 {}
+#[diagnostic::do_not_recommend]
 impl<E: SaysHow> SaysHow for Opt<E> {}
+#[diagnostic::do_not_recommend]
 impl<E: SaysHow> SaysHow for Seq<E> {}

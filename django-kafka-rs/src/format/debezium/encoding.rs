@@ -31,7 +31,7 @@ impl<T> Presence<T> {
 
 /// Reads a `T` as Debezium writes it. Null is an error but for [`Opt`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not read a `{T}`",
+    message = "`{Self}` does not read `{T}`",
     note = "the encodings and their types: `dbz::Date`, `dbz::IsoDate` for `NaiveDate`; `dbz::MicroTimestamp`, \
             `dbz::Timestamp`, `dbz::NanoTimestamp`, `dbz::ZonedTimestamp`, `dbz::IsoTimestamp` for `NaiveDateTime` and \
             `DateTime<Utc>`; `dbz::MicroTime`, `dbz::Time`, `dbz::NanoTime`, `dbz::IsoTime` for `NaiveTime`; \

@@ -5,7 +5,9 @@
 use serde_json::{Map, Value};
 
 use crate::error::DecodeError;
-use crate::topic::Decode;
+#[cfg(feature = "avro")]
+use crate::format::avro::{Datum, json, names_schema, split};
+use crate::topic::{Decode, PartSchema, Wire};
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +22,10 @@ pub(crate) enum Event {
 
 impl Event {
     /// Reads a message's value; `None` is a tombstone.
-    pub(crate) fn read(value: Option<&[u8]>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(value: Option<&[u8]>, schema: &PartSchema) -> Result<Self, DecodeError> {
         let Some(bytes) = value else { return Ok(Self::Deletion(None)) };
-        let value: Value = serde_json::from_slice(bytes)
-            .map_err(|e| DecodeError::caused_by(format!("value: expected an event as JSON: {e}"), e))?;
-        match without_schema(value) {
+        let value = json_of(bytes, schema, "an event");
+        match value.map_err(|e| DecodeError::caused_by(format!("value: {e}"), e))? {
             Value::Null => Ok(Self::Deletion(None)),
             Value::Object(members) if is_envelope(&members) => Self::open(members),
             row if is_marked_deleted(&row) => Ok(Self::Deletion(Some(row))),
@@ -58,6 +59,35 @@ impl Event {
     }
 }
 
+/// A key or value as JSON, whichever of the two formats it is in.
+fn json_of(bytes: &[u8], schema: &PartSchema, what: &str) -> Result<Value, DecodeError> {
+    if names_schema(bytes) {
+        return json_of_avro(bytes, schema);
+    }
+    let value = serde_json::from_slice(bytes);
+    value.map(without_schema).map_err(|e| DecodeError::caused_by(format!("expected {what} as JSON or Avro: {e}"), e))
+}
+
+#[cfg(feature = "avro")]
+fn json_of_avro(bytes: &[u8], schema: &PartSchema) -> Result<Value, DecodeError> {
+    let schema = schema.get()?;
+    let (_, avro) = split(bytes)?;
+    json(Datum::new(schema, avro)).map_err(|e| DecodeError::caused_by(e.to_string(), e))
+}
+
+/// As with Avro: JSON never begins so.
+#[cfg(not(feature = "avro"))]
+const fn names_schema(bytes: &[u8]) -> bool {
+    matches!(bytes, [0 | 1, ..])
+}
+
+#[cfg(not(feature = "avro"))]
+fn json_of_avro(_: &[u8], _: &PartSchema) -> Result<Value, DecodeError> {
+    Err(DecodeError::new(
+        "it begins as Avro from a schema registry, which needs the feature `avro` of `django-kafka-rs`",
+    ))
+}
+
 /// Takes off the JSON converter's `{"schema": …, "payload": …}`.
 fn without_schema(value: Value) -> Value {
     match value {
@@ -88,11 +118,16 @@ fn is_marked_deleted(row: &Value) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct EventKey;
 
+#[diagnostic::do_not_recommend]
 impl Decode<Value> for EventKey {
+    const WIRE: Wire = Wire::Detected;
+
     fn decode(bytes: &[u8]) -> Result<Value, DecodeError> {
-        let key = serde_json::from_slice(bytes)
-            .map_err(|e| DecodeError::caused_by(format!("expected a key as JSON: {e}"), e))?;
-        let mut key = without_schema(key);
+        <Self as Decode<Value>>::decode_with(bytes, &PartSchema::default())
+    }
+
+    fn decode_with(bytes: &[u8], schema: &PartSchema) -> Result<Value, DecodeError> {
+        let mut key = json_of(bytes, schema, "a key")?;
         if let Value::Object(members) = &mut key {
             members.remove("__dbz__physicalTableIdentifier");
         }
@@ -105,9 +140,16 @@ impl Decode<Value> for EventKey {
 #[derive(Debug, Clone, Copy)]
 pub struct EventRow;
 
+#[diagnostic::do_not_recommend]
 impl Decode<Value> for EventRow {
+    const WIRE: Wire = Wire::Detected;
+
     fn decode(bytes: &[u8]) -> Result<Value, DecodeError> {
-        Ok(match Event::read(Some(bytes))? {
+        Self::decode_with(bytes, &PartSchema::default())
+    }
+
+    fn decode_with(bytes: &[u8], schema: &PartSchema) -> Result<Value, DecodeError> {
+        Ok(match Event::read(Some(bytes), schema)? {
             Event::Row(row) => row,
             Event::Deletion(row) => row.unwrap_or_default(),
             Event::Nothing => Value::Null,
@@ -122,7 +164,7 @@ mod tests {
     use super::*;
 
     fn read(value: &Value) -> Event {
-        Event::read(Some(value.to_string().as_bytes())).unwrap()
+        Event::read(Some(value.to_string().as_bytes()), &PartSchema::default()).unwrap()
     }
 
     #[test]
@@ -143,7 +185,7 @@ mod tests {
     #[test]
     fn knows_deletions() {
         let row = json!({"id": 1, "kafka_skip": true});
-        assert_eq!(Event::read(None).unwrap(), Event::Deletion(None));
+        assert_eq!(Event::read(None, &PartSchema::default()).unwrap(), Event::Deletion(None));
         assert_eq!(read(&Value::Null), Event::Deletion(None));
         assert_eq!(read(&json!({"op": "d", "source": {}, "before": row})), Event::Deletion(Some(row)));
         for mark in [json!(true), json!("TRUE")] {
@@ -158,9 +200,9 @@ mod tests {
         assert_eq!(read(&json!({"op": "m", "source": {}})), Event::Nothing);
         for op in ["t", "x", "u"] {
             let value = json!({"op": op, "source": {}}).to_string();
-            Event::read(Some(value.as_bytes())).expect_err(op);
+            Event::read(Some(value.as_bytes()), &PartSchema::default()).expect_err(op);
         }
-        Event::read(Some(b"{")).unwrap_err();
+        Event::read(Some(b"{"), &PartSchema::default()).unwrap_err();
         assert_eq!(EventKey::decode(br#"{"id":1,"__dbz__physicalTableIdentifier":"a.b"}"#).unwrap(), json!({"id": 1}));
     }
 }

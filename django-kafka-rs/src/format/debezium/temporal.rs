@@ -275,6 +275,7 @@ macro_rules! encodings {
             }
         }
         $(
+            #[diagnostic::do_not_recommend]
             impl Encoding<$t> for dbz::$encoding {
                 fn read<'de, D: Deserializer<'de>>(
                     value: D,

@@ -3,6 +3,8 @@
 mod caller;
 mod handler;
 mod local;
+#[cfg(feature = "temporal")]
+pub(crate) mod temporal;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,6 +33,8 @@ const MESSAGES_MAX: i64 = 2_000;
 const ROWS_MAX: i64 = 1_000;
 /// Such questions in one look; the next look goes on from there.
 const PAGES_MAX: usize = 20;
+/// Batches of each kind of what no relation names that are tried in one look of a daemon that is not this process's own.
+const REST_BATCHES_MAX: usize = 20;
 /// Batches of deletions that are tried in one look.
 const BLOCKED_BATCHES_MAX: usize = 10;
 
@@ -145,49 +149,52 @@ impl Resolver {
         })))
     }
 
-    /// The relations that messages wait for and whose rows exist now, `limit` of them at most: what
-    /// [`resolve`](Self::resolve) takes.
+    /// The relations that messages wait for and whose rows exist now: a page of them, behind the place `after` that the
+    /// page before gave.
     ///
     /// # Errors
-    /// The database is away.
-    pub fn resolvable(&self, limit: usize) -> Result<Vec<String>, ResolveError> {
-        let mut found = Vec::new();
-        let mut after = None;
-        for _ in 0..PAGES_MAX {
-            let page = self.page(after.as_ref())?;
-            let Some(last) = page.last().cloned() else { break };
-            found.extend(self.existing(page)?);
-            after = Some(last);
-            if found.len() >= limit {
-                break;
-            }
-        }
-        let relations = found.into_iter().filter_map(|row| serde_json::to_string(&row).ok());
-        Ok(relations.chain(OTHERS.iter().map(|(name, _)| (*name).to_owned())).take(limit).collect())
+    /// The database is away, or `after` is no such place.
+    pub fn resolvable(&self, after: Option<&str>) -> Result<Resolvable, ResolveError> {
+        let after = after.map(awaited).transpose()?;
+        let page = self.page(after.as_ref())?;
+        let next = page.last().map(identity);
+        let relations = self.existing(page)?.iter().map(identity).collect();
+        Ok(Resolvable { relations, next })
     }
 
     /// Has the messages handled that wait for a relation, batch by batch, while `alive` says so: it is called between
-    /// batches, for heartbeats. `true`: there may be more.
+    /// batches. `true`: there may be more.
     ///
     /// # Errors
     /// The database or the brokers are away, or the relation is none of this program's.
     pub fn resolve(&self, relation: &str, alive: &dyn Fn() -> bool) -> Result<bool, ResolveError> {
-        if let Some((_, which)) = OTHERS.iter().find(|(name, _)| *name == relation) {
-            return self.resolve_which(*which, alive);
+        let rows = self.existing(vec![awaited(relation)?])?;
+        if rows.is_empty() {
+            return Ok(false);
         }
-        let row: Awaited = serde_json::from_str(relation)
-            .map_err(|e| ResolveError::Unknown(format!("`{relation}` is no relation: {e}")))?;
-        let rows = self.existing(vec![row])?;
-        if rows.is_empty() { Ok(false) } else { self.resolve_which(Which::Relations(&rows), alive) }
-    }
-
-    fn resolve_which(&self, which: Which<'_>, alive: &dyn Fn() -> bool) -> Result<bool, ResolveError> {
         while alive() {
-            if self.take(which)?.resolved == 0 {
+            if self.take(Which::Relations(&rows))?.resolved == 0 {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Has handled what no relation names, as far as a look does, while `alive` says so: messages whose row came in the
+    /// meantime, that lost the one before them, that failed and are due again, and deletions that others blocked.
+    ///
+    /// # Errors
+    /// The database or the brokers are away.
+    pub fn resolve_rest(&self, alive: &dyn Fn() -> bool) -> Result<(), ResolveError> {
+        for which in OTHERS {
+            for _ in 0..REST_BATCHES_MAX {
+                let done = if alive() { self.take(which)? } else { return Ok(()) };
+                if done.resolved == 0 && !(matches!(which, Which::Blocked) && done.taken > 0) {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Has everything handled that this news is about.
@@ -217,7 +224,7 @@ impl Resolver {
             }
             done.add(self.take_rows(page)?);
         }
-        for (_, which) in OTHERS {
+        for which in OTHERS {
             let batches_max = if matches!(which, Which::Blocked) { BLOCKED_BATCHES_MAX } else { usize::MAX };
             done.add(self.take_all(which, batches_max)?);
         }
@@ -434,9 +441,29 @@ impl Resolver {
     }
 }
 
-/// What is looked at beside relations, by the names that `resolvable` gives.
-const OTHERS: [(&str, Which<'static>); 3] =
-    [("behind", Which::Unseen), ("failed", Which::Failed), ("blocked", Which::Blocked)];
+/// What is looked at beside relations.
+const OTHERS: [Which<'static>; 3] = [Which::Unseen, Which::Failed, Which::Blocked];
+
+/// A page of relations whose rows exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resolvable {
+    /// Each as the text that [`Resolver::resolve`] takes. May be none, with a next page.
+    pub relations: Vec<String>,
+    /// The place behind which the next page begins; `None`: this was the last one.
+    pub next: Option<String>,
+}
+
+/// A relation as text, the same in every process.
+fn identity(row: &Awaited) -> String {
+    // Three strings: always JSON.
+    serde_json::to_string(row).unwrap_or_default()
+}
+
+/// A relation of a text of [`identity`]'s.
+pub(crate) fn awaited(text: &str) -> Result<Awaited, ResolveError> {
+    serde_json::from_str(text).map_err(|error| ResolveError::Unknown(format!("`{text}` is no relation: {error}")))
+}
 
 /// Messages of one group and topic each, in order.
 fn batches(messages: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {

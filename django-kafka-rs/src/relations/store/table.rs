@@ -193,9 +193,9 @@ impl MessageProcessor for TableProcessor {
             execute
         )?;
         let load = d.numbered(&format!(
-            "SELECT {COLUMNS} FROM {TABLE} h JOIN {TABLE} w ON {} WHERE h.id IN {} AND (w.deletion OR w.\"offset\" >= \
-             COALESCE((SELECT max(f.\"offset\") FROM {TABLE} f WHERE {} AND f.partition = w.partition AND f.full_row), \
-             w.\"offset\")) \
+            "SELECT {COLUMNS} FROM {TABLE} h JOIN {TABLE} w ON {} WHERE h.id IN {} AND w.claim_token = $3 AND \
+             (w.deletion OR w.\"offset\" >= COALESCE((SELECT max(f.\"offset\") FROM {TABLE} f WHERE {} AND \
+             f.partition = w.partition AND f.full_row AND f.claim_token = $3), w.\"offset\")) \
              ORDER BY w.topic, w.partition, w.\"offset\" LIMIT $2",
             same_chain("w", "h"),
             d.integers(1),
@@ -203,7 +203,10 @@ impl MessageProcessor for TableProcessor {
         ));
         let rows = on!(
             conn,
-            diesel::sql_query(load.as_str()).bind::<Text, _>(heads.as_str()).bind::<BigInt, _>(claim.messages_max),
+            diesel::sql_query(load.as_str())
+                .bind::<Text, _>(heads.as_str())
+                .bind::<BigInt, _>(claim.messages_max)
+                .bind::<Text, _>(claim.token),
             load::<MessageRow>
         )?;
         Ok(rows.into_iter().map(Into::into).collect())

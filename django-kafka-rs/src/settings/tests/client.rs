@@ -90,5 +90,5 @@ fn what_a_consumers_configuration_lacks_is_reported_together() {
         3 mistakes in the settings:
           src/main.rs:7 (consumer `Crm`): `sasl.password`: the environment variable `UNSET` is not set: set it before the start
           src/main.rs:7 (consumer `Crm`): `client.rack`: the setting `crm.rack` is not set: add it to the settings file
-          src/main.rs:7 (consumer `Crm`): `session.timeout.ms`: expected an integer from 1 to 3600000, found "value""#]].assert_eq(&render_config(&Settings::default(), ClientKind::Consumer(&declaration, "crm")));
+          src/main.rs:7 (consumer `Crm`): `session.timeout.ms`: expected an integer from 1 to 3600000, found "value"; librdkafka's default is `45000`"#]].assert_eq(&render_config(&Settings::default(), ClientKind::Consumer(&declaration, "crm")));
 }

@@ -1,7 +1,9 @@
 mod client;
 #[cfg(feature = "connect")]
 mod connect;
+mod librdkafka;
 mod load;
+mod temporal;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -39,7 +41,10 @@ fn nothing_set_gives_the_documented_defaults() {
     let mut settings = parse("", &[]).expect("nothing is wrong");
     assert!(settings.client_id.ends_with("-rust"), "{}", settings.client_id);
     settings.client_id = "host-rust".to_owned();
-    let lines: Vec<String> = settings.listing().iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let listing = settings.listing();
+    // In programs with its feature only.
+    let listing = listing.iter().filter(|(key, _)| !key.starts_with("temporal"));
+    let lines: Vec<String> = listing.map(|(key, value)| format!("{key} = {value}")).collect();
     expect![[r#"
         client_id = host-rust
         retry_consumer_config.auto.offset.reset = earliest
@@ -241,7 +246,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, temporal_task_queue, temporal, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -284,10 +289,10 @@ fetch = { min.bytes = 2 }
         &expect![[r#"
             15 mistakes in the settings:
               django-kafka.toml:3: `global_config.bootstrap.server`: librdkafka has no such property; did you mean `bootstrap.servers`?
-              django-kafka.toml:4: `global_config.socket.timeout.ms`: expected an integer from 10 to 300000, found 5
+              django-kafka.toml:4: `global_config.socket.timeout.ms`: expected an integer from 10 to 300000, found 5; librdkafka's default is `60000`
               django-kafka.toml:6: `global_config.error_cb`: is set by a function of librdkafka's C interface, never as text: take it out
-              django-kafka.toml:7: `global_config.security.protocol`: expected `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`, found "ssh"
-              django-kafka.toml:8: `global_config.sasl.kerberos.min.time.before.relogin`: expected an integer from 0 to 86400000, found text
+              django-kafka.toml:7: `global_config.security.protocol`: expected `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`, found "ssh"; librdkafka's default is `plaintext`
+              django-kafka.toml:8: `global_config.sasl.kerberos.min.time.before.relogin`: expected an integer from 0 to 86400000, found text; librdkafka's default is `60000`
               django-kafka.toml:11: `producer_config.auto.offset.reset`: is a property of consumers, not of producers: move it to `[consumer_config]`
               django-kafka.toml:13: `producer_config.compression.type`: is the same property as `compression.codec`, which is set too: keep one of them
               django-kafka.toml:16: `consumer_config.acks`: is a property of producers, not of consumers: move it to `[producer_config]`
@@ -354,13 +359,12 @@ fn retry_settings_have_their_rules() {
 }
 
 #[test]
-fn options_that_are_not_built_yet_are_refused() {
+fn options_that_name_code_are_refused() {
     check(
-        "temporal_task_queue = \"x\"\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
+        "\nerror_handler = \"x\"\n[schema_registry]\nurl = \"x\"\n[key_offset_tracker]\na = 1",
         &[("DJANGO_KAFKA__KEY_OFFSET_TRACKER__GROUP_ID", "")],
         &expect![[r#"
-            5 mistakes in the settings:
-              django-kafka.toml:1: `temporal_task_queue`: Temporal: not built yet; take it out
+            4 mistakes in the settings:
               django-kafka.toml:2: `error_handler`: names code, which a settings file cannot: give it to `App::builder()`; take it out here
               django-kafka.toml:4: `schema_registry.url`: expected an address like "http://registry:8081", or several, found "x"
               django-kafka.toml:6: `key_offset_tracker.a`: unknown setting; there are: group_id

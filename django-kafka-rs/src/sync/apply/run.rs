@@ -238,6 +238,8 @@ impl<'a> Run<'a> {
             match self.transaction(range.clone(), settled) {
                 Err(End::Outage(outage)) if outage.at_once => {
                     settled.clear();
+                    // Nothing of it has happened.
+                    self.waiting.asked_again.clear();
                     judge::pause(retry);
                 }
                 ended => return ended,

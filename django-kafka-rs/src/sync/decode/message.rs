@@ -50,6 +50,19 @@ impl<'a> Message<'a> {
         Self::new(raw, topic, &NoSchemas)
     }
 
+    /// The same with schemas that are known.
+    ///
+    /// # Errors
+    /// As with a registry.
+    #[cfg(feature = "avro")]
+    pub fn with_schemas(
+        raw: &'a RawRecord,
+        topic: &ModelTopic,
+        schemas: &crate::topic::KnownSchemas,
+    ) -> Result<Self, ConsumeError> {
+        Self::new(raw, topic, schemas)
+    }
+
     /// As it came.
     pub(crate) fn raw(&self) -> &'a RawRecord {
         self.raw

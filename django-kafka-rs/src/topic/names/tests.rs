@@ -59,9 +59,9 @@ fn the_constant_check_knows_kafkas_limit() {
     check_const(longer, &expect!["topic name is longer than Kafka's 249 characters"]);
     let fits: &'static str = String::leak("a".repeat(TOPIC_NAME_LENGTH_MAX - "crm..retry.10".len()));
     check_derived_names("crm", fits, 10);
-    expect!["the retry topic (group.topic.retry.n) would be longer than Kafka's 249 characters: shorten the group or the topic's name"]
+    expect!["the topic `{group}.{topic}.retry.100` would have 250 characters, and Kafka takes 249\n= help: shorten the group or the topic's name by 1"]
         .assert_eq(&panic_text(|| check_derived_names("crm", fits, 100)));
-    expect!["the dead letter topic (group.topic.dlt) would be longer than Kafka's 249 characters: shorten the group or the topic's name"]
+    expect!["the topic `{group}.{topic}.dlt` would have 257 characters, and Kafka takes 249\n= help: shorten the group or the topic's name by 8"]
         .assert_eq(&panic_text(|| check_derived_names("crm", longest, 0)));
 }
 

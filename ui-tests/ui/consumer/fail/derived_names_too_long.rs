@@ -21,4 +21,8 @@ impl TopicConsumer for Retried {
 #[consumer(group = "crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-", topics(Orders, Retried))]
 struct Crm0;
 
+// Without retry topics: the dead letter topic alone.
+#[consumer(group = "crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-crm-", topics(Orders))]
+struct Crm1;
+
 fn main() {}

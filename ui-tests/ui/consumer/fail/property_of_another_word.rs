@@ -12,4 +12,7 @@ impl TopicConsumer for Orders {
 #[consumer(group = "crm", topics(Orders), config("auto.offset.reset" = "first", "isolation.level" = "none", "debug" = "consumer,bugs"))]
 struct Crm0;
 
+#[consumer(group = "crm", topics(Orders), config("auto.offset.reset" = "earlyest"))]
+struct Crm1;
+
 fn main() {}

@@ -80,7 +80,7 @@ fn framing_says_what_it_found() {
 }
 
 /// A schema with everything that lengths, counts and indexes can be wrong about.
-fn everything() -> Value {
+pub(super) fn everything() -> Value {
     record(&json!([
         { "name": "a", "type": ["null", "long", "string", { "type": "array", "items": ["null", "R"] }] },
         { "name": "b", "type": { "type": "map", "values": { "type": "array", "items": "bytes" } } },
@@ -102,7 +102,7 @@ static SCHEMAS: LazyLock<(Schema, Schema)> = LazyLock::new(|| {
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "only its reading counts")]
-struct Typed {
+pub(super) struct Typed {
     a: Value,
     e: chrono::DateTime<chrono::Utc>,
     d: bigdecimal::BigDecimal,

@@ -1,5 +1,6 @@
 //! Avro: reading, writing, resolution, and bytes that nobody wrote. `apache-avro` is asked where two opinions count.
 
+mod bounds;
 mod hostile;
 mod logical;
 mod oracle;

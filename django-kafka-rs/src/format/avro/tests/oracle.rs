@@ -10,9 +10,9 @@ use super::{Datum, Plain, Schema};
 
 /// A schema, and a value that it takes: in JSON and in the library's form.
 #[derive(Debug, Clone)]
-struct Case {
-    schema: Value,
-    value: Value,
+pub(super) struct Case {
+    pub(super) schema: Value,
+    pub(super) value: Value,
     apache: ApacheValue,
 }
 
@@ -33,7 +33,7 @@ fn leaf() -> impl Strategy<Value = Case> {
 }
 
 /// Values of one schema need the same shape, so arrays repeat one.
-fn case() -> impl Strategy<Value = Case> {
+pub(super) fn case() -> impl Strategy<Value = Case> {
     leaf().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             (inner.clone(), 0..4_usize).prop_map(|(item, n)| Case {
