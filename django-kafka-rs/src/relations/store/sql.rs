@@ -307,10 +307,12 @@ pub(super) fn heads(conn: &mut DbConn, d: &Dialect, which: Which<'_>, claim: &Cl
             (format!("{TABLE} c"), format!("{condition} AND c.due_ms <= $3 AND $1 IS NOT NULL"), list([]))
         }
     };
+    // What came behind a message that is to be tried later does not make that time come sooner.
+    let due = if matches!(which, Which::Ids(_)) { "" } else { "AND w.due_ms <= $3 " };
     let sql = d.numbered(&format!(
         "SELECT w.id FROM {TABLE} w WHERE w.id IN (SELECT (SELECT min(e.id) FROM {TABLE} e WHERE {chain}) FROM {from} \
          WHERE {condition} AND c.consumer_group IN {groups} AND c.claimed_until_ms < {now} \
-         ORDER BY c.due_ms, c.id LIMIT $4) AND w.claimed_until_ms < {now} ORDER BY w.id {lock}",
+         ORDER BY c.due_ms, c.id LIMIT $4) AND w.claimed_until_ms < {now} {due}ORDER BY w.id {lock}",
         chain = same_chain("e", "c"),
         groups = d.texts(2),
         now = d.now_ms,

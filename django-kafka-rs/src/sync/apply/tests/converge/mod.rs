@@ -84,15 +84,9 @@ fn check(scene: &Scene, story: &Story) -> Result<(), TestCaseError> {
     let mut world = World::new(scene, &story.log);
     for (number, step) in story.steps.iter().enumerate() {
         world.run(step);
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("TRACE {number} {step:?} {}", world.trace());
-        }
         if world.is_settled() {
             prop_assert_eq!(world.rows_mistake(false), None, "after step {}: {:?}", number, step);
         }
-    }
-    if std::env::var("TRACE").is_ok() {
-        eprintln!("TRACE drain");
     }
     world.drain();
     prop_assert_eq!(world.rows_mistake(true), None, "at the end");
@@ -100,8 +94,16 @@ fn check(scene: &Scene, story: &Story) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A case is some 60 transactions; `just prop` runs many.
+fn cases(of_default: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.div_ceil(of_default), ..config }
+}
+
 #[cfg(feature = "sqlite")]
 proptest! {
+    #![proptest_config(cases(6))]
+
     #[test]
     fn tables_converge_and_what_waits_has_no_parent_on_sqlite(story in story()) {
         check(&Scene::new(Bench::new), &story)?;
@@ -110,7 +112,7 @@ proptest! {
 
 #[cfg(feature = "postgres")]
 proptest! {
-    #![proptest_config(super::property::fewer_cases())]
+    #![proptest_config(cases(12))]
 
     #[test]
     fn tables_converge_and_what_waits_has_no_parent_on_postgresql(story in story()) {

@@ -366,18 +366,6 @@ impl<'a> World<'a> {
         (0..TOPICS.len()).map(|topic| self.scene.rows(topic)).collect()
     }
 
-    pub(super) fn trace(&self) -> String {
-        format!(
-            "done {:?} parked {:?} retries {:?} dead {:?} left {:?} rows {:?}",
-            self.done,
-            self.parked,
-            self.retries,
-            self.dead,
-            self.failures_left,
-            self.rows()
-        )
-    }
-
     /// Whether the rows have to be exact now: not while a lane reads again what it had written before.
     pub(super) fn is_settled(&self) -> bool {
         self.partitions.iter().all(|(_, position, reached)| position >= reached)
@@ -498,7 +486,7 @@ impl<'a> World<'a> {
             })
     }
 
-    /// Whether no row that the first messages of a chain make could be written; what is before a whole row need not be.
+    /// Whether the row that a chain makes as a whole cannot be written.
     fn waits_for_parents(
         &self,
         rows: &[BTreeMap<i64, BTreeMap<&'static str, i64>>],
@@ -506,14 +494,11 @@ impl<'a> World<'a> {
         key: i64,
         chain: &[usize],
     ) -> bool {
-        let mut row: BTreeMap<&str, Option<i64>> = BTreeMap::new();
-        let start = chain.iter().rposition(|index| self.log[*index].columns == Some(0b111)).unwrap_or(0);
-        chain[start..].iter().all(|index| {
-            row.extend(self.cells(*index).into_iter().flatten());
-            COLUMNS[topic].iter().any(|(column, parent)| {
-                let (Some(parent), Some(Some(id))) = (parent, row.get(column)) else { return false };
-                !rows[*parent].contains_key(id) && (*parent, *id) != (topic, key)
-            })
+        let row: BTreeMap<&str, Option<i64>> =
+            chain.iter().flat_map(|index| self.cells(*index).into_iter().flatten()).collect();
+        COLUMNS[topic].iter().any(|(column, parent)| {
+            let (Some(parent), Some(Some(id))) = (parent, row.get(column)) else { return false };
+            !rows[*parent].contains_key(id) && (*parent, *id) != (topic, key)
         })
     }
 }
