@@ -286,12 +286,6 @@ impl Resolver {
         &self.0.relations
     }
 
-    /// Rows that messages wait for and that exist now, of the first that are looked at.
-    #[cfg(test)]
-    pub(crate) fn resolvable_rows(&self) -> Result<Vec<Awaited>, ResolveError> {
-        self.existing(self.page(None)?)
-    }
-
     fn take_rows(&self, rows: Vec<Awaited>) -> Result<Done, ResolveError> {
         let rows = self.existing(rows)?;
         if rows.is_empty() { Ok(Done::default()) } else { self.take_all(Which::Relations(&rows), usize::MAX) }
@@ -312,13 +306,13 @@ impl Resolver {
     }
 
     /// Relations that messages wait for, behind `after`.
-    fn page(&self, after: Option<&Awaited>) -> Result<Vec<Awaited>, ResolveError> {
+    pub(crate) fn page(&self, after: Option<&Awaited>) -> Result<Vec<Awaited>, ResolveError> {
         let mut conn = self.0.database.writer()?;
         Ok(self.0.relations.processor.relations(&mut conn, &self.0.groups, after, ROWS_MAX)?)
     }
 
     /// Those of these rows that exist.
-    fn existing(&self, rows: Vec<Awaited>) -> Result<Vec<Awaited>, ResolveError> {
+    pub(crate) fn existing(&self, rows: Vec<Awaited>) -> Result<Vec<Awaited>, ResolveError> {
         let known = rows.into_iter().filter_map(|row| Some((self.relation_of(&row)?, row)));
         let (relations, rows): (Vec<ModelRelation>, Vec<Awaited>) = known.unzip();
         if rows.is_empty() {

@@ -89,6 +89,11 @@ pub(super) enum Crash {
     BeforeStoring,
 }
 
+/// A row without its id and its NULLs.
+type Row = BTreeMap<&'static str, i64>;
+/// A table's rows by their ids.
+type Rows = BTreeMap<i64, Row>;
+
 /// A message on its way: its place in the list, and the number of the retry topic that it stands in.
 type Copy = (usize, u32);
 
@@ -193,7 +198,7 @@ impl<'a> World<'a> {
             1 => Which::Blocked,
             2 => Which::Failed,
             _ => {
-                rows = resolver.resolvable_rows().ok()?;
+                rows = resolver.page(None).and_then(|page| resolver.existing(page)).ok()?;
                 Which::Relations(&rows)
             }
         };
@@ -362,7 +367,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn rows(&self) -> Vec<BTreeMap<i64, BTreeMap<&'static str, i64>>> {
+    fn rows(&self) -> Vec<Rows> {
         (0..TOPICS.len()).map(|topic| self.scene.rows(topic)).collect()
     }
 
@@ -412,8 +417,8 @@ impl<'a> World<'a> {
 
     /// How each row of a topic was after each message of its key that is done, in order; `and_parked`: also where it is
     /// parked again.
-    fn histories(&self, topic: usize, and_parked: bool) -> BTreeMap<i64, Vec<Option<BTreeMap<&'static str, i64>>>> {
-        let mut histories: BTreeMap<i64, Vec<Option<BTreeMap<&'static str, i64>>>> = BTreeMap::new();
+    fn histories(&self, topic: usize, and_parked: bool) -> BTreeMap<i64, Vec<Option<Row>>> {
+        let mut histories: BTreeMap<i64, Vec<Option<Row>>> = BTreeMap::new();
         for index in self.done.iter().filter(|index| self.log[**index].topic == topic) {
             if self.parked.contains_key(index) && !and_parked {
                 continue;
@@ -468,32 +473,15 @@ impl<'a> World<'a> {
         }
         chains.into_iter().find_map(|((topic, key), chain)| {
             let (deletions, writes): (Vec<usize>, Vec<usize>) = chain.iter().partition(|index| self.parked[index]);
-            let blocked = deletions.is_empty() || self.is_referred_to(&rows, topic, key);
+            let blocked = deletions.is_empty() || is_referred_to(&rows, topic, key);
             let waits = writes.is_empty() || self.waits_for_parents(&rows, topic, key, &writes);
             let why = format!("{} {key}: {chain:?} wait without a reason; rows {rows:?}", TOPICS[topic]);
             (!blocked || !waits).then_some(why)
         })
     }
 
-    fn is_referred_to(&self, rows: &[BTreeMap<i64, BTreeMap<&'static str, i64>>], topic: usize, key: i64) -> bool {
-        rows[topic].contains_key(&key)
-            && COLUMNS.iter().enumerate().any(|(child, columns)| {
-                let columns = columns.iter().filter(|(_, parent)| *parent == Some(topic)).map(|(column, _)| column);
-                let refers = |column: &str| {
-                    rows[child].iter().any(|(id, row)| row.get(column) == Some(&key) && (child, *id) != (topic, key))
-                };
-                columns.into_iter().any(|column| refers(column))
-            })
-    }
-
     /// Whether the row that a chain makes as a whole cannot be written.
-    fn waits_for_parents(
-        &self,
-        rows: &[BTreeMap<i64, BTreeMap<&'static str, i64>>],
-        topic: usize,
-        key: i64,
-        chain: &[usize],
-    ) -> bool {
+    fn waits_for_parents(&self, rows: &[Rows], topic: usize, key: i64, chain: &[usize]) -> bool {
         let row: BTreeMap<&str, Option<i64>> =
             chain.iter().flat_map(|index| self.cells(*index).into_iter().flatten()).collect();
         COLUMNS[topic].iter().any(|(column, parent)| {
@@ -501,4 +489,16 @@ impl<'a> World<'a> {
             !rows[*parent].contains_key(id) && (*parent, *id) != (topic, key)
         })
     }
+}
+
+/// Whether another row refers to this one.
+fn is_referred_to(rows: &[Rows], topic: usize, key: i64) -> bool {
+    rows[topic].contains_key(&key)
+        && COLUMNS.iter().enumerate().any(|(child, columns)| {
+            let columns = columns.iter().filter(|(_, parent)| *parent == Some(topic)).map(|(column, _)| column);
+            let refers = |column: &str| {
+                rows[child].iter().any(|(id, row)| row.get(column) == Some(&key) && (child, *id) != (topic, key))
+            };
+            columns.into_iter().any(|column| refers(column))
+        })
 }
