@@ -71,10 +71,14 @@ deny:
 prop CASES="20000":
     PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib -- batch_equals_one_by_one tables_converge
 
-# A declared consumer beside a loop by hand, on a real Kafka and PostgreSQL (docs/performance.md). `just bench --short`
-# only shows that it runs.
+# A declared consumer beside a loop by hand and, with `--peers`, others, on a real Kafka and PostgreSQL
+# (docs/performance.md). `just bench --short` only shows that it runs.
 bench *ARGS:
     scripts/bench {{ ARGS }}
+
+# How many messages a core decodes in a second: Avro and JSON, by criterion (docs/performance.md).
+bench-decode:
+    cargo bench -p django-kafka-rs --no-default-features --features avro,sqlite --bench decode
 
 # All of CI.
 ci:

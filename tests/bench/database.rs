@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::Failure;
+use crate::{Failure, KEYS};
 
 const TABLE: &str = "
 create table accounts (
@@ -17,6 +17,12 @@ create table accounts (
     born date not null,
     updated timestamp not null
 )";
+
+/// An owner for each account that may come: rows that the messages' relations refer to.
+const OWNERS: &str = "
+create table owners (id bigint primary key);
+insert into owners select * from generate_series(0, {keys});
+analyze owners";
 
 /// For who writes dates and times as the numbers that messages have.
 const RAW_TABLE: &str = "
@@ -48,6 +54,7 @@ impl Database {
         PgConnection::establish(server)?.batch_execute(&format!("create database {name}"))?;
         let database = Self { name: name.to_owned(), server: server.to_owned(), url: format!("{host}/{name}") };
         database.connect()?.batch_execute(&format!("{TABLE};{RAW_TABLE}"))?;
+        database.connect()?.batch_execute(&OWNERS.replace("{keys}", &KEYS.to_string()))?;
         Ok(database)
     }
 
@@ -58,6 +65,21 @@ impl Database {
     /// Empties the tables, and lets the server put away what earlier runs left to it.
     pub(crate) fn empty(&self) -> Result<(), Failure> {
         Ok(self.connect()?.batch_execute("truncate accounts, raw_accounts; checkpoint")?)
+    }
+
+    pub(crate) fn execute(&self, statements: &str) -> Result<(), Failure> {
+        Ok(self.connect()?.batch_execute(statements)?)
+    }
+
+    /// The number that a query gives as `rows`.
+    pub(crate) fn count(&self, query: &str) -> Result<u64, Failure> {
+        #[derive(QueryableByName)]
+        struct Found {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+        }
+        let found: Found = diesel::sql_query(query).get_result(&mut self.connect()?)?;
+        Ok(u64::try_from(found.rows)?)
     }
 
     /// How many rows there are, and a hash over all of them. `raw`: of the other table, as if they were in this one.

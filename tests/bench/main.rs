@@ -7,13 +7,18 @@
 //! No time is asserted: a machine that is busy is not a fault. What is asserted is that each run leaves the rows and
 //! the offsets that it has to.
 
+mod allocations;
 mod bare;
 mod broker;
 mod by_hand;
 mod contender;
+mod costs;
 mod database;
+mod latency;
 mod messages;
 mod options;
+mod pairs;
+mod parked;
 mod peers;
 mod plot;
 mod process;
@@ -30,6 +35,7 @@ use self::broker::Broker;
 use self::contender::{Contender, Place};
 use self::database::Database;
 use self::options::{Mode, Options};
+use self::pairs::Pair;
 use self::registry::Registry;
 
 /// Anything that ends the run.
@@ -80,7 +86,14 @@ fn bench(options: &Options) -> Result<(), Failure> {
     }
     match options.mode {
         Mode::Rates => runs::rates(options, &bench),
+        Mode::Latency => latency::bench(options, &bench),
+        Mode::Costs => costs::bench(options, &bench),
+        Mode::Allocations => allocations::bench(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
+        Mode::Pair(pair) => {
+            pairs::bench(options, &bench, pair)?;
+            if pair == Pair::Relations { parked::bench(options, &bench) } else { Ok(()) }
+        }
     }
 }
 

@@ -99,3 +99,9 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(((sorted.len().saturating_sub(1)) as f64 * share) as usize).copied().unwrap_or(f64::NAN)
 }
+
+/// How busy the machine is: processes that run or want to, as a mean of the last minute.
+pub(crate) fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
+}

@@ -18,7 +18,7 @@ use crate::registry::{DECLARATIONS, Declaration, ResolvedConsumer};
 use crate::relations::{
     self, Declared, Group, LocalDaemon, MessageProcessor, RelationResolver, Relations, Resolver, ResolverDaemon,
 };
-use crate::settings::{RelationResolverDaemon, Settings};
+use crate::settings::Settings;
 use crate::sync::{ModelDescriptor, ModelTopic, Targets};
 use crate::topic::HandlerSource;
 use crate::topic_admin::TopicAdmin;
@@ -133,7 +133,9 @@ impl Parts {
         settings.relation_resolver_daemon.is_built().map_err(StartError::WrongUse)?;
         Ok(match settings.relation_resolver_daemon {
             #[cfg(feature = "temporal")]
-            RelationResolverDaemon::Temporal => Arc::new(relations::temporal::TemporalDaemon::new(settings)),
+            crate::settings::RelationResolverDaemon::Temporal => {
+                Arc::new(relations::temporal::TemporalDaemon::new(settings))
+            }
             _ => Arc::new(LocalDaemon::new(settings.relation_resolver_daemon_interval)),
         })
     }

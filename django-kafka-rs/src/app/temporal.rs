@@ -46,10 +46,12 @@ fn describe(settings: &Settings) -> String {
 /// Runs the worker until a signal; what is under way then is given `shutdown_timeout`. A second signal ends at once.
 pub(super) async fn work(mut parts: Parts) -> Result<String, Failure> {
     warn_if_local(&parts.settings);
-    let timeout = parts.settings.shutdown_timeout;
+    // What is opened takes them.
+    let settings = parts.settings.clone();
+    let timeout = settings.shutdown_timeout;
     let office = blocking(move || Office::open(&mut parts)).await??;
     let stop = CancellationToken::new();
-    let running = office.work_for_temporal(stop.clone());
+    let running = office.work_for_temporal(&settings, stop.clone());
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => {

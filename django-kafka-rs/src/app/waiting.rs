@@ -13,12 +13,14 @@ use crate::db::Database;
 #[cfg(feature = "temporal")]
 use crate::relations::temporal;
 use crate::relations::{ResolveError, Resolver, ResolverDaemon};
+#[cfg(feature = "temporal")]
+use crate::settings::Settings;
 use crate::topic_admin::TopicAdmin;
 
 /// What is open while waiting messages are looked at.
 pub(super) struct Office {
     /// Held open: the embedded parts live as long.
-    services: Services,
+    _services: Services,
     pub(super) resolver: Resolver,
     database: Database,
 }
@@ -53,7 +55,7 @@ impl Office {
         let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock };
         let abort = CancellationToken::new();
         let resolver = parts.resolver(&database, relations, &consumers, &shared, abort)?;
-        Ok(Self { services, resolver, database })
+        Ok(Self { _services: services, resolver, database })
     }
 
     /// What waits, `limit` messages at most. Blocks.
@@ -110,7 +112,11 @@ impl Office {
 
     /// Runs Temporal's worker until `stop` is cancelled.
     #[cfg(feature = "temporal")]
-    pub(super) async fn work_for_temporal(self, stop: CancellationToken) -> Result<(), StartError> {
-        temporal::work(&self.services.settings, &self.resolver, &stop).await.map_err(Into::into)
+    pub(super) async fn work_for_temporal(
+        self,
+        settings: &Settings,
+        stop: CancellationToken,
+    ) -> Result<(), StartError> {
+        temporal::work(settings, &self.resolver, &stop).await.map_err(Into::into)
     }
 }

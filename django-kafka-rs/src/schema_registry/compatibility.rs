@@ -19,6 +19,12 @@ struct Answer {
     is_compatible: bool,
 }
 
+/// A registry's own error.
+#[derive(serde::Deserialize)]
+struct Refusal {
+    error_code: u32,
+}
+
 impl Asker {
     pub(super) fn new(http: reqwest::Client, urls: &[&str], settings: &SchemaRegistrySettings) -> Self {
         Self {
@@ -42,7 +48,12 @@ impl Asker {
                 (None, None) => request,
             };
             match request.send().await {
-                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => return Ok(None),
+                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => match answer.json::<Refusal>().await {
+                    Ok(Refusal { error_code: 1.. }) => return Ok(None),
+                    // Another service, or a wrong path.
+                    _ => "it answers 404, but not as a registry does; is the path in the address right?"
+                        .clone_into(&mut last),
+                },
                 Ok(answer) if answer.status().is_success() => match answer.json::<Answer>().await {
                     Ok(answer) => return Ok(Some(answer.is_compatible)),
                     Err(error) => last = error.without_url().to_string(),

@@ -259,6 +259,21 @@ async fn asking_about_compatibility_goes_to_all_addresses_with_the_credentials()
 }
 
 #[tokio::test]
+async fn a_wrong_path_is_not_taken_for_a_subject_without_schemas() {
+    let topic = TopicDeclaration::new("Orders", "orders", LOCATION).avro_values(Some(ORDER));
+    let (url, served) = answering("404 Not Found", r#"{"error_code":40401,"message":"no subject"}"#, 1);
+    registry_at(&[&url], |_| {}).check("orders", &topic).await.unwrap();
+    served.join().unwrap();
+    for body in ["<html>no</html>", "{}"] {
+        let (url, served) = answering("404 Not Found", body, 1);
+        let error = registry_at(&[&url], |_| {}).check("orders", &topic).await.unwrap_err();
+        let why = "is the path in the address right?";
+        assert!(matches!(&error, SchemaError::Away(text) if text.contains(why)), "{error}");
+        served.join().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_registry_that_is_away_or_refuses_us_is_nobodys_message() {
     let nobody = nobody();
     let away = registry_at(&[&nobody], |_| {}).reading(1, None).await.unwrap_err();

@@ -42,6 +42,7 @@ impl std::fmt::Debug for TemporalSettings {
 
 impl TemporalSettings {
     /// The address with its scheme.
+    #[cfg(any(feature = "temporal", test))]
     pub(crate) fn target(&self) -> String {
         if self.address.contains("://") {
             return self.address.clone();
