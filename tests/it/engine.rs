@@ -233,9 +233,9 @@ struct SlowSteps;
 impl TopicConsumer for SlowSteps {
     async fn consume(&self, record: &Record<Self>, cx: &Context) -> ConsumeResult {
         let shared = cx.state::<Arc<Shared>>();
-        let value = record.value()?;
+        let value: String = record.value()?;
+        shared.saw(format!("{value} begins"));
         shared.gate.acquire().await?.forget();
-        shared.saw(value);
         Ok(())
     }
 }
@@ -254,12 +254,14 @@ async fn progress_is_kept_while_a_long_batch_goes_on() {
     // Each handler takes longer than a batch of handlers is meant to; what is behind it does not wait for the end.
     let handled = async || usize::try_from(app.summary().handled).unwrap();
     for n in 1..=5 {
+        // A permit that is there before would let it pass at once, and the next of its batch hold both.
+        until(&format!("{n} have begun"), async || shared.all().len() == n).await;
         let longer = Instant::now() + Duration::from_millis(600);
         until("the time passes", async || Instant::now() > longer).await;
         shared.gate.add_permits(1);
         until(&format!("{n} are counted as handled"), async || handled().await >= n).await;
     }
-    assert_eq!(shared.all(), ["a", "b", "c", "d", "e"]);
+    assert_eq!(shared.all(), ["a", "b", "c", "d", "e"].map(|value| format!("{value} begins")));
 }
 
 // ---- Dead letters of handlers
