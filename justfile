@@ -69,14 +69,14 @@ deny:
 
 # The batch property (batch = one by one) with many more cases than CI takes.
 prop CASES="20000":
-    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib batch_equals_one_by_one
+    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib -- batch_equals_one_by_one tables_converge
 
 # A declared consumer beside a loop by hand and, with `--peers`, others, on a real Kafka and PostgreSQL
 # (docs/performance.md). `just bench --short` only shows that it runs.
 bench *ARGS:
     scripts/bench {{ ARGS }}
 
-# How many messages a core decodes in a second: Avro and JSON, by criterion (docs/performance.md).
+# How many messages a core decodes in a second: Avro and JSON, by criterion.
 bench-decode:
     cargo bench -p django-kafka-rs --no-default-features --features avro,sqlite --bench decode
 
