@@ -33,9 +33,9 @@ fn credentials_are_not_sent_in_the_clear() {
     check(
         "[temporal]\naddress = \"http://temporal:7233\"\napi_key = \"hidden\"",
         &[],
-        &expect![[r"
-            1 mistake in the settings:
-              django-kafka.toml:2: `temporal.address`: `api_key` is set, and `http://` is in the clear: write `https://`, or take `api_key` out"]],
+        &expect![
+            "django-kafka.toml:2: `temporal.address`: `api_key` is set, and `http://` is in the clear: write `https://`, or take `api_key` out"
+        ],
     );
     check(
         "[temporal]\naddress = \"grpc://temporal\"\nqueue = \"x\"",
