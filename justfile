@@ -76,7 +76,7 @@ prop CASES="20000":
 bench *ARGS:
     scripts/bench {{ ARGS }}
 
-# How many messages a core decodes in a second: Avro and JSON, by criterion (docs/performance.md).
+# How many messages a core decodes in a second: Avro and JSON, by criterion.
 bench-decode:
     cargo bench -p django-kafka-rs --no-default-features --features avro,sqlite --bench decode
 

@@ -1,5 +1,5 @@
 //! How many records of eight fields a core reads in a second: Avro and JSON, into a model's patch as the runtime does,
-//! and into a struct by serde; `apache-avro` beside them. The figures are in `docs/performance.md`.
+//! and into a struct by serde; `apache-avro` beside them.
 //!
 //! `just bench-decode`
 #![expect(missing_docs, clippy::unwrap_used, reason = "it measures, and may panic")]

@@ -241,14 +241,18 @@ fn cause(error: &SRCError) -> String {
     if let Some(raw) = raw(error) {
         return format!("{} (error {})", raw.message, raw.error_code);
     }
-    let Some(mut source) = std::error::Error::source(error) else { return error.error.clone() };
-    let mut text = source.to_string();
-    while let Some(next) = source.source() {
+    std::error::Error::source(error).map_or_else(|| error.error.clone(), with_causes)
+}
+
+/// An error with the causes below it, without credentials: "error sending request" alone helps nobody.
+pub(super) fn with_causes(mut error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    while let Some(next) = error.source() {
         let said = next.to_string();
         if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
-        source = next;
+        error = next;
     }
     mask("url", &text)
 }

@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 
 use super::SchemaError;
+use super::client::with_causes;
 use crate::settings::SchemaRegistrySettings;
 
 /// What asking needs.
@@ -56,14 +57,14 @@ impl Asker {
                 },
                 Ok(answer) if answer.status().is_success() => match answer.json::<Answer>().await {
                     Ok(answer) => return Ok(Some(answer.is_compatible)),
-                    Err(error) => last = error.without_url().to_string(),
+                    Err(error) => last = with_causes(&error.without_url()),
                 },
                 Ok(answer) if answer.status() == StatusCode::UNPROCESSABLE_ENTITY => {
                     let why = answer.text().await.unwrap_or_default();
                     return Err(SchemaError::Wrong(format!("it is no schema that the registry takes: {why}")));
                 }
                 Ok(answer) => last = format!("it answers {}", answer.status()),
-                Err(error) => last = error.without_url().to_string(),
+                Err(error) => last = with_causes(&error.without_url()),
             }
         }
         Err(SchemaError::Away(format!("asking the schema registry about `{subject}`: {last}")))

@@ -259,6 +259,13 @@ async fn asking_about_compatibility_goes_to_all_addresses_with_the_credentials()
 }
 
 #[tokio::test]
+async fn why_nobody_answers_about_compatibility_is_said() {
+    let topic = TopicDeclaration::new("Orders", "orders", LOCATION).avro_values(Some(ORDER));
+    let error = registry_at(&[&nobody()], |_| {}).check("orders", &topic).await.unwrap_err();
+    assert!(matches!(&error, SchemaError::Away(why) if why.to_lowercase().contains("refused")), "{error}");
+}
+
+#[tokio::test]
 async fn a_wrong_path_is_not_taken_for_a_subject_without_schemas() {
     let topic = TopicDeclaration::new("Orders", "orders", LOCATION).avro_values(Some(ORDER));
     let (url, served) = answering("404 Not Found", r#"{"error_code":40401,"message":"no subject"}"#, 1);
