@@ -59,6 +59,10 @@ ui-bless:
 bless:
     UPDATE_EXPECT=1 cargo test
 
+# What a model costs at compile time, beside Diesel's derives: docs/compile-time.md.
+compile-time *ARGS:
+    scripts/compile-time {{ ARGS }}
+
 # Write librdkafka's properties, which the macros and the settings check, anew from the bundled librdkafka.
 librdkafka-table:
     scripts/generate-librdkafka-table
