@@ -71,8 +71,8 @@ deny:
 prop CASES="20000":
     PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib batch_equals_one_by_one
 
-# A declared consumer beside a loop by hand, on a real Kafka and PostgreSQL (docs/performance.md). `just bench --short`
-# only shows that it runs.
+# A declared consumer beside a loop by hand and, with `--peers`, others, on a real Kafka and PostgreSQL
+# (docs/performance.md). `just bench --short` only shows that it runs.
 bench *ARGS:
     scripts/bench {{ ARGS }}
 

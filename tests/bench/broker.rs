@@ -48,15 +48,26 @@ impl Broker {
 
     /// How many messages the group has committed.
     pub(crate) fn committed(&self, topic: &str, group: &str, partitions: i32) -> Result<u64, Failure> {
-        Self::committed_of(&self.servers, topic, group, partitions)
+        Committed::of(&self.servers, topic, group, partitions)?.messages()
     }
+}
 
-    pub(crate) fn committed_of(servers: &str, topic: &str, group: &str, partitions: i32) -> Result<u64, Failure> {
-        let consumer: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", servers).set("group.id", group).create()?;
+/// What a group has committed, asked by one client again and again.
+pub(crate) struct Committed {
+    consumer: BaseConsumer,
+    asked: TopicPartitionList,
+}
+
+impl Committed {
+    pub(crate) fn of(servers: &str, topic: &str, group: &str, partitions: i32) -> Result<Self, Failure> {
+        let consumer = ClientConfig::new().set("bootstrap.servers", servers).set("group.id", group).create()?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(topic, 0, partitions - 1);
-        let committed = consumer.committed_offsets(asked, ANSWER_TIMEOUT)?;
+        Ok(Self { consumer, asked })
+    }
+
+    pub(crate) fn messages(&self) -> Result<u64, Failure> {
+        let committed = self.consumer.committed_offsets(self.asked.clone(), ANSWER_TIMEOUT)?;
         let offsets = committed.elements().into_iter().map(|partition| match partition.offset() {
             Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
             _ => 0,

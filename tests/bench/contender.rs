@@ -11,9 +11,15 @@ use crate::{Failure, peers};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     Service,
+    /// Two processes of one group.
+    TwoServices,
     ByHand,
     NoOp,
     BarePoll,
+    Relations,
+    Guard,
+    ExactlyOnce,
+    Everything,
     JdbcSink,
     JdbcSinkUnnest,
     Spring,
@@ -24,8 +30,12 @@ pub(crate) enum Contender {
 impl Contender {
     /// Those that need nothing but this workspace.
     pub(crate) const OURS: [Self; 4] = [Self::Service, Self::ByHand, Self::NoOp, Self::BarePoll];
-    pub(crate) const ALL: [Self; 9] = [
+    /// What more can be asked of the service, beside the plain one.
+    pub(crate) const MORE: [Self; 5] =
+        [Self::Service, Self::Relations, Self::Guard, Self::ExactlyOnce, Self::Everything];
+    pub(crate) const ALL: [Self; 10] = [
         Self::Service,
+        Self::TwoServices,
         Self::ByHand,
         Self::JdbcSink,
         Self::JdbcSinkUnnest,
@@ -39,9 +49,14 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Service => "service",
+            Self::TwoServices => "two-services",
             Self::ByHand => "by-hand",
             Self::NoOp => "no-op",
             Self::BarePoll => "bare-poll",
+            Self::Relations => "relations",
+            Self::Guard => "guard",
+            Self::ExactlyOnce => "exactly-once",
+            Self::Everything => "everything",
             Self::JdbcSink => "jdbc-sink",
             Self::JdbcSinkUnnest => "jdbc-sink-unnest",
             Self::Spring => "spring",
@@ -52,7 +67,11 @@ impl Contender {
 
     /// Against whom its rate is held.
     pub(crate) fn yardstick(self) -> Self {
-        if self.writes() { Self::ByHand } else { Self::BarePoll }
+        match self {
+            Self::NoOp | Self::BarePoll => Self::BarePoll,
+            Self::Relations | Self::Guard | Self::ExactlyOnce | Self::Everything => Self::Service,
+            _ => Self::ByHand,
+        }
     }
 
     pub(crate) fn writes(self) -> bool {
@@ -76,8 +95,15 @@ impl Contender {
             Self::NoOp | Self::BarePoll => case.reduce,
             // One message, one statement: it never reduces.
             Self::Python => case.format == Format::Json && case.reduce,
+            Self::Relations | Self::Guard | Self::ExactlyOnce | Self::Everything => {
+                case.format == Format::Json && case.reduce
+            }
             _ => true,
         }
+    }
+
+    fn processes(self) -> usize {
+        if self == Self::TwoServices { 2 } else { 1 }
     }
 
     /// So many messages at most: what is slow is measured on fewer.
@@ -106,9 +132,7 @@ impl Contender {
             Ok(command)
         };
         if let Some(consumer) = self.consumer(case) {
-            let mut command = place.service();
-            command.args(["consume", consumer, "--until-end"]);
-            return Ok(command);
+            return Ok(place.until_end(consumer));
         }
         Ok(match self {
             Self::ByHand => {
@@ -128,10 +152,14 @@ impl Contender {
     fn consumer(self, case: &Case) -> Option<&'static str> {
         match (self, case.format, case.reduce) {
             (Self::NoOp, ..) => Some("NoOps"),
-            (Self::Service, Format::Json, true) => Some("Accounts"),
-            (Self::Service, Format::Json, false) => Some("UnreducedAccounts"),
-            (Self::Service, Format::Avro, true) => Some("AvroAccounts"),
-            (Self::Service, Format::Avro, false) => Some("UnreducedAvroAccounts"),
+            (Self::Relations, ..) => Some("OwnedAccounts"),
+            (Self::Guard, ..) => Some("GuardedAccounts"),
+            (Self::ExactlyOnce, ..) => Some("ExactAccounts"),
+            (Self::Everything, ..) => Some("FullAccounts"),
+            (Self::Service | Self::TwoServices, Format::Json, true) => Some("Accounts"),
+            (Self::Service | Self::TwoServices, Format::Json, false) => Some("UnreducedAccounts"),
+            (Self::Service | Self::TwoServices, Format::Avro, true) => Some("AvroAccounts"),
+            (Self::Service | Self::TwoServices, Format::Avro, false) => Some("UnreducedAvroAccounts"),
             _ => None,
         }
     }
@@ -141,11 +169,9 @@ impl FromStr for Contender {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|contender| contender.name() == text)
-            .ok_or_else(|| format!("no such contender; there are {}", names()))
+        let mut all = Self::ALL.into_iter().chain(Self::MORE);
+        let names = all.clone().map(Self::name).collect::<Vec<_>>().join(", ");
+        all.find(|contender| contender.name() == text).ok_or_else(|| format!("no such contender; there are {names}"))
     }
 }
 
@@ -167,7 +193,8 @@ struct Processes {
 
 impl Rounds for Processes {
     fn run(&mut self, place: &Place<'_>, messages: u64) -> Result<Measured, Failure> {
-        process::run(self.contender.command(place, &self.case)?, messages)
+        let commands = (0..self.contender.processes()).map(|_| self.contender.command(place, &self.case));
+        process::run(commands.collect::<Result<_, _>>()?, messages)
     }
 
     fn group(&self, told: &str) -> String {
@@ -187,6 +214,14 @@ pub(crate) struct Place<'p> {
 }
 
 impl Place<'_> {
+    /// The service's consumer, to the topic's end.
+    pub(crate) fn until_end(&self, consumer: &str) -> Command {
+        let mut command = self.service();
+        command.args(["consume", consumer, "--until-end"]);
+        command.env("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_WAIT_MAX_MS", process::FETCH_WAIT_MAX_MS);
+        command
+    }
+
     /// The service, with its settings, without arguments.
     pub(crate) fn service(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench_service"));
@@ -200,7 +235,6 @@ impl Place<'_> {
         // Nobody listens there: asked only for what is written in Avro.
         let registry = self.registry.unwrap_or("http://127.0.0.1:9");
         command.env("DJANGO_KAFKA__SCHEMA_REGISTRY__URL", registry);
-        command.env("DJANGO_KAFKA__CONSUMER_CONFIG__FETCH_WAIT_MAX_MS", process::FETCH_WAIT_MAX_MS);
         // To try settings: `DJANGO_KAFKA__BATCH__MAX=500 just bench`, `PGOPTIONS='-c work_mem=64MB' just bench`.
         let tried = |name: &str| {
             ["DJANGO_KAFKA__BATCH__", "DJANGO_KAFKA__CONSUMER_CONFIG__", "MALLOC_"]

@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::Failure;
+use crate::{Failure, KEYS};
 
 const TABLE: &str = "
 create table accounts (
@@ -17,6 +17,12 @@ create table accounts (
     born date not null,
     updated timestamp not null
 )";
+
+/// An owner for each account that may come: rows that the messages' relations refer to.
+const OWNERS: &str = "
+create table owners (id bigint primary key);
+insert into owners select * from generate_series(0, {keys});
+analyze owners";
 
 /// For who writes dates and times as the numbers that messages have.
 const RAW_TABLE: &str = "
@@ -48,6 +54,7 @@ impl Database {
         PgConnection::establish(server)?.batch_execute(&format!("create database {name}"))?;
         let database = Self { name: name.to_owned(), server: server.to_owned(), url: format!("{host}/{name}") };
         database.connect()?.batch_execute(&format!("{TABLE};{RAW_TABLE}"))?;
+        database.connect()?.batch_execute(&OWNERS.replace("{keys}", &KEYS.to_string()))?;
         Ok(database)
     }
 

@@ -7,11 +7,14 @@
 //! No time is asserted: a machine that is busy is not a fault. What is asserted is that each run leaves the rows and
 //! the offsets that it has to.
 
+mod allocations;
 mod bare;
 mod broker;
 mod by_hand;
 mod contender;
+mod costs;
 mod database;
+mod latency;
 mod messages;
 mod options;
 mod pairs;
@@ -83,6 +86,9 @@ fn bench(options: &Options) -> Result<(), Failure> {
     }
     match options.mode {
         Mode::Rates => runs::rates(options, &bench),
+        Mode::Latency => latency::bench(options, &bench),
+        Mode::Costs => costs::bench(options, &bench),
+        Mode::Allocations => allocations::bench(options, &bench),
         Mode::Retries => retries::bench(options, &bench),
         Mode::Pair(pair) => {
             pairs::bench(options, &bench, pair)?;

@@ -1,6 +1,6 @@
 //! What is consumed: Debezium's flattened rows. The same messages each time for the same number of them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use crate::Failure;
 use crate::registry::Registry;
+use crate::{Failure, KEYS};
 
 /// Of a hundred messages, so many delete their row.
 const DELETES_PERCENT: u64 = 2;
@@ -60,6 +60,15 @@ pub(crate) struct Work<'w> {
     pub(crate) registry: Option<&'w Registry>,
     /// In Avro without the names that say what numbers mean.
     pub(crate) raw: bool,
+    /// Of the text that each row has besides, which nothing can compress.
+    pub(crate) padding_bytes: usize,
+}
+
+impl<'w> Work<'w> {
+    /// Small rows in JSON, of which none fails.
+    pub(crate) fn plain(topic: &'w str, count: u64) -> Self {
+        Self { topic, count, keys: KEYS, one_fails_in: None, registry: None, raw: false, padding_bytes: 0 }
+    }
 }
 
 pub(crate) fn produce(servers: &str, work: &Work<'_>) -> Result<Left, Failure> {
@@ -69,6 +78,8 @@ pub(crate) fn produce(servers: &str, work: &Work<'_>) -> Result<Left, Failure> {
         .set("enable.idempotence", "true")
         .set("linger.ms", "20")
         .set("queue.buffering.max.kbytes", "65536")
+        // As much as a broker takes by default.
+        .set("message.max.bytes", "1048588")
         .create()?;
     let encoder = work.registry.map_or(Ok(Encoder::Json), |registry| Encoder::avro(registry, work))?;
     let mut is_there = vec![false; usize::try_from(work.keys)?];
@@ -84,7 +95,9 @@ pub(crate) fn produce(servers: &str, work: &Work<'_>) -> Result<Left, Failure> {
         } else {
             is_there[usize::try_from(id)?] = !deletes;
         }
-        encoder.encode(&Row::of(id, fails, version, random), &mut key, &mut value);
+        let mut row = Row::of(id, fails, version, random);
+        pad(&mut row.name, work.padding_bytes, random);
+        encoder.encode(&row, &mut key, &mut value);
         let mut record = BaseRecord::to(work.topic).key(&key);
         record.payload = (!deletes).then_some(&value);
         while let Err((error, again)) = producer.send(record) {
@@ -128,6 +141,18 @@ impl Row {
             updated: 1_700_000_000_000_000 + version * 1_001,
         }
     }
+}
+
+/// Appends so many bytes of hexadecimal noise.
+fn pad(text: &mut String, bytes: usize, seed: u64) {
+    let length = text.len() + bytes;
+    let mut random = seed;
+    while text.len() < length {
+        random = random_of(random);
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{random:016x}");
+    }
+    text.truncate(length);
 }
 
 const KEY_SCHEMA: &str =

@@ -9,10 +9,19 @@ use crate::messages::Format;
 use crate::pairs::Pair;
 use crate::{Failure, PARTITIONS};
 
+/// Messages of `--large`, and the text in each: together with the rest, a little less than a broker takes.
+const LARGE_MESSAGES: u64 = 400;
+const LARGE_BYTES: usize = 1_000_000;
+
 const USAGE: &str = "usage: bench [MODE] [--short] [--messages N,…] [--partitions N,…] [--format json,avro]
              [--reduce on,off] [--contenders NAME,…|all] [--rounds N] [--json FILE] [--plot FILE]
 
-modes; without one, rates of all contenders side by side
+modes; without one, rates of the contenders side by side
+  --everything  contenders: the service, plain, and with relations, guard, exactly once, and all of these
+  --large       400 messages of 1 MB: memory
+  --latency     how soon a single change is in the table, of a service that has nothing else to do
+  --costs       where the service's processor time goes, by stage (needs `perf`)
+  --allocations how often the service allocates for a message, and where
   --retries     what retry topics cost where 1 % fails, and how soon a retry comes
   --relations   what relations cost where all rows are there, and how soon many rows follow the one that they wait for
   --offsets     what offsets in the database cost
@@ -34,6 +43,9 @@ Of a list each value makes tables of its own: `--format json,avro --partitions 1
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Rates,
+    Latency,
+    Allocations,
+    Costs,
     Retries,
     Pair(Pair),
 }
@@ -47,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) formats: Vec<Format>,
     pub(crate) reduce: Vec<bool>,
     pub(crate) contenders: Vec<Contender>,
+    /// Text that each row has besides.
+    pub(crate) padding_bytes: usize,
     pub(crate) json: Option<PathBuf>,
     pub(crate) plot: Option<PathBuf>,
 }
@@ -62,6 +76,7 @@ impl Default for Options {
             formats: vec![Format::Json],
             reduce: vec![true],
             contenders: Contender::OURS.into(),
+            padding_bytes: 0,
             json: None,
             plot: None,
         }
@@ -79,6 +94,18 @@ impl Options {
                 "--bench" => {}
                 "--help" => return Err(USAGE.into()),
                 "--short" => options = Self { rounds: 1, warm_up: false, messages: vec![20_000], ..options },
+                "--large" => {
+                    options = Self {
+                        messages: vec![LARGE_MESSAGES],
+                        padding_bytes: LARGE_BYTES,
+                        contenders: vec![Contender::Service, Contender::ByHand],
+                        ..options
+                    }
+                }
+                "--everything" => options.contenders = Contender::MORE.into(),
+                "--latency" => options.mode = Mode::Latency,
+                "--costs" => options.mode = Mode::Costs,
+                "--allocations" => options.mode = Mode::Allocations,
                 "--retries" => options.mode = Mode::Retries,
                 "--relations" => options.mode = Mode::Pair(Pair::Relations),
                 "--offsets" => options.mode = Mode::Pair(Pair::Offsets),

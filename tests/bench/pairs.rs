@@ -28,17 +28,11 @@ impl Pair {
 }
 
 pub(crate) fn bench(options: &Options, bench: &Bench, pair: Pair) -> Result<(), Failure> {
-    bench.database.execute(&format!(
-        "create table owners (id bigint primary key);
-         insert into owners select * from generate_series(0, {KEYS});
-         analyze owners"
-    ))?;
     for &count in &options.messages {
         report::say(&format!("{count} messages of {KEYS} keys on {PARTITIONS} partitions"))?;
         let topic = format!("{}_{count}", bench.name);
         bench.broker.create_topic(&topic, PARTITIONS)?;
-        let work = Work { topic: &topic, count, keys: KEYS, one_fails_in: None, registry: None, raw: false };
-        let left = messages::produce(bench.broker.servers(), &work)?;
+        let left = messages::produce(bench.broker.servers(), &Work::plain(&topic, count))?;
         let mut rounds = Rounds { bench, topic, count, rows: left.rows, hash: None };
         let mut measured = [Vec::new(), Vec::new()];
         for round in usize::from(!options.warm_up)..=options.rounds {
@@ -71,9 +65,9 @@ impl Rounds<'_> {
         let Bench { database, broker, .. } = self.bench;
         database.empty()?;
         let group = format!("{}_{round}", self.topic);
-        let mut command = self.bench.place(&self.topic, &group).service();
-        command.args(["consume", consumer, "--until-end"]);
-        let measured = process::run(command, self.count).map_err(|error| format!("{label}, round {round}: {error}"))?;
+        let command = self.bench.place(&self.topic, &group).until_end(consumer);
+        let measured =
+            process::run(vec![command], self.count).map_err(|error| format!("{label}, round {round}: {error}"))?;
         let committed = broker.committed(&self.topic, &format!("{group}.{consumer}"), PARTITIONS)?;
         let (rows, hash) = database.rows(false)?;
         let first = self.hash.get_or_insert_with(|| hash.clone());

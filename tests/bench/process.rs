@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
@@ -46,40 +47,91 @@ impl fmt::Display for Measured {
     }
 }
 
-/// Runs the contender to its end, which has to be good.
-pub(crate) fn run(mut command: Command, messages: u64) -> Result<Measured, Failure> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let stderr = child.stderr.take().ok_or("no standard error")?;
-    let log = std::thread::spawn(move || read_log(stderr));
-    let (ended, is_over) = mpsc::channel::<()>();
-    let pid = child.id();
-    let usage = std::thread::spawn(move || watch(pid, &is_over));
-    let status = child.wait()?;
-    let end = Instant::now();
-    drop(ended);
-    let (assigned, done, log) = log.join().map_err(|_| "the log's reader panicked")?;
-    let usage = usage.join().map_err(|_| "the watcher panicked")?;
-    if !status.success() {
-        return Err(format!("{status}:\n{log}").into());
-    }
-    let assigned = assigned.ok_or_else(|| format!("it never said that partitions are assigned:\n{log}"))?;
-    Ok(usage.measured(Usage::default(), messages, done.unwrap_or(end) - assigned))
+/// Runs the contender's processes, one or more in a group, to their end, which has to be good.
+pub(crate) fn run(commands: Vec<Command>, messages: u64) -> Result<Measured, Failure> {
+    let started: Vec<Running> = commands.into_iter().map(Running::start).collect::<Result<_, _>>()?;
+    let ended: Vec<Ended> = started.into_iter().map(Running::end).collect::<Result<_, _>>()?;
+    let began = ended.iter().filter_map(|process| process.assigned).min();
+    let done = ended.iter().map(|process| process.done).max();
+    let (Some(began), Some(done)) = (began, done) else {
+        let logs: Vec<String> = ended.into_iter().map(|process| process.log).collect();
+        return Err(format!("it never said that partitions are assigned:\n{}", logs.join("\n")).into());
+    };
+    let usage = ended.iter().fold(Usage::default(), |all, process| all.and(process.usage));
+    Ok(usage.measured(Usage::default(), messages, done - began))
 }
 
-/// When partitions were assigned, when it said that all is committed if it did, and all that was said.
-fn read_log(stderr: ChildStderr) -> (Option<Instant>, Option<Instant>, String) {
-    let (mut assigned, mut done, mut log) = (None, None, String::new());
-    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        if line.contains(ASSIGNED) {
-            assigned.get_or_insert_with(Instant::now);
-        }
-        if line == DONE {
-            done.get_or_insert_with(Instant::now);
-        }
-        log.push_str(&line);
-        log.push('\n');
+struct Running {
+    child: Child,
+    log: JoinHandle<Log>,
+    watcher: JoinHandle<Usage>,
+    ended: mpsc::Sender<()>,
+}
+
+struct Ended {
+    assigned: Option<Instant>,
+    done: Instant,
+    usage: Usage,
+    log: String,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let stderr = child.stderr.take().ok_or("no standard error")?;
+        let log = std::thread::spawn(move || Log::read(stderr));
+        let (ended, is_over) = mpsc::channel::<()>();
+        let pid = child.id();
+        let watcher = std::thread::spawn(move || watch(pid, &is_over));
+        Ok(Self { child, log, watcher, ended })
     }
-    (assigned, done, log)
+
+    fn end(mut self) -> Result<Ended, Failure> {
+        let status = self.child.wait()?;
+        drop(self.ended);
+        let log = self.log.join().map_err(|_| "the log's reader panicked")?;
+        let usage = self.watcher.join().map_err(|_| "the watcher panicked")?;
+        if !status.success() {
+            return Err(format!("{status}:\n{}", log.text).into());
+        }
+        Ok(Ended {
+            assigned: log.assigned,
+            done: log.done.or(log.ended).ok_or("its log has no end")?,
+            usage,
+            log: log.text,
+        })
+    }
+}
+
+/// What a process said.
+#[derive(Default)]
+struct Log {
+    /// When partitions were first assigned.
+    assigned: Option<Instant>,
+    /// When it said that all is committed, if it says so.
+    done: Option<Instant>,
+    /// When nothing more could come: the process has ended.
+    ended: Option<Instant>,
+    text: String,
+}
+
+impl Log {
+    /// To the process's end.
+    fn read(stderr: ChildStderr) -> Self {
+        let mut log = Self::default();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if line.contains(ASSIGNED) {
+                log.assigned.get_or_insert_with(Instant::now);
+            }
+            if line == DONE {
+                log.done.get_or_insert_with(Instant::now);
+            }
+            log.text.push_str(&line);
+            log.text.push('\n');
+        }
+        log.ended = Some(Instant::now());
+        log
+    }
 }
 
 /// As it was when the process was last seen: both only grow.
@@ -96,12 +148,14 @@ impl Usage {
         for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
             let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             for child in children.split_ascii_whitespace().filter_map(|child| child.parse().ok()) {
-                let child = Self::of(child).unwrap_or_default();
-                usage.peak_kib += child.peak_kib;
-                usage.ticks += child.ticks;
+                usage = usage.and(Self::of(child).unwrap_or_default());
             }
         }
         Some(usage)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { peak_kib: self.peak_kib + other.peak_kib, ticks: self.ticks + other.ticks }
     }
 
     /// Of `messages` that were handled in this time, where `before` was the usage at its beginning.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
+use crate::broker::Committed;
 use crate::messages::{Left, Work};
 use crate::process::{Standing, wait};
 use crate::{Bench, Failure, KEYS, Options, PARTITIONS, Place, messages, process, report};
@@ -20,7 +21,7 @@ pub(crate) fn bench(options: &Options, bench: &Bench) -> Result<(), Failure> {
         for (label, one_fails_in) in [("none fails", None), ("1 % fails", Some(100))] {
             let topic = format!("{}_{count}_{}", bench.name, one_fails_in.map_or("none", |_| "some"));
             bench.broker.create_topic(&topic, PARTITIONS)?;
-            let work = Work { topic: &topic, count, keys: KEYS, one_fails_in, registry: None, raw: false };
+            let work = Work { one_fails_in, ..Work::plain(&topic, count) };
             let left = messages::produce(bench.broker.servers(), &work)?;
             cases.push(Case { label, topic, left, count, rates: Vec::new() });
         }
@@ -60,13 +61,12 @@ impl Case {
         let mut service = start(&bench.place(&self.topic, &group), "CheckedAccounts")?;
         let group = format!("{group}.CheckedAccounts");
         let assigned = service.wait_for(|line| line.contains(process::ASSIGNED).then_some(()))?.0;
-        let passed =
-            wait("everything is passed", || Ok(broker.committed(&self.topic, &group, PARTITIONS)? == self.count))?;
+        let committed = Committed::of(broker.servers(), &self.topic, &group, PARTITIONS)?;
+        let passed = wait("everything is passed", || Ok(committed.messages()? == self.count))?;
         let retries = format!("{group}.{}.retry.1", self.topic);
         let letters = self.left.failing;
-        let retried = wait("every retry is done", || {
-            Ok(letters == 0 || broker.committed(&retries, &format!("{group}.retry"), PARTITIONS)? == letters)
-        })?;
+        let committed = Committed::of(broker.servers(), &retries, &format!("{group}.retry"), PARTITIONS)?;
+        let retried = wait("every retry is done", || Ok(letters == 0 || committed.messages()? == letters))?;
         service.end()?;
         let (rows, _) = database.rows(false)?;
         if rows != self.left.rows {

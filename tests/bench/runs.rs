@@ -112,7 +112,7 @@ impl Runs<'_> {
         let name = format!("{}_{format}_{partitions}_{count}{}", self.bench.name, if raw { "_raw" } else { "" });
         self.bench.broker.create_topic(&name, *partitions)?;
         let registry = self.bench.registry.as_ref().filter(|_| *format == Format::Avro);
-        let work = Work { topic: &name, count, keys: KEYS, one_fails_in: None, registry, raw };
+        let work = Work { registry, raw, padding_bytes: self.options.padding_bytes, ..Work::plain(&name, count) };
         let Left { rows, .. } = messages::produce(self.bench.broker.servers(), &work)?;
         self.topics.push(Topic { name, count, raw, rows });
         Ok(self.topics.len() - 1)

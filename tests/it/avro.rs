@@ -258,14 +258,14 @@ async fn register(url: &str, subject: &str, schema: &str) {
 // ---- A registry that is away.
 
 /// A door before a registry: closed, every connection ends at once.
-struct Door {
-    url: String,
-    open: Arc<AtomicBool>,
-    refused: Arc<AtomicUsize>,
+pub(super) struct Door {
+    pub(super) url: String,
+    pub(super) open: Arc<AtomicBool>,
+    pub(super) refused: Arc<AtomicUsize>,
 }
 
 impl Door {
-    fn before(registry: &str) -> Self {
+    pub(super) fn before(registry: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let door = Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
@@ -296,7 +296,7 @@ impl Door {
     }
 }
 
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let mut looks = tokio::time::interval(Duration::from_millis(10));
     while !condition() {

@@ -1,5 +1,6 @@
 //! A table's events in Avro, as Debezium's converter writes them, told on as a public topic in Avro.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use bigdecimal::BigDecimal;
@@ -9,6 +10,8 @@ use django_kafka_rs::settings::Settings;
 use django_kafka_rs::testing::TestApp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use super::avro::{Door, until};
 
 diesel::table! { purchases (id) { id -> BigInt, item -> Text, price -> BigInt, } }
 
@@ -114,8 +117,13 @@ impl TopicConsumer for SeesPublic {
 struct Sees;
 
 fn publisher(seen: &Seen) -> App {
+    publisher_with(seen, |_| {})
+}
+
+fn publisher_with(seen: &Seen, change: impl FnOnce(&mut Settings)) -> App {
     let mut settings = Settings::default();
     settings.embedded.partitions = 1;
+    change(&mut settings);
     App::builder().consumer(Publisher).settings(settings).state(seen.clone()).migrations(MIGRATIONS)
 }
 
@@ -157,4 +165,25 @@ async fn an_event_whose_schema_is_not_there_is_its_own_failure() {
         value: its first byte says that the schema is named by a GUID, which is Confluent's newer framing and is not read here; let the producer write the schema's id before the bytes: in Confluent's clients `key.schema.id.serializer` and `value.schema.id.serializer` are `io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer`
         value: expected an event as JSON or Avro: expected value at line 1 column 1"#]].assert_eq(&said.join("\n"));
     app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_waits_for_a_registry_that_is_away() {
+    // Another program has the registry, and has written the event there.
+    let other = TestApp::start(publisher(&Seen::default())).await.unwrap();
+    let door = Door::before(other.handle().embedded_schema_registry_url().unwrap());
+    other.handle().kafka().produce(&Debezium, RowKey { id: 1 }, written("c", row(1))).await.unwrap();
+    let seen = Seen::default();
+    let app = publisher_with(&seen, |settings| settings.schema_registry.urls = vec![door.url.clone()]);
+    let app = TestApp::start(app).await.unwrap();
+    // The key's schema is 1 there. A tombstone: its value needs none.
+    app.produce("dbz.purchases", &[0, 0, 0, 0, 1, 2], ()).await.unwrap();
+    until("it has asked", || door.refused.load(SeqCst) > 1).await;
+    assert_eq!(app.summary().handled, 0);
+    door.open.store(true, SeqCst);
+    until("it is handled", || app.summary().handled == 1).await;
+    assert_eq!(app.dead_letters("dbz.purchases").await.unwrap(), []);
+    for app in [app, other] {
+        app.shutdown().await.unwrap();
+    }
 }

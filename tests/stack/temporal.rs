@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 /// What a killed worker had claimed is its own for a minute; then as long as anything may take.
-const LEASE_AND_MORE: Duration = Duration::from_secs(150);
+const LEASE_AND_MORE: Duration = Duration::from_secs(240);
 
 /// A shop of a test's own: topics, a database, a namespace. Its orders wait for their customers.
 struct Shop {

@@ -519,7 +519,7 @@ pub(super) fn consumer_config(
     // Memory is bounded, and lanes hold what is next. A message costs the client three times its bytes, so its number
     // is bounded too. These are for each partition where its queue is its own: until the end.
     config.set("queued.min.messages", "10000");
-    config.set("queued.max.messages.kbytes", if until_end { "4096" } else { "16384" });
+    config.set("queued.max.messages.kbytes", if until_end { "2048" } else { "8192" });
     for (key, value) in own.iter() {
         config.set(key, value);
     }

@@ -209,7 +209,7 @@ impl Commands for AppCommands {
 
     #[cfg(feature = "temporal")]
     async fn temporal_worker(self) -> Result<String, Failure> {
-        super::temporal::work(self.parts()?).await
+        Box::pin(super::temporal::work(self.parts()?)).await
     }
 
     async fn check(self) -> CheckReport {

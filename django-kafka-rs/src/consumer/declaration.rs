@@ -204,14 +204,20 @@ pub const fn check_consumer_topic(consumer: &ConsumerDeclaration, index: usize) 
 
 #[track_caller]
 const fn panic_same_name(topic: &TopicDeclaration, other: &TopicDeclaration) -> ! {
-    let text = Text::of(&[
-        "`",
-        topic.type_name,
-        "` and `",
-        other.type_name,
-        "` are both the topic `",
-        topic.name,
-        "`, and a message has one handler in a consumer\n= help: take one out of `topics(…)`, or give it a consumer of its own",
-    ]);
+    let same_place = topic.location.line == other.location.line && equal(topic.location.file, other.location.file);
+    let text = if same_place && equal(topic.type_name, other.type_name) {
+        Text::of(&["`", topic.type_name, "` is given twice, under two names\n= help: take one out of `topics(…)`"])
+    } else {
+        Text::of(&[
+            "`",
+            topic.type_name,
+            "` and `",
+            other.type_name,
+            "` are both the topic `",
+            topic.name,
+            "`, and a message has one handler in a consumer\n= help: take one out of `topics(…)`, or give it a consumer \
+             of its own",
+        ])
+    };
     panic!("{}", text.as_str())
 }

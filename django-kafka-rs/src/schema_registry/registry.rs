@@ -86,7 +86,7 @@ impl SchemaRegistry {
     pub(crate) async fn reading(&self, id: u32, declared: Option<&'static str>) -> Result<Arc<Schema>, SchemaError> {
         match self.known(id, declared) {
             Some(known) => known,
-            // As with writing.
+            // Asking is rare, and large: it is kept out of the future of everybody who reads or produces.
             None => Box::pin(self.ask_for_reading(id, declared)).await,
         }
     }
@@ -194,7 +194,7 @@ impl SchemaRegistry {
         let key = (subject, declared.map(Declared));
         match self.0.writable.get(&key) {
             Some(known) => Ok(known),
-            // Asking is rare, and large: it is kept out of the future of everybody who produces.
+            // As with reading.
             None => Box::pin(self.ask_for_writable(key)).await,
         }
     }

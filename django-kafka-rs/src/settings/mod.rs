@@ -142,7 +142,8 @@ pub struct DatabaseSettings {
 pub struct BatchLimits {
     /// Messages in a transaction at most. Default: 1000.
     pub max: u32,
-    /// Bytes of messages in a transaction at most. Default: 16 MiB.
+    /// Bytes of messages in a transaction at most; one that is larger goes alone. A transaction holds about six times
+    /// as much: as messages, as rows, as parameters, and in libpq. Default: 1 MiB.
     pub bytes: u64,
     /// How long to wait for more messages while nothing else is under way. Default: 0.
     pub linger: Duration,
@@ -150,7 +151,7 @@ pub struct BatchLimits {
     /// least `max`. Default: 4000.
     pub buffer_messages: u32,
     /// Bytes of one partition's messages that wait in memory at most; then no more is polled, or the partition is
-    /// paused. At least `bytes`. Default: 16 MiB.
+    /// paused. At least `bytes`. Default: 4 MiB.
     pub buffer_bytes: u64,
     /// Transactions of one consumer at the same time, at most `database.pool_size`. Default: 4.
     pub workers: u32,
@@ -248,10 +249,10 @@ impl Default for BatchLimits {
     fn default() -> Self {
         Self {
             max: 1000,
-            bytes: 16 << 20,
+            bytes: 1 << 20,
             linger: Duration::ZERO,
             buffer_messages: 4000,
-            buffer_bytes: 16 << 20,
+            buffer_bytes: 4 << 20,
             workers: 4,
         }
     }

@@ -73,7 +73,7 @@ impl TopicDeclaration {
     }
 
     /// Whether its messages may name schemas.
-    #[cfg(feature = "avro")]
+    #[cfg(all(feature = "avro", feature = "client"))]
     pub(crate) fn may_name_schemas(&self) -> bool {
         self.key_wire != Wire::Own || self.value_wire != Wire::Own
     }

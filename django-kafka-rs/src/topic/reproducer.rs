@@ -31,16 +31,23 @@ impl<T: Reproduce> Reproducer<T> {
 
 /// How the events of a table become messages of this topic. With `#[derive(TopicReproducer)]` on the topic.
 ///
-/// ```ignore
+/// ```
+/// # use django_kafka_rs::prelude::*;
+/// # diesel::table! { orders (id) { id -> BigInt, total -> Double, } }
+/// # #[derive(Queryable, Selectable, Identifiable)]
+/// # struct Order { id: i64, total: f64 }
+/// # #[derive(serde::Serialize)]
+/// # struct PublicOrder { total: f64 }
 /// #[topic(name = "orders", key = i64, key_format = json, value = PublicOrder)]
 /// #[derive(TopicReproducer)]
 /// #[reproduce(model = Order, namespace = "${prefix}.public")]
 /// struct PublicOrders;
 ///
+/// # #[cfg(feature = "client")]
 /// impl Reproduce for PublicOrders {
 ///     type Model = Order;
 ///     async fn upsert(&self, order: Order, _: &Record<Reproducer<Self>>, cx: &Context) -> ConsumeResult {
-///         cx.produce(self, order.id, PublicOrder::of(&order, cx).await?).await?;
+///         cx.produce(self, order.id, PublicOrder { total: order.total }).await?;
 ///         Ok(())
 ///     }
 ///     async fn delete(&self, id: i64, _: &Record<Reproducer<Self>>, cx: &Context) -> ConsumeResult {
@@ -48,6 +55,7 @@ impl<T: Reproduce> Reproducer<T> {
 ///         Ok(())
 ///     }
 /// }
+/// # fn main() {}
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say how events become messages of its topic",

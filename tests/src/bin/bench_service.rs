@@ -1,6 +1,7 @@
 //! The service of `just bench`: one table, kept in step as any user would declare it, from JSON and from Avro; a handler
 //! that does nothing; the same table from a topic with retry topics, with relations, with offsets in the database; a row
-//! that others wait for; and a handler that fails once, to see how soon it is called again. Each group ends in its consumer's name: of one group no two may read the same topic.
+//! that others wait for; and a handler that fails once, to see how soon it is called again. Each group ends in its
+//! consumer's name: of one group no two may read the same topic.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -85,6 +86,16 @@ account!(
     "${group}.UnguardedAccounts",
     topic(format = json, retry(max_retries = 1, delay = "1s", blocking = false)),
     sync(guard(off))
+);
+
+// All of it together.
+account!(
+    FullAccount,
+    FullAccounts,
+    "${group}.FullAccounts",
+    topic(format = json, retry(max_retries = 1, delay = "1s", blocking = false)),
+    owner(Owner),
+    consumer(offsets = "database")
 );
 
 /// Each account has one of its own, which makes as many rows to be asked for as there can be.
@@ -176,6 +187,18 @@ impl TopicConsumer for Step {
 #[consumer(group = "${group}.Steps", topics(Step), config("auto.offset.reset" = "earliest"))]
 struct Steps;
 
+#[cfg(feature = "bench-allocations")]
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
 fn main() -> ExitCode {
+    // Written when it is dropped, to where `ALLOCATIONS` says.
+    #[cfg(feature = "bench-allocations")]
+    let _profiler = std::env::var_os("ALLOCATIONS")
+        .map(|file| dhat::Profiler::builder().file_name(file).trim_backtraces(Some(FRAMES_MAX)).build());
     App::from_linked().state(Failed::default()).run()
 }
+
+/// Enough to reach our own code from within Diesel and serde.
+#[cfg(feature = "bench-allocations")]
+const FRAMES_MAX: usize = 40;

@@ -71,11 +71,11 @@ fn nothing_set_gives_the_documented_defaults() {
         database.busy_timeout = 5s
         database.synchronous = 
         batch.max = 1000
-        batch.bytes = 16MiB
+        batch.bytes = 1MiB
         batch.linger = 0
         batch.workers = 4
         batch.buffer_messages = 4000
-        batch.buffer_bytes = 16MiB
+        batch.buffer_bytes = 4MiB
         key_offset_tracker.group_id = 
         reproducer_config.namespace = 
         topics.partitions = 

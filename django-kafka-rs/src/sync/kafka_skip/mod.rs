@@ -53,8 +53,17 @@ pub trait KafkaConnectSkip: SavedRow + Sized {
     /// connector tells of the change, or to true where all topics are suppressed. Without any changes it fails, as
     /// Diesel's own does.
     ///
-    /// ```ignore
+    /// ```
+    /// # use django_kafka_rs::prelude::*;
+    /// # diesel::table! { customers (id) { id -> BigInt, name -> Text, kafka_skip -> Bool, } }
+    /// # #[derive(KafkaConnectSkip)]
+    /// # struct Customer { id: i64, name: String, kafka_skip: KafkaSkip }
+    /// # #[cfg(feature = "postgres")]
+    /// # fn change(conn: &mut PgConnection) -> QueryResult<()> {
     /// Customer::update_rows(customers::table.find(1), customers::name.eq("Ann")).execute(conn)?;
+    /// # Ok(())
+    /// # }
+    /// # fn main() {}
     /// ```
     fn update_rows<T, V>(target: T, changes: V) -> UpdateStatement<Self::Table, T::WhereClause, Marked<V::Changeset>>
     where
@@ -68,9 +77,18 @@ pub trait KafkaConnectSkip: SavedRow + Sized {
     /// `diesel::delete(target)`, which marks the rows first: a connector that sees what a deleted row was
     /// (`REPLICA IDENTITY FULL`) can filter the deletion. [`emitted`](DeleteRows::emitted) takes the mark off instead.
     ///
-    /// ```ignore
+    /// ```
+    /// # use django_kafka_rs::prelude::*;
+    /// # diesel::table! { customers (id) { id -> BigInt, name -> Text, kafka_skip -> Bool, } }
+    /// # #[derive(KafkaConnectSkip)]
+    /// # struct Customer { id: i64, name: String, kafka_skip: KafkaSkip }
+    /// # #[cfg(feature = "postgres")]
+    /// # fn change(conn: &mut PgConnection) -> QueryResult<()> {
     /// Customer::delete_rows(customers::table.find(1)).execute(conn)?;            // nobody is told
     /// Customer::delete_rows(customers::table.find(1)).emitted().execute(conn)?;  // everybody is told
+    /// # Ok(())
+    /// # }
+    /// # fn main() {}
     /// ```
     fn delete_rows<T>(target: T) -> DeleteRows<T>
     where

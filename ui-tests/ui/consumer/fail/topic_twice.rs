@@ -21,4 +21,10 @@ impl TopicConsumer for Customers {
 #[consumer(group = "crm", topics(Orders, Customers, Orders))]
 struct Crm0;
 
+// By another name of the same type.
+type Same = Orders;
+
+#[consumer(group = "crm", topics(Orders, Same))]
+struct Crm1;
+
 fn main() {}
