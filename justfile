@@ -69,7 +69,7 @@ deny:
 
 # The batch property (batch = one by one) with many more cases than CI takes.
 prop CASES="20000":
-    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib batch_equals_one_by_one
+    PROPTEST_CASES={{ CASES }} cargo test -p django-kafka-rs --lib -- batch_equals_one_by_one tables_converge
 
 # A declared consumer beside a loop by hand and, with `--peers`, others, on a real Kafka and PostgreSQL
 # (docs/performance.md). `just bench --short` only shows that it runs.

@@ -39,6 +39,11 @@ fn custom_topic() {
 }
 
 #[test]
+fn orders_before_customers() {
+    prints("orders_before_customers", &expect_file!["../expected/orders_before_customers.txt"]);
+}
+
+#[test]
 fn reproducer() {
     prints("reproducer", &expect_file!["../expected/reproducer.txt"]);
 }

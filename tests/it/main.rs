@@ -24,3 +24,4 @@ mod retry_topics;
 mod service;
 mod tidy;
 mod tracker;
+mod waiting;

@@ -166,6 +166,10 @@ impl Commands for AppCommands {
         self.in_office(move |office| office.list(limit)).await
     }
 
+    async fn waiting_counts(self, limit: i64) -> Result<cli::Waiting, Failure> {
+        self.in_office(move |office| office.counts(limit)).await
+    }
+
     async fn waiting_messages(self, numbers: Vec<i64>) -> Result<cli::Waiting, Failure> {
         self.in_office(move |office| office.find(&numbers)).await
     }

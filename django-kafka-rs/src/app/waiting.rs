@@ -61,7 +61,12 @@ impl Office {
     /// What waits, `limit` messages at most. Blocks.
     pub(super) fn list(&self, limit: i64) -> Result<Waiting, StartError> {
         let messages = self.resolver.list(0, limit)?;
-        Ok(Waiting { messages, now_ms: Clock::new().now_ms() })
+        Ok(Waiting { messages, counts: self.resolver.counts(limit)?, now_ms: Clock::new().now_ms() })
+    }
+
+    /// How much waits for each row, `limit` rows at most. Blocks.
+    pub(super) fn counts(&self, limit: i64) -> Result<Waiting, StartError> {
+        Ok(Waiting { messages: Vec::new(), counts: self.resolver.counts(limit)?, now_ms: Clock::new().now_ms() })
     }
 
     /// These messages. Blocks.
@@ -73,7 +78,7 @@ impl Office {
                 StartError::Database(format!("no message of number {number} waits; `waiting list` has the numbers"))
             })?);
         }
-        Ok(Waiting { messages, now_ms: Clock::new().now_ms() })
+        Ok(Waiting { messages, counts: Vec::new(), now_ms: Clock::new().now_ms() })
     }
 
     /// Handles what can be handled; how many messages wait no more. Blocks.

@@ -69,6 +69,9 @@ pub(crate) trait Commands {
     /// What waits for rows, `limit` messages at most.
     fn waiting(self, limit: i64) -> impl Future<Output = Result<Waiting, Failure>>;
 
+    /// How much waits for each row.
+    fn waiting_counts(self, limit: i64) -> impl Future<Output = Result<Waiting, Failure>>;
+
     /// Waiting messages by their numbers.
     fn waiting_messages(self, numbers: Vec<i64>) -> impl Future<Output = Result<Waiting, Failure>>;
 
@@ -148,9 +151,13 @@ pub(crate) async fn dispatch(line: CommandLine, commands: impl Commands) -> Exit
 
 async fn dispatch_waiting(command: WaitingCommand, commands: impl Commands) -> Result<String, Failure> {
     match command {
-        WaitingCommand::List { limit, json } => {
+        WaitingCommand::List { limit, by_relation: true, json } => {
+            let found = commands.waiting_counts(limit).await?;
+            Ok(if json { waiting::counts_json(&found) } else { waiting::counts(&found) })
+        }
+        WaitingCommand::List { limit, by_relation: false, json } => {
             let found = commands.waiting(limit).await?;
-            Ok(if json { waiting::as_json(&found.messages) } else { waiting::list(&found) })
+            Ok(if json { waiting::as_json(&found.messages) } else { waiting::list(&found, limit) })
         }
         WaitingCommand::Show { numbers, json } => {
             let found = commands.waiting_messages(numbers).await?;
@@ -158,11 +165,11 @@ async fn dispatch_waiting(command: WaitingCommand, commands: impl Commands) -> R
         }
         WaitingCommand::Resolve { numbers } => {
             let resolved = commands.resolve_waiting(numbers).await?;
-            Ok(format!("{resolved} messages wait no more"))
+            Ok(waiting::sentence(resolved, "waits no more", "wait no more"))
         }
         WaitingCommand::Discard { numbers } => {
             let discarded = commands.discard_waiting(numbers).await?;
-            Ok(format!("{discarded} messages are forgotten"))
+            Ok(waiting::sentence(discarded, "is forgotten", "are forgotten"))
         }
     }
 }

@@ -449,6 +449,10 @@ impl Commands for Fake {
         Ok(super::Waiting::default())
     }
 
+    async fn waiting_counts(self, _limit: i64) -> Result<super::Waiting, Failure> {
+        Ok(super::Waiting::default())
+    }
+
     async fn waiting_messages(self, _numbers: Vec<i64>) -> Result<super::Waiting, Failure> {
         Err(Failure::new(Exit::Failed, "no message of number 7 waits"))
     }

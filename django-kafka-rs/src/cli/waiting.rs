@@ -1,22 +1,25 @@
 //! `waiting`: its words, and what it shows. Pure.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::table::align;
-use crate::relations::WaitingMessage;
+use crate::relations::{Awaited, Count, WaitingMessage};
 
 /// What to do with messages that wait for rows.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum WaitingCommand {
     /// List what waits, for which rows, and since when
     List {
-        /// Messages at most; the counts are of these
-        #[arg(long, value_name = "N", default_value_t = 1000)]
+        /// Messages at most, or rows that are waited for
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
+
+        /// Only how much waits for each row, and since when
+        #[arg(long)]
+        by_relation: bool,
 
         /// As JSON, for programs
         #[arg(long)]
@@ -58,13 +61,17 @@ pub(crate) enum WaitingCommand {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) messages: Vec<WaitingMessage>,
+    /// Of all that waits, listed or not.
+    pub(crate) counts: Vec<Count>,
     pub(crate) now_ms: i64,
 }
 
+const NOTHING: &str = "nothing waits";
+
 /// The table of `waiting list`, and counts by relation.
-pub(super) fn list(waiting: &Waiting) -> String {
+pub(super) fn list(waiting: &Waiting, limit: i64) -> String {
     if waiting.messages.is_empty() {
-        return "nothing waits\n".to_owned();
+        return NOTHING.to_owned();
     }
     let mut rows = vec![["NUMBER", "STATUS", "MESSAGE", "KEY", "WAITS FOR", "AGE", "ATTEMPTS"].map(str::to_owned)];
     rows.extend(waiting.messages.iter().map(|message| {
@@ -74,33 +81,56 @@ pub(super) fn list(waiting: &Waiting) -> String {
             message.status.as_str().to_owned(),
             format!("{}/{}/{}", record.topic, record.partition, record.offset),
             record.key.as_deref().map_or_else(|| "-".to_owned(), text),
-            waits_for(message),
+            waits_for(message.relation.as_ref(), message.deletion),
             age(waiting.now_ms - message.parked_at_ms),
             message.attempts.to_string(),
         ]
     }));
     let mut text = align(&rows);
-    text.push('\n');
-    for (relation, (count, oldest_ms)) in by_relation(waiting) {
-        let _ = writeln!(text, "{relation}: {count}, oldest {}", age(waiting.now_ms - oldest_ms));
+    if i64::try_from(waiting.messages.len()).is_ok_and(|listed| listed >= limit) {
+        let _ = writeln!(text, "no more than {limit} are listed (`--limit`); the counts are of all");
     }
+    text.push('\n');
+    text.push_str(&counts(waiting));
     text
 }
 
-/// Counts and the oldest time, by what is waited for.
-fn by_relation(waiting: &Waiting) -> BTreeMap<String, (usize, i64)> {
-    let mut relations: BTreeMap<String, (usize, i64)> = BTreeMap::new();
-    for message in &waiting.messages {
-        let (count, oldest_ms) = relations.entry(waits_for(message)).or_insert((0, i64::MAX));
-        *count += 1;
-        *oldest_ms = (*oldest_ms).min(message.parked_at_ms);
+/// The table of `waiting list --by-relation`.
+pub(super) fn counts(waiting: &Waiting) -> String {
+    if waiting.counts.is_empty() {
+        return NOTHING.to_owned();
     }
-    relations
+    let mut rows = vec![["MESSAGES", "OLDEST", "WAIT FOR"].map(str::to_owned)];
+    rows.extend(waiting.counts.iter().map(|count| {
+        let waits_for = waits_for(count.relation.as_ref(), count.deletion);
+        [count.messages.to_string(), age(waiting.now_ms - count.oldest_ms), waits_for]
+    }));
+    align(&rows)
 }
 
-fn waits_for(message: &WaitingMessage) -> String {
-    match &message.relation {
-        Some(relation) if message.deletion => format!("rows that refer to {relation} to go"),
+/// The same for programs.
+pub(super) fn counts_json(waiting: &Waiting) -> String {
+    let one = |count: &Count| {
+        json!({
+            "relation": count.relation,
+            "deletion": count.deletion,
+            "messages": count.messages,
+            "oldest_ms": count.oldest_ms,
+            "oldest_age_seconds": (waiting.now_ms - count.oldest_ms).max(0) / 1000,
+        })
+    };
+    let all: Vec<Value> = waiting.counts.iter().map(one).collect();
+    serde_json::to_string_pretty(&all).unwrap_or_default()
+}
+
+/// `1 message waits no more`, `2 messages wait no more`.
+pub(super) fn sentence(count: usize, one: &str, more: &str) -> String {
+    if count == 1 { format!("1 message {one}") } else { format!("{count} messages {more}") }
+}
+
+fn waits_for(relation: Option<&Awaited>, deletion: bool) -> String {
+    match relation {
+        Some(relation) if deletion => format!("rows that refer to {relation} to go"),
         Some(relation) => relation.to_string(),
         None => "to be looked at".to_owned(),
     }
@@ -132,7 +162,7 @@ pub(super) fn show(messages: &[WaitingMessage]) -> String {
             record.partition,
             record.offset,
             message.group,
-            waits_for(message),
+            waits_for(message.relation.as_ref(), message.deletion),
             message.attempts
         );
         if let Some(error) = &message.last_error {

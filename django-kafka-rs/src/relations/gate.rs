@@ -32,6 +32,8 @@ pub(crate) enum Wants {
 pub(crate) struct Ask {
     /// Its chain: an index.
     pub chain: usize,
+    /// In the partition where it was first read.
+    pub offset: i64,
     pub wants: Wants,
     /// The relations that it needs, by index; each with the column that refers, where one does.
     pub needs: Vec<(usize, Option<usize>)>,
@@ -112,7 +114,7 @@ impl Gate<'_> {
         let ask = &self.asks[index];
         let chain = &mut self.chains[ask.chain];
         match ask.wants {
-            Wants::Row { .. } if chain.parked.rows => {
+            Wants::Row { .. } if chain.parked.rows.is_some() => {
                 chain.stored.push(index);
                 self.decided.fates[index] = Fate::Behind;
             }
@@ -129,8 +131,9 @@ impl Gate<'_> {
             }
             Wants::BlockedDeletion => {
                 self.over(ask.chain, index);
-                self.chains[ask.chain].parked.deletion = true;
-                self.chains[ask.chain].stored.push(index);
+                let chain = &mut self.chains[ask.chain];
+                chain.parked.deletion = chain.parked.deletion.max(Some(ask.offset));
+                chain.stored.push(index);
                 self.decided.fates[index] = Fate::Blocked;
             }
         }
@@ -144,10 +147,13 @@ impl Gate<'_> {
         for stored in known.stored.drain(..) {
             self.decided.fates[stored] = Fate::Merged;
         }
-        if known.parked.rows || known.parked.deletion {
+        if known.parked.rows.is_some() || known.parked.deletion.is_some() {
             self.decided.forget.push((chain, index));
-            known.parked = ParkedKey::default();
         }
+        // What comes late, from a retry topic, is not the end of what is newer.
+        let is_over = |upto: &mut i64| *upto <= self.asks[index].offset;
+        known.parked.rows.take_if(is_over);
+        known.parked.deletion.take_if(is_over);
     }
 
     /// Lets go what may go of a chain, and those that wait for what it writes.
@@ -180,8 +186,9 @@ impl Gate<'_> {
         }
         let together: Vec<usize> = known.waits.drain(..count).collect();
         known.missing = None;
-        let deletion = std::mem::take(&mut known.parked.deletion);
         let (last, earlier) = together.split_last()?;
+        // What comes late, from a retry topic, leaves a newer deletion where it is.
+        let deletion = known.parked.deletion.take_if(|offset| *offset < self.asks[*last].offset).is_some();
         if deletion {
             self.decided.forget.push((chain, *last));
             for stored in known.stored.drain(..) {
@@ -204,7 +211,7 @@ impl Gate<'_> {
         for chain in &self.chains {
             for (place, &index) in chain.waits.iter().enumerate() {
                 self.decided.fates[index] = match chain.missing {
-                    Some(relation) => Fate::Waits { relation, behind: place > 0 || chain.parked.deletion },
+                    Some(relation) => Fate::Waits { relation, behind: place > 0 || chain.parked.deletion.is_some() },
                     None => Fate::Behind,
                 };
             }
@@ -220,13 +227,14 @@ fn is_full(ask: &Ask) -> bool {
 /// How many of these messages, from the first, make a row that may be written; where none do, what is missing.
 fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usize>) {
     let mut needs: Vec<(usize, Option<usize>)> = Vec::new();
-    let mut most = (0, None);
+    let (mut most, mut merged) = ((0, None), true);
     for (place, &index) in waits.iter().enumerate() {
         let ask = &asks[index];
         let Wants::Row { columns, full, merges } = ask.wants else { continue };
-        if place > 0 && !merges {
+        if place > 0 && !(merges && merged) {
             break;
         }
+        merged = merges;
         if full {
             needs.clear();
         }
@@ -247,9 +255,9 @@ fn writable(asks: &[Ask], waits: &[usize], exist: &[bool]) -> (usize, Option<usi
 mod tests {
     use super::*;
 
-    const ROWS: ParkedKey = ParkedKey { rows: true, deletion: false, resolving: false };
-    const DELETION: ParkedKey = ParkedKey { rows: false, deletion: true, resolving: false };
-    const NOTHING: ParkedKey = ParkedKey { rows: false, deletion: false, resolving: false };
+    const ROWS: ParkedKey = ParkedKey { rows: Some(5), deletion: None, resolving: false };
+    const DELETION: ParkedKey = ParkedKey { rows: None, deletion: Some(5), resolving: false };
+    const NOTHING: ParkedKey = ParkedKey { rows: None, deletion: None, resolving: false };
 
     /// Column 1 refers; column 2 does not.
     fn full(chain: usize, relation: usize) -> Ask {
@@ -258,11 +266,11 @@ mod tests {
 
     fn row(chain: usize, columns: &[usize], relations: &[usize]) -> Ask {
         let wants = Wants::Row { columns: ColumnSet::of(columns), full: columns.len() == 3, merges: true };
-        Ask { chain, wants, needs: relations.iter().map(|r| (*r, Some(1))).collect(), gives: Vec::new() }
+        Ask { chain, offset: 9, wants, needs: relations.iter().map(|r| (*r, Some(1))).collect(), gives: Vec::new() }
     }
 
     fn delete(chain: usize) -> Ask {
-        Ask { chain, wants: Wants::Deletion, needs: Vec::new(), gives: Vec::new() }
+        Ask { chain, offset: 8, wants: Wants::Deletion, needs: Vec::new(), gives: Vec::new() }
     }
 
     fn giving(ask: Ask, relation: usize) -> Ask {
@@ -300,17 +308,6 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_refers_to_itself_waits_for_nothing() {
-        let own = giving(full(0, 0), 0);
-        assert_eq!(fates(std::slice::from_ref(&own), &[false], &[NOTHING]), "go");
-        assert_eq!(fates(&[full(1, 0), own.clone()], &[false], &[NOTHING; 2]), "go; go");
-        // Root of its own tree after it was below another, which never comes.
-        let below = Ask { gives: vec![0], ..full(0, 1) };
-        assert_eq!(fates(&[below.clone(), own.clone()], &[false, false], &[NOTHING]), "merged; go");
-        assert_eq!(fates(&[own, below], &[false, false], &[NOTHING]), "go; waits 1");
-    }
-
-    #[test]
     fn a_row_that_has_gone_to_another_parent_waits_no_more_for_the_first() {
         assert_eq!(fates(&[full(0, 0), full(0, 1)], &[false, true], &[NOTHING]), "merged; go");
         let part = row(0, &[0, 1], &[1]);
@@ -321,6 +318,10 @@ mod tests {
         let one_by_one = [single(full(0, 0)), single(full(0, 1))];
         assert_eq!(fates(&one_by_one, &[false, true], &[NOTHING]), "waits 0; behind 0");
         assert_eq!(fates(&one_by_one, &[true, true], &[NOTHING]), "go; go");
+        // What the ordering guard has left of the first is written by itself.
+        let then_merging = [single(row(0, &[0, 1], &[0])), row(0, &[0, 2], &[])];
+        assert_eq!(fates(&then_merging, &[true, true], &[NOTHING]), "go; go");
+        assert_eq!(fates(&then_merging, &[false, true], &[NOTHING]), "waits 0; behind 0");
     }
 
     #[test]
@@ -347,12 +348,26 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_refers_to_itself_waits_for_nothing() {
+        let root = || giving(full(0, 0), 0);
+        assert_eq!(fates(&[root(), full(1, 0)], &[false], &[NOTHING; 2]), "go; go");
+        let part = row(0, &[0, 2], &[]);
+        assert_eq!(fates(&[root(), part], &[false], &[NOTHING]), "go; go");
+        // Root of its own tree after it was below another, which never comes.
+        let below = giving(full(0, 1), 0);
+        assert_eq!(fates(&[below.clone(), root()], &[false, false], &[NOTHING]), "merged; go");
+        assert_eq!(fates(&[root(), below], &[false, false], &[NOTHING]), "go; waits 1");
+    }
+
+    #[test]
     fn a_deletion_ends_what_waits_of_its_key() {
         let decided = decide(&[full(0, 0), delete(0)], vec![false], &[NOTHING]);
         assert_eq!((decided.order, decided.forget), (vec![1], vec![]));
         let decided = decide(&[delete(0), full(0, 0)], vec![false], &[ROWS]);
         assert_eq!((decided.order, decided.forget), (vec![0], vec![(0, 0)]));
         assert_eq!(decided.fates[1], Fate::Waits { relation: 0, behind: false });
+        let late = Ask { offset: 4, ..delete(0) };
+        assert_eq!(fates(&[late, full(0, 0)], &[true], &[ROWS]), "go; behind");
         // What stands behind parked ones, too: it would come after the deletion else.
         assert_eq!(fates(&[full(0, 0), delete(0)], &[true], &[ROWS]), "merged; go");
         assert_eq!(fates(&[full(0, 0), delete(0), full(0, 0)], &[true], &[ROWS]), "merged; go; go");
@@ -365,11 +380,13 @@ mod tests {
         let blocked = Ask { wants: Wants::BlockedDeletion, ..delete(0) };
         // Parked all the same, it would delete the row as soon as nothing refers to it.
         assert_eq!(fates(&[blocked.clone(), full(0, 0)], &[true], &[NOTHING]), "merged; go anew");
-        assert_eq!(fates(&[blocked.clone(), blocked.clone()], &[true], &[NOTHING]), "merged; blocked");
+        assert_eq!(fates(&[blocked.clone(), blocked.clone()], &[], &[NOTHING]), "merged; blocked");
         assert_eq!(fates(&[blocked, full(0, 0)], &[false], &[NOTHING]), "blocked; behind 0");
         let decided = decide(&[full(0, 0), row(0, &[0, 2], &[])], vec![true], &[DELETION]);
         assert_eq!(decided.forget, [(0, 0)]);
         assert_eq!(decided.fates[0], Fate::Go { adopts: vec![], supersedes_deletion: true });
         assert_eq!(decided.fates[1], Fate::Go { adopts: vec![], supersedes_deletion: false });
+        let late = Ask { offset: 4, ..full(0, 0) };
+        assert_eq!(fates(&[late, full(0, 0)], &[true], &[DELETION]), "go; go anew");
     }
 }

@@ -124,14 +124,18 @@ impl LaneGate {
             if parked.resolving {
                 return Admit::Wait(Trouble::Outage("earlier messages of the key are being handled".to_owned()));
             }
-            let over = parked.rows.then(|| (asked.chain.clone(), asked.record.origin().offset));
-            self.parked.remove(&asked.chain.clone());
+            let offset = asked.record.origin().offset;
+            let over = parked.rows.map(|_| (asked.chain.clone(), offset));
+            // What comes late, from a retry topic, is not the end of what is newer.
+            if parked.rows.is_none_or(|newest| newest <= offset) {
+                self.parked.remove(&asked.chain);
+            }
             return Admit::Go(self.storing(over));
         }
-        if !parked.rows && asked.missing.is_none() {
+        if parked.rows.is_none() && asked.missing.is_none() {
             return Admit::Go(self.storing(None));
         }
-        let relation = asked.missing.clone().filter(|_| !parked.rows);
+        let relation = asked.missing.clone().filter(|_| parked.rows.is_none());
         self.wait(index, relation);
         Admit::Parked
     }
@@ -161,7 +165,8 @@ impl LaneGate {
 
     fn wait(&mut self, index: usize, relation: Option<Awaited>) {
         let asked = &self.asked[index];
-        self.parked.entry(asked.chain.clone()).or_default().rows = true;
+        let parked = self.parked.entry(asked.chain.clone()).or_default();
+        parked.rows = parked.rows.max(Some(asked.record.origin().offset));
         self.first_pending.get_or_insert(index);
         self.pending.push(Parking {
             record: asked.record.clone(),

@@ -17,6 +17,8 @@ mod tests;
 mod wake;
 
 pub(crate) use self::daemon::Group;
+#[cfg(test)]
+pub(crate) use self::daemon::Taken;
 pub use self::daemon::{LocalDaemon, Resolvable, ResolveError, Resolver, ResolverDaemon};
 #[cfg(feature = "temporal")]
 pub(crate) use self::daemon::{awaited as awaited_of_text, temporal};
@@ -26,7 +28,7 @@ pub use self::message::{Awaited, Chain, Parking, WaitingMessage, WaitingStatus};
 pub(crate) use self::related::{Declared, Referring, Related, Relations, is_same};
 pub use self::resolver::{RelationError, RelationResolver, TableResolver};
 pub(crate) use self::resolver::{awaited, model_key};
-pub use self::store::{Claim, MessageProcessor, ParkedKey, Presence, Still, TableProcessor, Which};
+pub use self::store::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, TableProcessor, Which};
 pub(crate) use self::wake::News;
 
 use crate::db::{DbConn, introspect};

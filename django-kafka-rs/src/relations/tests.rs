@@ -121,7 +121,7 @@ fn what_waits_is_seen_by_topic_by_key_and_by_row() {
         let mut parked = TableProcessor.parked(&mut conn, GROUP, &keys).unwrap();
         parked.sort_by_key(|(chain, _)| chain.key.clone());
         let of = |rows, deletion| ParkedKey { rows, deletion, resolving: false };
-        assert_eq!(parked, [(keys[0].clone(), of(true, false)), (keys[1].clone(), of(false, true))]);
+        assert_eq!(parked, [(keys[0].clone(), of(Some(1), None)), (keys[1].clone(), of(None, Some(3)))]);
         assert_eq!(TableProcessor.parked(&mut conn, "other", &keys).unwrap(), []);
 
         // A deletion waits for nothing that could come.
@@ -129,6 +129,11 @@ fn what_waits_is_seen_by_topic_by_key_and_by_row() {
         assert_eq!(TableProcessor.awaited(&mut conn, &asked).unwrap(), [customer(5)]);
         assert_eq!(TableProcessor.relations(&mut conn, &groups(), None, 10).unwrap(), [customer(5)]);
         assert_eq!(TableProcessor.relations(&mut conn, &groups(), Some(&customer(5)), 10).unwrap(), []);
+
+        let counts = TableProcessor.counts(&mut conn, &groups(), 10).unwrap();
+        let counts: Vec<_> = counts.into_iter().map(|c| (c.relation.unwrap(), c.deletion, c.messages)).collect();
+        assert!(counts.contains(&(customer(5), false, 1)) && counts.contains(&(customer(2), true, 1)), "{counts:?}");
+        assert_eq!(TableProcessor.counts(&mut conn, &groups(), 1).unwrap().len(), 1);
 
         TableProcessor.forget(&mut conn, GROUP, &[(keys[0], 0)]).unwrap();
         assert!(presence(&mut conn, "orders", "customers").awaited);
@@ -184,11 +189,14 @@ fn a_chain_whose_message_failed_is_left_until_it_is_due() {
         TableProcessor.failed(&mut conn, id, 2, "no", 1_001).unwrap();
         assert_eq!(claimed(&mut conn, Which::Relations(&[customer(5)]), "a"), [0; 0]);
         assert_eq!(claimed(&mut conn, Which::Failed, "a"), [0; 0]);
+        // Nor does it come sooner because something came behind it.
+        TableProcessor.park(&mut conn, GROUP, &[parking(3, Some("1"), None)]).unwrap();
+        assert_eq!(claimed(&mut conn, Which::Unseen, "a"), [0; 0]);
         // By hand, at any time.
-        assert_eq!(claimed(&mut conn, Which::Ids(&[id]), "a"), [1, 2]);
+        assert_eq!(claimed(&mut conn, Which::Ids(&[id]), "a"), [1, 2, 3]);
         TableProcessor.release(&mut conn, "a").unwrap();
         TableProcessor.failed(&mut conn, id, 3, "no", 1_000).unwrap();
-        assert_eq!(claimed(&mut conn, Which::Failed, "a"), [1, 2]);
+        assert_eq!(claimed(&mut conn, Which::Failed, "a"), [1, 2, 3]);
         let first = TableProcessor.find(&mut conn, id).unwrap().unwrap();
         assert_eq!((first.attempts, first.last_error.as_deref(), first.record.retry_number()), (3, Some("no"), 3));
     });

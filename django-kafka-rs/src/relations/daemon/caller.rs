@@ -99,6 +99,11 @@ impl Caller for ParkedCaller<'_> {
         }
     }
 
+    /// An attempt is counted also where it wrote nothing.
+    fn commits_all(&self) -> bool {
+        true
+    }
+
     fn claimed(&self) -> Option<Claimed<'_>> {
         Some(Claimed { token: self.token, ids: self.ids })
     }

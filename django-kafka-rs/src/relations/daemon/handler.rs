@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::caller::bury;
-use super::{Group, LEASE, ResolveError, Resolver};
+use super::{Group, ResolveError, Resolver};
 use crate::consumer::batch;
 use crate::consumer::topic::TopicRuntime;
 use crate::db::joined::{Joined, Slot};
@@ -133,32 +131,17 @@ impl Handlers<'_> {
         Ok(asked.into_iter().zip(exist).find_map(|(relation, exists)| (!exists).then_some(relation)))
     }
 
-    /// Calls the handler, and keeps the claim while it runs. Where it succeeds, its message is forgotten.
+    /// Calls the handler. Where it succeeds, its message is forgotten.
     fn call(&self, message: &WaitingMessage) -> Result<Called, ResolveError> {
         let joined = Joined::default();
         let mut context = self.group.environment.context.clone();
         if self.group.joins {
             context = context.with_joined(joined.clone());
         }
-        let done = CancellationToken::new();
-        let (kept, resolver, token) = (done.clone(), self.resolver.clone(), self.token.to_owned());
-        let keep = self.resolver.0.runtime.spawn(async move {
-            while kept.run_until_cancelled(tokio::time::sleep(LEASE / 3)).await.is_some() {
-                let (resolver, token) = (resolver.clone(), token.clone());
-                let renew = move || {
-                    resolver.write(|conn| resolver.relations().processor.renew(conn, &token, LEASE.as_millis() as i64))
-                };
-                if let Ok(Err(error)) = tokio::task::spawn_blocking(renew).await {
-                    tracing::warn!("a claim on waiting messages could not be renewed: {error}");
-                }
-            }
-        });
         let record = message.record.clone();
         let calling = batch::call(self.custom, record, message.attempts, &context);
         let result = self.resolver.0.runtime.block_on(self.topic.suppression.clone().scope(calling));
         let slot = self.resolver.0.runtime.block_on(joined.end());
-        done.cancel();
-        keep.abort();
         match (result, slot) {
             (Err(error), slot) => {
                 if let Slot::Open(conn) = slot {

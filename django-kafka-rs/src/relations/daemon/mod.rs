@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::local::LocalDaemon;
 use super::related::Relations;
-use super::{Awaited, Claim, News, RelationError, WaitingMessage, Which, model_key};
+use super::{Awaited, Claim, Count, News, RelationError, WaitingMessage, Which, model_key};
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::db::{Database, DatabaseError, DbConn, failure};
@@ -78,6 +78,8 @@ struct Inner {
     /// Where handlers run, and retries and dead letters are produced.
     runtime: tokio::runtime::Handle,
     stop: CancellationToken,
+    /// How long a claim lasts unless it is renewed.
+    lease: Duration,
     /// Looks of a daemon that are under way.
     working: AtomicUsize,
 }
@@ -95,6 +97,13 @@ impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resolver").field("groups", &self.0.groups).finish_non_exhaustive()
     }
+}
+
+/// Messages that a daemon has in hand: until they are settled, or the claim runs out.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    token: String,
+    messages: Vec<WaitingMessage>,
 }
 
 /// What a call has done.
@@ -135,6 +144,7 @@ impl Resolver {
             models,
             runtime,
             stop,
+            lease: LEASE,
             working: AtomicUsize::new(0),
         })))
     }
@@ -247,6 +257,12 @@ impl Resolver {
         Ok(self.0.relations.processor.list(&mut conn, &self.0.groups, after, limit)?)
     }
 
+    /// How much waits for each row, the most first.
+    pub(crate) fn counts(&self, limit: i64) -> Result<Vec<Count>, ResolveError> {
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.counts(&mut conn, &self.0.groups, limit)?)
+    }
+
     /// One look of the daemon's own.
     pub(crate) fn work<T>(&self, look: impl FnOnce(&Self) -> T) -> T {
         self.0.working.fetch_add(1, Ordering::AcqRel);
@@ -290,13 +306,13 @@ impl Resolver {
     }
 
     /// Relations that messages wait for, behind `after`.
-    fn page(&self, after: Option<&Awaited>) -> Result<Vec<Awaited>, ResolveError> {
+    pub(crate) fn page(&self, after: Option<&Awaited>) -> Result<Vec<Awaited>, ResolveError> {
         let mut conn = self.0.database.writer()?;
         Ok(self.0.relations.processor.relations(&mut conn, &self.0.groups, after, ROWS_MAX)?)
     }
 
     /// Those of these rows that exist.
-    fn existing(&self, rows: Vec<Awaited>) -> Result<Vec<Awaited>, ResolveError> {
+    pub(crate) fn existing(&self, rows: Vec<Awaited>) -> Result<Vec<Awaited>, ResolveError> {
         let known = rows.into_iter().filter_map(|row| Some((self.relation_of(&row)?, row)));
         let (relations, rows): (Vec<ModelRelation>, Vec<Awaited>) = known.unzip();
         if rows.is_empty() {
@@ -330,21 +346,33 @@ impl Resolver {
 
     /// Takes a batch of messages and has them handled.
     fn take(&self, which: Which<'_>) -> Result<Done, ResolveError> {
+        match self.claim(which)? {
+            Some(taken) => self.settle(taken),
+            None => Ok(Done::default()),
+        }
+    }
+
+    /// Takes a batch of messages; `None`: there are none.
+    pub(crate) fn claim(&self, which: Which<'_>) -> Result<Option<Taken>, ResolveError> {
         let inner = &*self.0;
-        let Some(first) = inner.consumers.first() else { return Ok(Done::default()) };
+        let Some(first) = inner.consumers.first() else { return Ok(None) };
         let token = token();
         let claim = Claim {
             groups: &inner.groups,
             token: &token,
-            lease_ms: LEASE.as_millis() as i64,
+            lease_ms: self.lease_ms(),
             now_ms: first.environment.clock.now_ms(),
             chains_max: CHAINS_MAX,
             messages_max: MESSAGES_MAX,
         };
         let messages = self.write(|conn| inner.relations.processor.claim(conn, which, &claim))?;
-        if messages.is_empty() {
-            return Ok(Done::default());
-        }
+        Ok((!messages.is_empty()).then_some(Taken { token, messages }))
+    }
+
+    /// Has them handled, and keeps the claim meanwhile.
+    pub(crate) fn settle(&self, taken: Taken) -> Result<Done, ResolveError> {
+        let Taken { token, messages } = taken;
+        let kept = self.keep(&token);
         let mut done = Done { taken: messages.len(), resolved: 0 };
         let mut failed = None;
         for batch in batches(messages) {
@@ -353,8 +381,30 @@ impl Resolver {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        self.write(|conn| inner.relations.processor.release(conn, &token))?;
+        drop(kept);
+        self.write(|conn| self.0.relations.processor.release(conn, &token))?;
         failed.map_or(Ok(done), Err)
+    }
+
+    /// Renews a claim until the guard is dropped, long before it would run out.
+    fn keep(&self, token: &str) -> DropGuard {
+        let ended = CancellationToken::new();
+        let (resolver, token, kept) = (self.clone(), token.to_owned(), ended.clone());
+        self.0.runtime.spawn(async move {
+            while kept.run_until_cancelled(tokio::time::sleep(resolver.0.lease / 3)).await.is_some() {
+                let (resolver, token) = (resolver.clone(), token.clone());
+                let lease_ms = resolver.lease_ms();
+                let renew = move || resolver.write(|conn| resolver.relations().processor.renew(conn, &token, lease_ms));
+                if let Ok(Err(error)) = tokio::task::spawn_blocking(renew).await {
+                    tracing::warn!("a claim on waiting messages could not be renewed: {error}");
+                }
+            }
+        });
+        ended.drop_guard()
+    }
+
+    fn lease_ms(&self) -> i64 {
+        i64::try_from(self.0.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Handles messages of one topic; how many wait no more.

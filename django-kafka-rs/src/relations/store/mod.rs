@@ -25,10 +25,10 @@ pub struct Presence {
 /// What waits of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ParkedKey {
-    /// Messages that write a row.
-    pub rows: bool,
-    /// A deletion that waits for the rows to go that refer to its row.
-    pub deletion: bool,
+    /// Messages that write a row: the offset of the last.
+    pub rows: Option<i64>,
+    /// A deletion that waits for the rows to go that refer to its row: its offset.
+    pub deletion: Option<i64>,
     /// A daemon has some of them in hand.
     pub resolving: bool,
 }
@@ -74,6 +74,19 @@ pub struct Still {
     pub relation: Option<Awaited>,
 }
 
+/// How much waits for a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The row; `None`: what these messages wait for is to be looked at.
+    pub relation: Option<Awaited>,
+    /// They are deletions, which wait for the rows to go that refer to it.
+    pub deletion: bool,
+    /// How many messages.
+    pub messages: i64,
+    /// When the first of them was parked; milliseconds since 1970.
+    pub oldest_ms: i64,
+}
+
 /// Keeps the messages that wait. The default keeps them in a table beside the models'; what takes its place has to
 /// keep them in the same database, because they are parked in the transaction of the batch that they come from.
 ///
@@ -99,8 +112,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
         after: Option<&Awaited>,
         limit: i64,
     ) -> QueryResult<Vec<Awaited>>;
-    /// Takes messages in whole chains, in the order of topic, partition and offset; messages of a chain before the
-    /// last one that says the whole row are left out.
+    /// Takes messages in whole chains, in the order of topic, partition and offset; what writes a row before
+    /// the last message of its chain that says the whole row is left out.
     fn claim(&self, conn: &mut DbConn, which: Which<'_>, claim: &Claim<'_>) -> QueryResult<Vec<WaitingMessage>>;
     /// Which of these messages are still this token's; they stay so until the transaction's end.
     fn held(&self, conn: &mut DbConn, token: &str, ids: &[i64]) -> QueryResult<HashSet<i64>>;
@@ -116,6 +129,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn is_claimed(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<bool>;
     /// Messages in order, behind the number `after`.
     fn list(&self, conn: &mut DbConn, groups: &[String], after: i64, limit: i64) -> QueryResult<Vec<WaitingMessage>>;
+    /// How much waits for each row, the most first.
+    fn counts(&self, conn: &mut DbConn, groups: &[String], limit: i64) -> QueryResult<Vec<Count>>;
     /// One message.
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>>;
     /// Tells other processes, when the transaction is committed, that rows came which are awaited.

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use serde_json::{Value, json};
 
-use super::{Claim, Which};
+use super::{Claim, Count, Which};
 use crate::db::DbConn;
 use crate::record::RawRecord;
 use crate::relations::message::{
@@ -114,10 +114,10 @@ pub(super) struct PresenceRow {
 pub(super) struct ParkedRow {
     #[diesel(sql_type = BigInt)]
     pub(super) place: i64,
-    #[diesel(sql_type = Bool)]
-    pub(super) has_rows: bool,
-    #[diesel(sql_type = Bool)]
-    pub(super) has_deletion: bool,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) rows_upto: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) deletion: Option<i64>,
     #[diesel(sql_type = Bool)]
     pub(super) resolving: bool,
 }
@@ -183,6 +183,34 @@ pub(super) struct MessageRow {
     pub(super) parked_at_ms: i64,
 }
 
+#[derive(QueryableByName)]
+pub(super) struct CountRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    relation_model_key: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    relation_id_field: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    relation_id_value: Option<String>,
+    #[diesel(sql_type = Bool)]
+    deletion: bool,
+    #[diesel(sql_type = BigInt)]
+    messages: i64,
+    #[diesel(sql_type = BigInt)]
+    oldest_ms: i64,
+}
+
+impl From<CountRow> for Count {
+    fn from(row: CountRow) -> Self {
+        let CountRow { deletion, messages, oldest_ms, .. } = row;
+        let relation = relation(row.relation_model_key, row.relation_id_field, row.relation_id_value);
+        Self { relation, deletion, messages, oldest_ms }
+    }
+}
+
+fn relation(model_key: Option<String>, field: Option<String>, value: Option<String>) -> Option<Awaited> {
+    Some(Awaited { model_key: model_key?, field: field?, value: value? })
+}
+
 pub(super) const COLUMNS: &str = "w.id, w.consumer_group, w.topic, w.partition, w.\"offset\" AS \"offset\", w.key, w.value, \
                        w.headers, w.timestamp_ms, w.status, w.deletion, w.relation_model_key, w.relation_id_field, \
                        w.relation_id_value, w.attempts, w.last_error, w.parked_at_ms";
@@ -191,10 +219,7 @@ impl From<MessageRow> for WaitingMessage {
     fn from(row: MessageRow) -> Self {
         let topic: Arc<str> = row.topic.into();
         let attempts = u32::try_from(row.attempts).unwrap_or(0);
-        let relation = match (row.relation_model_key, row.relation_id_field, row.relation_id_value) {
-            (Some(model_key), Some(field), Some(value)) => Some(Awaited { model_key, field, value }),
-            _ => None,
-        };
+        let relation = relation(row.relation_model_key, row.relation_id_field, row.relation_id_value);
         let record = RawRecord {
             partition: row.partition,
             offset: row.offset,
@@ -282,10 +307,12 @@ pub(super) fn heads(conn: &mut DbConn, d: &Dialect, which: Which<'_>, claim: &Cl
             (format!("{TABLE} c"), format!("{condition} AND c.due_ms <= $3 AND $1 IS NOT NULL"), list([]))
         }
     };
+    // What came behind a message that is to be tried later does not make that time come sooner.
+    let due = if matches!(which, Which::Ids(_)) { "" } else { "AND w.due_ms <= $3 " };
     let sql = d.numbered(&format!(
         "SELECT w.id FROM {TABLE} w WHERE w.id IN (SELECT (SELECT min(e.id) FROM {TABLE} e WHERE {chain}) FROM {from} \
          WHERE {condition} AND c.consumer_group IN {groups} AND c.claimed_until_ms < {now} \
-         ORDER BY c.due_ms, c.id LIMIT $4) AND w.claimed_until_ms < {now} ORDER BY w.id {lock}",
+         ORDER BY c.due_ms, c.id LIMIT $4) AND w.claimed_until_ms < {now} {due}ORDER BY w.id {lock}",
         chain = same_chain("e", "c"),
         groups = d.texts(2),
         now = d.now_ms,

@@ -9,10 +9,10 @@ use serde_json::Value;
 #[cfg(feature = "postgres")]
 use super::sql::CHANNEL;
 use super::sql::{
-    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, COLUMNS, Dialect, IdRow, MessageRow, ParkedRow, PresenceRow, TABLE,
-    awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
+    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow, PresenceRow,
+    TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
 };
-use super::{Claim, MessageProcessor, ParkedKey, Presence, Still, Which};
+use super::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
 use crate::relations::message::{Awaited, Chain, Parking, WaitingMessage};
 
@@ -47,8 +47,8 @@ impl MessageProcessor for TableProcessor {
         let d = Dialect::of(conn);
         let columns: Vec<_> = CHAIN_COLUMNS.into_iter().chain([("place", "bigint")]).collect();
         let sql = d.numbered(&format!(
-            "SELECT m.place AS place, max(CASE WHEN w.deletion THEN 0 ELSE 1 END) = 1 AS has_rows, \
-             max(CASE WHEN w.deletion THEN 1 ELSE 0 END) = 1 AS has_deletion, \
+            "SELECT m.place AS place, max(CASE WHEN NOT w.deletion THEN w.\"offset\" END) AS rows_upto, \
+             max(CASE WHEN w.deletion THEN w.\"offset\" END) AS deletion, \
              max(CASE WHEN w.claimed_until_ms >= {} THEN 1 ELSE 0 END) = 1 AS resolving \
              FROM {} JOIN {TABLE} w ON {} GROUP BY m.place",
             d.now_ms,
@@ -63,7 +63,7 @@ impl MessageProcessor for TableProcessor {
         )?;
         let of = |row: ParkedRow| {
             let chain = *chains.get(usize::try_from(row.place).ok()?)?;
-            let parked = ParkedKey { rows: row.has_rows, deletion: row.has_deletion, resolving: row.resolving };
+            let parked = ParkedKey { rows: row.rows_upto, deletion: row.deletion, resolving: row.resolving };
             Some((chain.clone(), parked))
         };
         Ok(rows.into_iter().filter_map(of).collect())
@@ -197,9 +197,8 @@ impl MessageProcessor for TableProcessor {
         )?;
         let load = d.numbered(&format!(
             "SELECT {COLUMNS} FROM {TABLE} h JOIN {TABLE} w ON {} WHERE h.id IN {} AND w.claim_token = $3 AND \
-             w.\"offset\" >= COALESCE((SELECT \
-             max(f.\"offset\") FROM {TABLE} f WHERE {} AND f.partition = w.partition AND f.full_row AND f.claim_token = $3), \
-             w.\"offset\") \
+             (w.deletion OR w.\"offset\" >= COALESCE((SELECT max(f.\"offset\") FROM {TABLE} f WHERE {} AND \
+             f.partition = w.partition AND f.full_row AND f.claim_token = $3), w.\"offset\")) \
              ORDER BY w.topic, w.partition, w.\"offset\" LIMIT $2",
             same_chain("w", "h"),
             d.integers(1),
@@ -238,8 +237,12 @@ impl MessageProcessor for TableProcessor {
 
     fn renew(&self, conn: &mut DbConn, token: &str, lease_ms: i64) -> QueryResult<()> {
         let d = Dialect::of(conn);
-        let sql =
-            d.numbered(&format!("UPDATE {TABLE} SET claimed_until_ms = {} + $1 WHERE claim_token = $2", d.now_ms));
+        // What a transaction of the daemon's own has locked is not taken by anybody meanwhile, and not waited for.
+        let sql = d.numbered(&format!(
+            "UPDATE {TABLE} SET claimed_until_ms = {} + $1 WHERE id IN (SELECT w.id FROM {TABLE} w WHERE w.claim_token = \
+             $2 {})",
+            d.now_ms, d.lock_free
+        ));
         on!(conn, diesel::sql_query(sql.as_str()).bind::<BigInt, _>(lease_ms).bind::<Text, _>(token), execute).map(drop)
     }
 
@@ -335,6 +338,25 @@ impl MessageProcessor for TableProcessor {
                 .bind::<BigInt, _>(after)
                 .bind::<BigInt, _>(limit),
             load::<MessageRow>
+        )?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    fn counts(&self, conn: &mut DbConn, groups: &[String], limit: i64) -> QueryResult<Vec<Count>> {
+        let d = Dialect::of(conn);
+        let sql = d.numbered(&format!(
+            "SELECT w.relation_model_key, w.relation_id_field, w.relation_id_value, w.deletion, count(*) AS messages, \
+             min(w.parked_at_ms) AS oldest_ms FROM {TABLE} w WHERE w.consumer_group IN {} \
+             GROUP BY w.relation_model_key, w.relation_id_field, w.relation_id_value, w.deletion \
+             ORDER BY count(*) DESC, min(w.parked_at_ms), w.relation_model_key, w.relation_id_field, \
+             w.relation_id_value LIMIT $2",
+            d.texts(1)
+        ));
+        let groups = groups_json(groups);
+        let rows = on!(
+            conn,
+            diesel::sql_query(sql.as_str()).bind::<Text, _>(groups.as_str()).bind::<BigInt, _>(limit),
+            load::<CountRow>
         )?;
         Ok(rows.into_iter().map(Into::into).collect())
     }

@@ -41,7 +41,19 @@ pub(super) struct Admitted {
 impl Run<'_> {
     /// What is to be done for these items.
     pub(super) fn admit(&self, conn: &mut DbConn, range: Range<usize>, draft: &mut Draft) -> Result<Admitted, Judged> {
-        let rulings: Vec<(usize, Ruling)> = range.map(|item| (item, self.rule(draft, &self.items[item]))).collect();
+        let mut items: Vec<usize> = range.collect();
+        if self.sync.related.is_some() {
+            // Retry topics mix up a key's messages. What waits is in no order but that of the first reading.
+            let place = |item: &usize| {
+                let origin = self.records[self.items[*item].index].origin();
+                (origin.partition, origin.offset)
+            };
+            if !items.is_sorted_by_key(place) {
+                items.sort_by_key(place);
+            }
+        }
+        let rulings: Vec<(usize, Ruling)> =
+            items.into_iter().map(|item| (item, self.rule(draft, &self.items[item]))).collect();
         let Some(related) = &self.sync.related else { return Ok(as_ruled(&rulings)) };
         let mut gate = Gate { run: self, related, asked: Vec::new(), gone: Vec::new(), relations: Vec::new() };
         gate.ask(conn, &rulings)?;
@@ -82,7 +94,8 @@ fn as_ruled(rulings: &[(usize, Ruling)]) -> Admitted {
         }
         Ruling::Nothing(why) => (item, Outcome::Superseded(why)),
     };
-    let outcomes = rulings.iter().map(outcome).collect();
+    let mut outcomes: Settled = rulings.iter().map(outcome).collect();
+    outcomes.sort_unstable_by_key(|(item, _)| *item);
     Admitted { todo, made: Vec::new(), outcomes, gated: Gated::default() }
 }
 
@@ -122,7 +135,13 @@ impl Gate<'_, '_> {
             let again = self.run.waiting.again.iter().filter(|(chain, _)| chains.contains(chain));
             let mut carried: Vec<usize> = again.flat_map(|(_, (items, _))| items.iter().copied()).collect();
             carried.sort_unstable();
-            items.splice(0..0, carried.into_iter().map(|item| (item, self.run.items[item].kind)));
+            let ruled = carried.into_iter().filter_map(|item| {
+                match self.run.rule(&mut Draft::default(), &self.run.items[item]) {
+                    Ruling::Do(kind) => Some((item, kind)),
+                    Ruling::Nothing(_) => None,
+                }
+            });
+            items.splice(0..0, ruled.collect::<Vec<_>>());
         }
         let mut known: HashMap<ModelRelation, usize> = HashMap::new();
         for (item, kind) in items {
@@ -214,7 +233,7 @@ impl Gate<'_, '_> {
         admitted.todo.retain(|todo| !self.gone.contains(&todo.item));
         for (item, outcome) in &mut admitted.outcomes {
             if self.gone.contains(item) {
-                // It is somebody else's to handle, and to forget.
+                // It is another daemon's affair by now.
                 *outcome = Outcome::Parked;
             }
         }
@@ -222,6 +241,10 @@ impl Gate<'_, '_> {
 
     fn chain_of(&self, item: usize) -> Chain {
         Chain::of(&self.run.records[self.run.items[item].index])
+    }
+
+    fn offset_of(&self, item: usize) -> i64 {
+        self.run.records[self.run.items[item].index].origin().offset
     }
 
     /// The target of the topic whose rows a relation names, and the column.
@@ -247,12 +270,12 @@ impl Gate<'_, '_> {
         let waiting = &self.run.waiting;
         if self.run.caller.claimed().is_some() {
             for (chain, parked) in chains.all.iter().zip(&mut parked) {
-                parked.rows = waiting.failed.contains(chain);
+                parked.rows = waiting.failed.contains(chain).then_some(-1);
             }
             // Those of earlier attempts.
             for item in waiting.blocked.iter().filter(|item| self.asked.iter().all(|asked| asked.item != **item)) {
                 if let Some(index) = chains.index.get(&self.chain_of(*item)) {
-                    parked[*index].deletion = true;
+                    parked[*index].deletion = parked[*index].deletion.max(Some(self.offset_of(*item)));
                 }
             }
         } else if waiting.presence.parked {
@@ -284,7 +307,8 @@ impl Gate<'_, '_> {
                 let IdValue::Value(value) = item.row.id_value(column) else { return None };
                 own.get(&(target, column, value.as_str())).copied()
             });
-            Ask { chain: *chain, wants: self.wants(asked), needs: asked.needs.clone(), gives: gives.collect() }
+            let (offset, wants) = (self.offset_of(asked.item), self.wants(asked));
+            Ask { chain: *chain, offset, wants, needs: asked.needs.clone(), gives: gives.collect() }
         };
         self.asked.iter().zip(&chains.of_asked).map(ask).collect()
     }
@@ -308,7 +332,7 @@ impl Gate<'_, '_> {
         let mut admitted = as_ruled(rulings);
         admitted.todo.clear();
         self.without_gone(&mut admitted);
-        let first = rulings.first().map_or(0, |(item, _)| *item);
+        let first = rulings.iter().map(|(item, _)| *item).min().unwrap_or(0);
         for (asked, fate) in self.asked.iter().zip(&decided.fates) {
             // Those that were carried along have their outcome from before.
             let Some(place) = asked.item.checked_sub(first) else { continue };
@@ -397,7 +421,9 @@ impl Gate<'_, '_> {
             }
             admitted.gated.parked.push(Parked { item, chain, relation });
         }
-        let upto = |place: usize| self.run.records[self.run.items[self.asked[place].item].index].origin().offset;
+        // A deletion that waits itself is not over.
+        let upto =
+            |place: usize| self.offset_of(self.asked[place].item) - i64::from(decided.fates[place] == Fate::Blocked);
         let forget: Vec<(&Chain, i64)> =
             decided.forget.iter().map(|&(chain, place)| (&chains.all[chain], upto(place))).collect();
         let processor = &self.related.shared.processor;
@@ -452,7 +478,8 @@ impl Gate<'_, '_> {
             let item = &self.run.items[todo.item];
             let Some(referring) = &self.run.sync.targets[item.target].referring else { continue };
             for (column, field) in &referring.awaited {
-                if let IdValue::Value(value) = item.row.id_value(*column) {
+                let row = todo.made.map_or(&item.row, |made| &admitted.made[made].row);
+                if let IdValue::Value(value) = row.id_value(*column) {
                     let model_key = keys[item.target].clone();
                     rows.push(Awaited { model_key, field: (*field).to_owned(), value });
                 }
@@ -475,12 +502,8 @@ impl Gate<'_, '_> {
         // What is before a whole row was not even claimed.
         let full = self.asked.iter().filter(|asked| !waits.contains(&asked.item));
         let full = full.filter(|asked| matches!(self.wants(asked), Wants::Row { full: true, .. } | Wants::Deletion));
-        let chains: Vec<(Chain, i64)> = full
-            .map(|asked| {
-                let offset = self.run.records[self.run.items[asked.item].index].origin().offset;
-                (self.chain_of(asked.item), offset)
-            })
-            .collect();
+        let chains: Vec<(Chain, i64)> =
+            full.map(|asked| (self.chain_of(asked.item), self.offset_of(asked.item))).collect();
         let chains: Vec<(&Chain, i64)> = chains.iter().map(|(chain, offset)| (chain, *offset)).collect();
         processor.forget(conn, &self.related.group, &chains).map_err(ours)
     }

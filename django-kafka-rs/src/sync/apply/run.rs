@@ -100,7 +100,10 @@ impl<'a> Run<'a> {
                     break;
                 }
                 Err(error) => match run.decide(index, &error) {
-                    Verdict::Settle | Verdict::Leave => Some(Outcome::Failed(error)),
+                    Verdict::Settle | Verdict::Leave => {
+                        run.note_failed(index);
+                        Some(Outcome::Failed(error))
+                    }
                     Verdict::Hold => {
                         run.stop_at(index, Stop::Held(error));
                         break;
@@ -218,6 +221,7 @@ impl<'a> Run<'a> {
         self.refused += 1;
         match self.decide(index, &error) {
             Verdict::Settle | Verdict::Leave => {
+                self.note_failed(index);
                 self.outcomes[index] = Some(Outcome::Failed(error));
                 true
             }
@@ -403,7 +407,7 @@ impl<'a> Run<'a> {
             (Verdict::Leave, Some(keys)) => keys.fail(&self.records[index], self.leaving.get(&index) == Some(&true)),
             (Verdict::Leave | Verdict::Settle, _) => {}
         }
-        self.note_failed(item);
+        self.note_failed(index);
         settled.push((item, Outcome::Failed(refusal.error)));
         Ok(())
     }

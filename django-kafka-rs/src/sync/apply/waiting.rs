@@ -121,9 +121,9 @@ impl Run<'_> {
     }
 
     /// A message failed: for a daemon its chain stops there.
-    pub(super) fn note_failed(&mut self, item: usize) {
+    pub(super) fn note_failed(&mut self, index: usize) {
         if self.caller.claimed().is_some() {
-            let chain = Chain::of(&self.records[self.items[item].index]);
+            let chain = Chain::of(&self.records[index]);
             self.waiting.failed.insert(chain);
         }
     }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sqlite")]
 mod cases;
+mod converge;
 mod guard;
 #[cfg(feature = "postgres")]
 mod postgres;

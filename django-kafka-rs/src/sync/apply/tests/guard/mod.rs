@@ -319,8 +319,11 @@ impl World<'_> {
             while !self.retries.is_empty() {
                 self.run(&all(Lane::Retry));
             }
-            for _ in 0..self.dead.len() {
+            // Each of them once: one that fails again goes back to the others.
+            for letter in std::mem::take(&mut self.dead) {
+                let others = std::mem::replace(&mut self.dead, vec![letter]);
                 self.run(&Step { size: 1, ..all(Lane::Replay) });
+                self.dead.extend(others);
             }
         }
     }

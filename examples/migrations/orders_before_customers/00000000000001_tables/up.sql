@@ -1,0 +1,6 @@
+CREATE TABLE customers (id BIGINT PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE orders (
+    id BIGINT PRIMARY KEY,
+    customer_id BIGINT NOT NULL REFERENCES customers,
+    total DOUBLE NOT NULL
+);
