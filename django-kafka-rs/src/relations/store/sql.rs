@@ -51,7 +51,7 @@ impl Dialect {
             DbConn::Pg(_) => Self {
                 now_ms: "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
                 lock_free: "FOR UPDATE OF w SKIP LOCKED",
-                lock: "FOR UPDATE OF w",
+                lock: "FOR UPDATE",
                 is_pg: true,
             },
             #[cfg(feature = "sqlite")]

@@ -116,12 +116,9 @@ impl MessageProcessor for TableProcessor {
         let d = Dialect::of(conn);
         let columns: Vec<_> = CHAIN_COLUMNS.into_iter().chain([("upto", "bigint")]).collect();
         let sql = d.numbered(&format!(
-            // In the order in which a daemon locks them.
-            "DELETE FROM {TABLE} WHERE id IN (SELECT w.id FROM {} JOIN {TABLE} w ON {} AND w.\"offset\" <= m.upto \
-             ORDER BY w.id {})",
+            "DELETE FROM {TABLE} WHERE id IN (SELECT w.id FROM {} JOIN {TABLE} w ON {} AND w.\"offset\" <= m.upto)",
             d.objects(1, &columns),
-            is_chain(&d, 2),
-            d.lock
+            is_chain(&d, 2)
         ));
         let rows = list(chains.iter().map(|(chain, upto)| with(chain_json(chain), "upto", *upto)));
         on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(rows.as_str()).bind::<Text, _>(group), execute)
@@ -218,21 +215,17 @@ impl MessageProcessor for TableProcessor {
     fn held(&self, conn: &mut DbConn, token: &str, ids: &[i64]) -> QueryResult<HashSet<i64>> {
         let d = Dialect::of(conn);
         let sql = d.numbered(&format!(
-            // The whole chains, because a lane that deletes a key takes them whole.
-            "SELECT w.id FROM {TABLE} w WHERE w.claim_token = $2 AND EXISTS (SELECT 1 FROM {TABLE} h WHERE h.id IN {} AND \
-             {}) ORDER BY w.id {}",
+            "SELECT w.id FROM {TABLE} w WHERE w.id IN {} AND w.claim_token = $2 ORDER BY w.id {}",
             d.integers(1),
-            same_chain("w", "h"),
             d.lock
         ));
-        let asked: HashSet<i64> = ids.iter().copied().collect();
         let ids = list(ids.iter().copied().map(Value::from));
         let rows = on!(
             conn,
             diesel::sql_query(sql.as_str()).bind::<Text, _>(ids.as_str()).bind::<Text, _>(token),
             load::<IdRow>
         )?;
-        Ok(rows.into_iter().map(|row| row.id).filter(|id| asked.contains(id)).collect())
+        Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
     fn renew(&self, conn: &mut DbConn, token: &str, lease_ms: i64) -> QueryResult<()> {
