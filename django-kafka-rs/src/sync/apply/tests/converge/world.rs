@@ -394,8 +394,9 @@ impl<'a> World<'a> {
                         let known = with_parked.get(key).and_then(|history| history.last()?.as_ref());
                         is_end && known != row && history.last().and_then(Option::as_ref) != row
                     }
-                    // A deletion that is blocked has ended what waited of its key: so that was written, or not.
-                    _ if self.is_to_be_deleted(topic, *key) => !history.iter().any(|known| known.as_ref() == row),
+                    // A deletion that is blocked has ended what waited of its key: whatever of that was written, the row
+                    // is still there.
+                    _ if self.is_to_be_deleted(topic, *key) => row.is_none(),
                     last => last.and_then(Option::as_ref) != row,
                 }
             })?;
