@@ -136,7 +136,8 @@ struct Front {
 impl Front {
     /// Before the service at this address. `clients`: whose certificate it asks for.
     fn before(behind: &str, own: &Certificate, clients: Option<&Certificate>) -> Self {
-        let (_, port) = behind.trim_end_matches('/').rsplit_once(':').unwrap();
+        let (_, rest) = behind.trim_end_matches('/').rsplit_once(':').unwrap();
+        let (port, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let mut process = Command::new("python3")
             .args(["-c", TLS_FRONT])
             .args([&own.certificate, &own.key])
@@ -147,7 +148,8 @@ impl Front {
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { process, url: format!("https://127.0.0.1:{}", line.trim()) }
+        let front: u16 = line.trim().parse().unwrap();
+        Self { process, url: format!("https://127.0.0.1:{front}{path}") }
     }
 }
 
