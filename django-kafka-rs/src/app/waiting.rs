@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use diesel::QueryResult;
 use tokio_util::sync::CancellationToken;
 
 use super::relating::{Shared, resolve_all};
@@ -9,10 +10,10 @@ use super::{Making, Parts, Services, StartError};
 use crate::cli::Waiting;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::db::Database;
+use crate::db::{Database, DbConn};
 #[cfg(feature = "temporal")]
 use crate::relations::temporal;
-use crate::relations::{ResolveError, Resolver, ResolverDaemon};
+use crate::relations::{Chain, ResolveError, Resolver, ResolverDaemon, WaitingMessage};
 #[cfg(feature = "temporal")]
 use crate::settings::Settings;
 use crate::topic_admin::TopicAdmin;
@@ -99,9 +100,18 @@ impl Office {
     /// Forgets messages; how many there were. Blocks.
     pub(super) fn discard(&self, numbers: &[i64]) -> Result<usize, StartError> {
         let processor = &self.resolver.relations().processor;
-        self.database
-            .write_transaction(|conn| processor.discard(conn, numbers).map_err(ResolveError::from))
-            .map_err(Into::into)
+        let discard = |conn: &mut DbConn| -> QueryResult<usize> {
+            let found: Vec<WaitingMessage> = numbers
+                .iter()
+                .filter_map(|number| processor.find(conn, *number).transpose())
+                .collect::<QueryResult<_>>()?;
+            let count = processor.discard(conn, numbers)?;
+            for message in found {
+                processor.judge_anew(conn, &message.group, &[&Chain::of(&message.record)])?;
+            }
+            Ok(count)
+        };
+        self.database.write_transaction(|conn| discard(conn).map_err(ResolveError::from)).map_err(Into::into)
     }
 
     /// Runs this daemon until `stop` is cancelled.

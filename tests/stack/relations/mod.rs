@@ -91,7 +91,11 @@ impl Scene {
 
     /// What a killed service had claimed is anybody's after a minute. That minute is over.
     fn expire_claims(&self) {
-        self.replica.sql("update django_kafka_waiting_message set claimed_until_ms = claimed_until_ms - 60000");
+        // As a whole: row by row it could meet the service's transactions in another order, and be the deadlock's victim.
+        self.replica.sql(
+            "begin; lock table django_kafka_waiting_message in exclusive mode; \
+             update django_kafka_waiting_message set claimed_until_ms = claimed_until_ms - 60000; commit",
+        );
     }
 
     /// How many messages have ever waited.

@@ -52,8 +52,14 @@ pub(super) fn apply(
     }
     let sent = bury(resolver, group, topic, &records, dead);
     over.extend(sent.iter().map(|index| ids[*index]));
+    // What another daemon has taken over meanwhile is its to forget.
+    let processor = &resolver.relations().processor;
+    resolver.write(|conn| {
+        let held = processor.held(conn, token, &over)?;
+        over.retain(|id| held.contains(id));
+        processor.discard(conn, &over)
+    })?;
     resolved += over.len();
-    resolver.write(|conn| resolver.relations().processor.discard(conn, &over))?;
     match report.stop {
         None => Ok(resolved),
         Some(Stop::Outage(reason)) => Err(ResolveError::Unavailable(reason)),

@@ -102,6 +102,9 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn park(&self, conn: &mut DbConn, group: &str, messages: &[Parking]) -> QueryResult<()>;
     /// Forgets what waits of these keys, up to an offset each; waits for a daemon's transaction that has it in hand.
     fn forget(&self, conn: &mut DbConn, group: &str, chains: &[(&Chain, i64)]) -> QueryResult<()>;
+    /// Makes what is left of these keys wait for nothing known: a part of what was judged together is gone, and the
+    /// rest may wait for something else, or for nothing.
+    fn judge_anew(&self, conn: &mut DbConn, group: &str, chains: &[&Chain]) -> QueryResult<()>;
     /// Which of these rows are awaited.
     fn awaited(&self, conn: &mut DbConn, rows: &[Awaited]) -> QueryResult<Vec<Awaited>>;
     /// Rows that are awaited, in order, behind `after`.

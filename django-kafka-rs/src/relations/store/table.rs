@@ -121,6 +121,29 @@ impl MessageProcessor for TableProcessor {
             is_chain(&d, 2)
         ));
         let rows = list(chains.iter().map(|(chain, upto)| with(chain_json(chain), "upto", *upto)));
+        let gone =
+            on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(rows.as_str()).bind::<Text, _>(group), execute)?;
+        if gone == 0 {
+            return Ok(());
+        }
+        // What is newer than a late deletion was judged together with what is gone.
+        let chains: Vec<&Chain> = chains.iter().map(|(chain, _)| *chain).collect();
+        self.judge_anew(conn, group, &chains)
+    }
+
+    fn judge_anew(&self, conn: &mut DbConn, group: &str, chains: &[&Chain]) -> QueryResult<()> {
+        if chains.is_empty() {
+            return Ok(());
+        }
+        let d = Dialect::of(conn);
+        let sql = d.numbered(&format!(
+            "UPDATE {TABLE} AS w SET status = CASE w.status WHEN 'WAITING' THEN 'BEHIND' ELSE w.status END, \
+             relation_model_key = NULL, relation_id_field = NULL, relation_id_value = NULL FROM {} WHERE {} AND NOT \
+             w.deletion",
+            d.objects(1, &CHAIN_COLUMNS),
+            is_chain(&d, 2)
+        ));
+        let rows = list(chains.iter().map(|chain| chain_json(chain)));
         on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(rows.as_str()).bind::<Text, _>(group), execute)
             .map(drop)
     }

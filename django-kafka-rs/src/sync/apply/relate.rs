@@ -65,19 +65,20 @@ impl Run<'_> {
             let decided = relations::decide(&gate.asks(&chains), exist, &parked);
             let mut admitted = gate.admitted(&rulings, &decided)?;
             gate.park(conn, &chains, &decided, &mut admitted)?;
-            self.rule_again(draft, &rulings, &admitted);
             admitted
         };
+        self.rule_again(draft, &rulings, &admitted, &gate.gone);
         gate.close(conn, &mut admitted)?;
         Ok(admitted)
     }
 
-    /// What waits is not done with: the guard notes the others only.
-    fn rule_again(&self, draft: &mut Draft, rulings: &[(usize, Ruling)], admitted: &Admitted) {
-        if admitted.gated.parked.is_empty() {
+    /// What waits, or is another daemon's by now, is not done with: the guard notes the others only.
+    fn rule_again(&self, draft: &mut Draft, rulings: &[(usize, Ruling)], admitted: &Admitted, gone: &[usize]) {
+        if admitted.gated.parked.is_empty() && gone.is_empty() {
             return;
         }
-        let waits: HashSet<usize> = admitted.gated.parked.iter().map(|parked| parked.item).collect();
+        let parked = admitted.gated.parked.iter().map(|parked| parked.item);
+        let waits: HashSet<usize> = parked.chain(gone.iter().copied()).collect();
         *draft = Draft::default();
         for (item, _) in rulings.iter().filter(|(item, _)| !waits.contains(item)) {
             self.rule(draft, &self.items[*item]);
@@ -321,7 +322,9 @@ impl Gate<'_, '_> {
                 let all = ColumnSet::first(self.run.sync.targets[target].model.columns.len());
                 Wants::Row { columns, full: merges && columns.includes(all), merges }
             }
-            Kind::Part { update, .. } => Wants::Row { columns: update, full: false, merges: false },
+            Kind::Part { update, .. } => {
+                Wants::Row { columns: update, full: false, merges: self.run.traits[target].reduce }
+            }
             Kind::Delete if self.run.waiting.blocked.contains(&asked.item) => Wants::BlockedDeletion,
             Kind::Delete | Kind::Reset(_) => Wants::Deletion,
         }
@@ -352,16 +355,16 @@ impl Gate<'_, '_> {
     fn go(&self, place: usize, adopts: &[usize], anew: bool, admitted: &mut Admitted) -> Result<(), Judged> {
         let Asked { item, mut kind, .. } = self.asked[place];
         let mut made = None;
-        if let (Kind::Upsert(columns), false) = (kind, adopts.is_empty()) {
-            let mut columns = columns;
+        if let (Some((mut update, mut given)), false) = (written(kind), adopts.is_empty()) {
             let mut merged = self.decoded(item)?;
             for &earlier in adopts.iter().rev() {
-                let Kind::Upsert(said) = self.asked[earlier].kind else { continue };
+                let Some((its_update, said)) = written(self.asked[earlier].kind) else { continue };
                 let mut row = self.decoded(self.asked[earlier].item)?.row;
-                merged.row.take_from(said.without(columns), &mut *row);
-                columns = columns.union(said);
+                merged.row.take_from(said.without(given), &mut *row);
+                update = update.union(its_update);
+                given = given.union(said);
             }
-            kind = Kind::Upsert(columns);
+            kind = if update == given { Kind::Upsert(given) } else { Kind::Part { update, given } };
             admitted.made.push(merged);
             made = Some(admitted.made.len() - 1);
         }
@@ -428,6 +431,8 @@ impl Gate<'_, '_> {
             decided.forget.iter().map(|&(chain, place)| (&chains.all[chain], upto(place))).collect();
         let processor = &self.related.shared.processor;
         processor.forget(conn, &self.related.group, &forget).map_err(ours)?;
+        // What is left of those chains is to be judged anew.
+        admitted.gated.news.unseen |= !forget.is_empty();
         processor.park(conn, &self.related.group, &parkings).map_err(ours)?;
         if is_daemon {
             admitted.gated.chains.clone_from(&chains.all);
@@ -506,6 +511,15 @@ impl Gate<'_, '_> {
             full.map(|asked| (self.chain_of(asked.item), self.offset_of(asked.item))).collect();
         let chains: Vec<(&Chain, i64)> = chains.iter().map(|(chain, offset)| (chain, *offset)).collect();
         processor.forget(conn, &self.related.group, &chains).map_err(ours)
+    }
+}
+
+/// What an upsert writes where the row is there, and where it is not.
+fn written(kind: Kind) -> Option<(ColumnSet, ColumnSet)> {
+    match kind {
+        Kind::Upsert(columns) => Some((columns, columns)),
+        Kind::Part { update, given } => Some((update, given)),
+        Kind::Delete | Kind::Reset(_) => None,
     }
 }
 

@@ -168,6 +168,7 @@ mortal! {
     presence(group: &str, topics: &[&str], models: &[&str]) -> Presence;
     parked(group: &str, chains: &[&KeyChain]) -> Vec<(KeyChain, ParkedKey)>;
     park(group: &str, messages: &[Parking]) -> ();
+    judge_anew(group: &str, chains: &[&KeyChain]) -> ();
     forget(group: &str, chains: &[(&KeyChain, i64)]) -> ();
     awaited(rows: &[Awaited]) -> Vec<Awaited>;
     relations(groups: &[String], after: Option<&Awaited>, limit: i64) -> Vec<Awaited>;

@@ -138,6 +138,9 @@ impl Caller for Leaving<'_> {
     }
 }
 
+/// How rows were after each message of their keys.
+type Histories = BTreeMap<i64, Vec<Option<Row>>>;
+
 impl<'a> World<'a> {
     pub(super) fn new(scene: &'a Scene, log: &'a [Message]) -> Self {
         let mut partitions = vec![(Vec::new(), 0, 0); TOPICS.len() * PARTITIONS];
@@ -379,26 +382,32 @@ impl<'a> World<'a> {
     /// What is not right with the tables now. `is_end`: also of keys whose messages were parked when they were read
     /// again, after they had been done: until they are resolved, their rows are ahead of them.
     pub(super) fn rows_mistake(&self, is_end: bool) -> Option<String> {
+        let key_of = |index: &usize| (self.log[*index].topic, self.log[*index].key);
         let read_again = self.parked.keys().filter(|index| self.done.contains(index));
-        let ahead: BTreeSet<(usize, i64)> =
-            read_again.map(|index| (self.log[*index].topic, self.log[*index].key)).collect();
+        let ahead: BTreeSet<(usize, i64)> = read_again.map(key_of).collect();
+        // Done once, and dead when it was read again after a crash: what it wrote may have been undone before.
+        let undone: BTreeSet<(usize, i64)> = self.dead.intersection(&self.done).map(key_of).collect();
         (0..TOPICS.len()).find_map(|topic| {
-            let (found, histories) = (self.scene.rows(topic), self.histories(topic, false));
+            let is_parked = |index: usize| self.parked.contains_key(&index);
+            let found = self.scene.rows(topic);
+            let histories = self.histories(topic, &|index| !is_parked(index));
             // What stands before a whole row that waits is not taken up again.
-            let with_parked = self.histories(topic, true);
+            let with_parked = self.histories(topic, &|_| true);
+            let without_dead = self.histories(topic, &|index| !is_parked(index) && !self.dead.contains(&index));
             let keys: BTreeSet<i64> = found.keys().chain(histories.keys()).copied().collect();
             let wrong = keys.into_iter().find(|key| {
-                let (row, history) = (found.get(key), histories.get(key).map_or(&[][..], Vec::as_slice));
-                match history.last() {
-                    _ if ahead.contains(&(topic, *key)) => {
-                        let known = with_parked.get(key).and_then(|history| history.last()?.as_ref());
-                        is_end && known != row && history.last().and_then(Option::as_ref) != row
-                    }
-                    // A deletion that is blocked has ended what waited of its key: whatever of that was written, the row
-                    // is still there.
-                    _ if self.is_to_be_deleted(topic, *key) => row.is_none(),
-                    last => last.and_then(Option::as_ref) != row,
+                let is = |histories: &Histories| {
+                    histories.get(key).and_then(|known| known.last()?.as_ref()) == found.get(key)
+                };
+                // A deletion that is blocked has ended what waited of its key: whatever of that was written, the row is
+                // still there.
+                if self.is_to_be_deleted(topic, *key) && !ahead.contains(&(topic, *key)) {
+                    return !found.contains_key(key);
                 }
+                let right = is(&histories)
+                    || ahead.contains(&(topic, *key)) && (!is_end || is(&with_parked))
+                    || undone.contains(&(topic, *key)) && is(&without_dead);
+                !right
             })?;
             let (parked, dead) = (&self.parked, &self.dead);
             Some(format!(
@@ -416,12 +425,11 @@ impl<'a> World<'a> {
             .any(|(index, deletes)| *deletes && (self.log[*index].topic, self.log[*index].key) == (topic, key))
     }
 
-    /// How each row of a topic was after each message of its key that is done, in order; `and_parked`: also where it is
-    /// parked again.
-    fn histories(&self, topic: usize, and_parked: bool) -> BTreeMap<i64, Vec<Option<Row>>> {
-        let mut histories: BTreeMap<i64, Vec<Option<Row>>> = BTreeMap::new();
+    /// How each row of a topic was after each message of its key that is done and counts, in order.
+    fn histories(&self, topic: usize, counts: &dyn Fn(usize) -> bool) -> Histories {
+        let mut histories = Histories::new();
         for index in self.done.iter().filter(|index| self.log[**index].topic == topic) {
-            if self.parked.contains_key(index) && !and_parked {
+            if !counts(*index) {
                 continue;
             }
             let history = histories.entry(self.log[*index].key).or_default();
