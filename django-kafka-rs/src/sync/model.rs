@@ -226,6 +226,12 @@ pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
     text.push("` has no field `");
     text.push(field);
     text.push("` that messages write; it has");
+    push_fields(&mut text, model);
+    panic!("{}", text.as_str());
+}
+
+/// All fields of a model, as a mistaken name's message lists them.
+pub(super) const fn push_fields(text: &mut Text, model: &ModelDescriptor) {
     let mut i = 0;
     while i < model.columns.len() {
         text.push(if i == 0 { " `" } else { ", `" });
@@ -233,7 +239,6 @@ pub const fn check_lookup_field(model: &ModelDescriptor, field: &str) {
         text.push("`");
         i += 1;
     }
-    panic!("{}", text.as_str());
 }
 
 /// States where a topic names its values' schema that the schema has each field which the topic's models read.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::model::{ModelDescriptor, SyncModel};
+use super::model::{ModelDescriptor, SyncModel, push_fields};
 use crate::const_text::{Text, equal};
 
 /// A value that identifies a row of another model, as text: what `relation(…)` and [`ModelRelation::new`] take.
@@ -249,12 +249,6 @@ pub const fn check_relation_field(model: &ModelDescriptor, field: &str) {
     text.push("` has no field `");
     text.push(field);
     text.push("` with a column that a sync writes; it has");
-    let mut i = 0;
-    while i < model.columns.len() {
-        text.push(if i == 0 { " `" } else { ", `" });
-        text.push(model.columns[i].field);
-        text.push("`");
-        i += 1;
-    }
+    push_fields(&mut text, model);
     panic!("{}", text.as_str());
 }
