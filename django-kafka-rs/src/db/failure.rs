@@ -37,7 +37,7 @@ impl Failure {
 }
 
 /// An error's words in one line: libpq's have several.
-fn one_line(error: &Error) -> String {
+pub(crate) fn one_line(error: &Error) -> String {
     error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
@@ -84,6 +84,7 @@ const OUTAGE: &[(&str, &str)] = &[
     ("could not read block", "look at the disk and its file system"),
     ("out of shared memory", "raise `max_locks_per_transaction`"),
     // PostgreSQL: refusals of everything.
+    ("too many notifications in the NOTIFY queue", "end the session that listens inside a long transaction"),
     ("canceling statement due to statement timeout", "look for locks and slow triggers, or raise `statement_timeout`"),
     ("canceling statement due to user request", "somebody cancelled it"),
     ("cannot execute", "`database_url` must name the primary server"),

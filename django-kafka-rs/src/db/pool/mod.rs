@@ -145,6 +145,25 @@ impl Database {
         }
     }
 
+    /// Whether it is PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.inner.backend, Backend::Pg(_))
+    }
+
+    /// A connection beside those that are lent, for who keeps it.
+    ///
+    /// # Errors
+    /// It cannot be opened, or the database is not PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn open_postgres(&self) -> Result<diesel::PgConnection, DatabaseError> {
+        match self.connect()? {
+            DbConn::Pg(conn) => Ok(conn),
+            #[cfg(feature = "sqlite")]
+            DbConn::Sqlite(_) => Err(DatabaseError::Settings("the database is SQLite".to_owned())),
+        }
+    }
+
     fn connect(&self) -> Result<DbConn, DatabaseError> {
         let opened = match &self.inner.backend {
             #[cfg(feature = "postgres")]

@@ -136,8 +136,14 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn counts(&self, conn: &mut DbConn, groups: &[String], limit: i64) -> QueryResult<Vec<Count>>;
     /// One message.
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>>;
-    /// Tells other processes, when the transaction is committed, that rows came which are awaited.
-    fn notify(&self, conn: &mut DbConn) -> QueryResult<()>;
+    /// The channel of PostgreSQL on which [`notify`](Self::notify) tells: daemons listen there. `None`, the default:
+    /// daemons hear nothing of other processes, and look by themselves.
+    fn channel(&self) -> Option<&str> {
+        None
+    }
+    /// Tells other processes, when the transaction is committed, that rows came which are awaited: by this text, of 5,000
+    /// bytes at most.
+    fn notify(&self, conn: &mut DbConn, text: &str) -> QueryResult<()>;
     /// Forgets messages by their numbers; how many there were.
     fn discard(&self, conn: &mut DbConn, ids: &[i64]) -> QueryResult<usize>;
 }

@@ -19,8 +19,7 @@ use crate::relations::message::{
 pub(super) const TABLE: &str = "django_kafka_waiting_message";
 
 /// Where PostgreSQL tells other processes.
-#[cfg(feature = "postgres")]
-pub(crate) const CHANNEL: &str = "django_kafka_relations";
+pub(super) const CHANNEL: &str = "django_kafka_relations";
 
 /// Runs the same query on either database.
 macro_rules! on {

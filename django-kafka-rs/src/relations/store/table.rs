@@ -6,11 +6,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use serde_json::Value;
 
-#[cfg(feature = "postgres")]
-use super::sql::CHANNEL;
 use super::sql::{
-    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow, PresenceRow,
-    TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
+    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, CHANNEL, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow,
+    PresenceRow, TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain,
+    with,
 };
 use super::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
@@ -384,10 +383,20 @@ impl MessageProcessor for TableProcessor {
         Ok(row.optional()?.map(Into::into))
     }
 
-    fn notify(&self, conn: &mut DbConn) -> QueryResult<()> {
+    fn channel(&self) -> Option<&str> {
+        Some(CHANNEL)
+    }
+
+    fn notify(&self, conn: &mut DbConn, text: &str) -> QueryResult<()> {
+        #[cfg(not(feature = "postgres"))]
+        let _ = text;
         match conn {
             #[cfg(feature = "postgres")]
-            DbConn::Pg(pg) => diesel::sql_query(format!("NOTIFY {CHANNEL}")).execute(pg).map(drop),
+            DbConn::Pg(pg) => diesel::sql_query("SELECT pg_notify($1, $2)")
+                .bind::<Text, _>(CHANNEL)
+                .bind::<Text, _>(text)
+                .execute(pg)
+                .map(drop),
             // Other processes look by themselves.
             #[cfg(feature = "sqlite")]
             DbConn::Sqlite(_) => Ok(()),

@@ -459,7 +459,7 @@ impl Gate<'_, '_> {
             let rows = self.coming(conn, admitted);
             if !rows.is_empty() {
                 let awaited = self.related.shared.processor.awaited(conn, &rows).map_err(ours)?;
-                admitted.gated.notify |= !awaited.is_empty();
+                admitted.gated.told.rows.extend(awaited.iter().cloned());
                 admitted.gated.news.rows.extend(awaited);
             }
         }
@@ -469,7 +469,7 @@ impl Gate<'_, '_> {
         };
         if presence.blocked && admitted.todo.iter().any(refers) {
             admitted.gated.news.gone = true;
-            admitted.gated.notify = true;
+            admitted.gated.told.gone = true;
         }
         self.free_claims(conn, admitted)
     }

@@ -13,8 +13,8 @@ use crate::sync::plan::Kind;
 #[derive(Default)]
 pub(super) struct Gated {
     pub news: News,
-    /// Other processes are to be told too.
-    pub(super) notify: bool,
+    /// What other processes are to be told too.
+    pub(super) told: News,
     /// For a daemon: the chains that were looked at.
     pub(super) chains: Vec<Chain>,
     pub parked: Vec<Parked>,
@@ -32,7 +32,7 @@ pub(super) struct Parked {
 pub(super) struct Waiting {
     pub(super) presence: Presence,
     news: News,
-    notify: bool,
+    told: News,
     /// Items that delete a row which others still refer to.
     pub(super) blocked: BTreeSet<usize>,
     /// Items that were refused for the sake of a row that they refer to, and are tried once more.
@@ -52,7 +52,7 @@ impl Waiting {
     /// The attempt is kept.
     pub(super) fn accept(&mut self, gated: Gated, is_daemon: bool) {
         self.news.add(gated.news);
-        self.notify |= gated.notify;
+        self.told.add(gated.told);
         self.presence.parked |= !gated.parked.is_empty();
         self.presence.awaited |= !gated.parked.is_empty();
         for chain in gated.chains {
@@ -89,8 +89,9 @@ impl Run<'_> {
     /// What waits on in a daemon's hands, written down with its last transaction.
     pub(super) fn close_waiting(&mut self, conn: &mut DbConn) -> diesel::QueryResult<()> {
         let Some(related) = &self.sync.related else { return Ok(()) };
-        if self.waiting.notify {
-            related.shared.processor.notify(conn)?;
+        let (told, shared) = (&self.waiting.told, &related.shared);
+        if !told.is_empty() {
+            shared.processor.notify(conn, &relations::told_text(shared.wake.name(), told))?;
         }
         let Some(claim) = self.caller.claimed() else { return Ok(()) };
         let still: Vec<_> = self
