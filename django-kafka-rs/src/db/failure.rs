@@ -30,7 +30,10 @@ impl Failure {
         match self {
             Self::Outage(reason) => Some(reason),
             Self::Busy => Some(format!("the database is locked by another program: {}", one_line(error))),
-            Self::Conflict => Some(format!("other transactions are in the way again and again: {}", one_line(error))),
+            Self::Conflict => Some(format!(
+                "other transactions lock the same rows again and again; the server's log has their statements: {}",
+                one_line(error)
+            )),
             Self::Constraint | Self::Unknown | Self::Other => None,
         }
     }
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(classify(&error(DatabaseErrorKind::SerializationFailure, "")), Failure::Conflict);
         let deadlock = error(DatabaseErrorKind::Unknown, "deadlock detected");
         assert_eq!(classify(&deadlock), Failure::Conflict);
-        assert!(classify(&deadlock).outage(&deadlock).unwrap().ends_with("again and again: deadlock detected"));
+        assert!(classify(&deadlock).outage(&deadlock).unwrap().ends_with("their statements: deadlock detected"));
     }
 
     #[test]

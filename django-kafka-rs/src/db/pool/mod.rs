@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use diesel::r2d2::R2D2Connection;
 
+use super::failure::Failure;
 use super::settings::{self, Target};
 use super::{DatabaseError, DatabaseSettings, DbConn, failure, transaction};
 
@@ -117,6 +118,27 @@ impl Database {
                 Err(error)
             }
         }
+    }
+
+    /// The same with work of our own, again a few times where another transaction was in the way.
+    ///
+    /// # Errors
+    /// As [`write_transaction`](Self::write_transaction).
+    pub(crate) fn write_until_alone<T>(
+        &self,
+        mut work: impl FnMut(&mut DbConn) -> diesel::QueryResult<T>,
+    ) -> Result<T, DatabaseError> {
+        let mut once = || self.write_transaction(|conn| work(conn).map_err(DatabaseError::from));
+        for retry in 1..=transaction::CONFLICTS_MAX {
+            match once() {
+                Err(DatabaseError::Query(error)) if failure::classify(&error) == Failure::Conflict => {
+                    tracing::debug!(retry, "a transaction is run again, another was in its way: {error}");
+                    transaction::pause(retry);
+                }
+                done => return done,
+            }
+        }
+        once()
     }
 
     /// Whether the database answers.

@@ -54,7 +54,10 @@ pub enum ResolveError {
 
 impl From<DatabaseError> for ResolveError {
     fn from(error: DatabaseError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            DatabaseError::Query(query) => query.into(),
+            other => Self::Unavailable(other.to_string()),
+        }
     }
 }
 
@@ -432,8 +435,8 @@ impl Resolver {
         of_group.find_map(|group| Some((group, group.topics.find(&message.record.topic)?.clone())))
     }
 
-    fn write<T>(&self, work: impl FnOnce(&mut DbConn) -> diesel::QueryResult<T>) -> Result<T, ResolveError> {
-        self.0.database.write_transaction(|conn| work(conn).map_err(ResolveError::from))
+    fn write<T>(&self, work: impl FnMut(&mut DbConn) -> diesel::QueryResult<T>) -> Result<T, ResolveError> {
+        self.0.database.write_until_alone(work).map_err(Into::into)
     }
 }
 

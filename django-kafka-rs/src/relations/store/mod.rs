@@ -118,7 +118,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
     /// Takes messages in whole chains, in the order of topic, partition and offset; what writes a row before
     /// the last message of its chain that says the whole row is left out.
     fn claim(&self, conn: &mut DbConn, which: Which<'_>, claim: &Claim<'_>) -> QueryResult<Vec<WaitingMessage>>;
-    /// Which of these messages are still this token's; they stay so until the transaction's end.
+    /// Which of these messages are still this token's; they, and what else of their chains is, stay so until the
+    /// transaction's end.
     fn held(&self, conn: &mut DbConn, token: &str, ids: &[i64]) -> QueryResult<HashSet<i64>>;
     /// Lengthens a claim.
     fn renew(&self, conn: &mut DbConn, token: &str, lease_ms: i64) -> QueryResult<()>;

@@ -50,7 +50,7 @@ impl Dialect {
             DbConn::Pg(_) => Self {
                 now_ms: "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
                 lock_free: "FOR UPDATE OF w SKIP LOCKED",
-                lock: "FOR UPDATE",
+                lock: "FOR UPDATE OF w",
                 is_pg: true,
             },
             #[cfg(feature = "sqlite")]

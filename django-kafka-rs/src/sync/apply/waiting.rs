@@ -37,6 +37,8 @@ pub(super) struct Waiting {
     pub(super) blocked: BTreeSet<usize>,
     /// Items that were refused for the sake of a row that they refer to, and are tried once more.
     pub(super) asked_again: BTreeSet<usize>,
+    /// For a daemon: the numbers of messages that nobody else can take before the transaction's end.
+    pub(super) held: HashSet<i64>,
     /// For a daemon: messages that wait on, by their chain, and what for.
     pub(super) again: HashMap<Chain, (Vec<usize>, Option<Awaited>)>,
     /// For a daemon: chains of which a message failed.
@@ -83,6 +85,11 @@ impl Run<'_> {
         let processor = &related.shared.processor;
         self.waiting.presence =
             processor.presence(conn, &related.group, &topics, &keys).map_err(|error| judge::of_ours(&error))?;
+        // All at once, and before any row of a model is locked: who comes in between waits, and is not waited for.
+        if let Some(claim) = self.caller.claimed() {
+            let ids = &claim.ids[self.covered..upto];
+            self.waiting.held = processor.held(conn, claim.token, ids).map_err(|error| judge::of_ours(&error))?;
+        }
         Ok(())
     }
 
