@@ -40,6 +40,22 @@ struct Shop {
 /// A service that runs; killed when it is dropped.
 struct Running(Child);
 
+impl Running {
+    /// Asks it to end, which has to be in order.
+    fn end(mut self) {
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+        assert!(asked.success());
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match self.0.try_wait().unwrap() {
+                Some(status) => return assert!(status.success(), "{status}"),
+                None => assert!(Instant::now() < deadline, "the service does not end"),
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -82,6 +98,10 @@ impl Shop {
         command
             .env("DJANGO_KAFKA__GLOBAL_CONFIG__BOOTSTRAP_SERVERS", self.broker.bootstrap_servers())
             .env("DJANGO_KAFKA__DATABASE_URL", self.url());
+        if let Store::Postgres(_, schema) = &self.store {
+            // By which its sessions are told from those of other tests.
+            command.env("PGAPPNAME", schema);
+        }
         command
     }
 
@@ -122,7 +142,7 @@ impl Shop {
 
     /// Consumes all there is.
     fn consume(&self) {
-        self.run(0, &["consume", "--until-end"]);
+        self.run(0, &["consume", "Shop", "--until-end"]);
     }
 
     /// A row that comes from elsewhere than a topic, of which nobody is told.
@@ -145,6 +165,24 @@ impl Shop {
             Store::Postgres(..) => query.load(&mut PgConnection::establish(&self.url()).unwrap()).unwrap(),
         };
         lines.into_iter().map(|line| line.line).collect()
+    }
+
+    /// Waits for a session of this test that listens; gives its process.
+    fn wait_for_listener(&self) -> i64 {
+        let Store::Postgres(server, schema) = &self.store else { panic!("nobody listens on SQLite") };
+        let mut conn = PgConnection::establish(server).unwrap();
+        let sessions = format!(
+            "SELECT pid::text AS line FROM pg_stat_activity WHERE application_name = '{schema}' AND query LIKE 'LISTEN%'"
+        );
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let found: Vec<Line> = diesel::sql_query(&*sessions).load(&mut conn).unwrap();
+            if let Some(found) = found.first() {
+                return found.line.parse().unwrap();
+            }
+            assert!(Instant::now() < deadline, "nobody listens");
+            std::thread::yield_now();
+        }
     }
 
     /// The numbers and offsets of orders that wait.
@@ -314,4 +352,33 @@ async fn a_daemon_alone_resolves_what_other_processes_have_parked() {
         drop(daemon);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_daemon_hears_of_rows_that_other_processes_write() {
+    let Ok(url) = std::env::var("DATABASE_URL") else { return eprintln!("SKIPPED: DATABASE_URL names no PostgreSQL") };
+    let shop = Shop::new(Store::Postgres(url, format!("dk_waiting_{}_heard", std::process::id())));
+    // By itself it would look when the test is long over.
+    let daemon = shop.start(&["resolve-relations"], "3600");
+    let sold = async |id, customer| {
+        shop.order(id, customer, 10).await;
+        shop.consume();
+        assert_eq!(shop.numbers().len(), 1);
+        shop.customer(customer).await;
+        shop.run(0, &["consume", "Crm", "--until-end"]);
+    };
+    let listener = shop.wait_for_listener();
+    sold(1, 5).await;
+    shop.wait_for_orders(&["1→5:10"]);
+    sold(2, 6).await;
+    shop.wait_for_orders(&["1→5:10", "2→6:10"]);
+
+    // A session that the server ends is opened again, and what came in between is not missed.
+    shop.execute(&format!("SELECT pg_terminate_backend({listener})"));
+    sold(3, 7).await;
+    shop.wait_for_orders(&["1→5:10", "2→6:10", "3→7:10"]);
+    assert_ne!(shop.wait_for_listener(), listener);
+    sold(4, 8).await;
+    shop.wait_for_orders(&["1→5:10", "2→6:10", "3→7:10", "4→8:10"]);
+    daemon.end();
 }

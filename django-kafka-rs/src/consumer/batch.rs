@@ -168,7 +168,7 @@ pub(super) async fn run_models(
                 Stop::Cancelled
             }
             SyncStop::Outage(reason) => {
-                tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
+                tracing::warn!(topic = topic.name, "the partition waits for the database: {reason}");
                 Stop::Outage
             }
         });
@@ -195,7 +195,7 @@ async fn run_key_offsets(topic: Arc<TopicRuntime>, records: Arc<[Arc<RawRecord>]
         Ok(Followed::Done) => return Handled { count, ..Handled::default() },
         Ok(Followed::NotOurs) => Stop::Cancelled,
         Ok(Followed::Outage(reason)) => {
-            tracing::warn!(consumer = &*env.consumer, "the database is away, the partition waits: {reason}");
+            tracing::warn!(consumer = &*env.consumer, "the partition waits for the database: {reason}");
             Stop::Outage
         }
         Err(error) => {

@@ -92,7 +92,7 @@ impl Superseding {
             }
             Ok(None) => Ok(false),
             Err(reason) => {
-                tracing::warn!(topic, partition, offset, "the database is away, the partition waits: {reason}");
+                tracing::warn!(topic, partition, offset, "the partition waits for the database: {reason}");
                 Err(Stop::Outage)
             }
         }

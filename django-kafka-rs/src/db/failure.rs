@@ -30,14 +30,17 @@ impl Failure {
         match self {
             Self::Outage(reason) => Some(reason),
             Self::Busy => Some(format!("the database is locked by another program: {}", one_line(error))),
-            Self::Conflict => Some(format!("other transactions are in the way again and again: {}", one_line(error))),
+            Self::Conflict => Some(format!(
+                "other transactions lock the same rows again and again; the server's log has their statements: {}",
+                one_line(error)
+            )),
             Self::Constraint | Self::Unknown | Self::Other => None,
         }
     }
 }
 
 /// An error's words in one line: libpq's have several.
-fn one_line(error: &Error) -> String {
+pub(crate) fn one_line(error: &Error) -> String {
     error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
@@ -84,6 +87,7 @@ const OUTAGE: &[(&str, &str)] = &[
     ("could not read block", "look at the disk and its file system"),
     ("out of shared memory", "raise `max_locks_per_transaction`"),
     // PostgreSQL: refusals of everything.
+    ("too many notifications in the NOTIFY queue", "end the session that listens inside a long transaction"),
     ("canceling statement due to statement timeout", "look for locks and slow triggers, or raise `statement_timeout`"),
     ("canceling statement due to user request", "somebody cancelled it"),
     ("cannot execute", "`database_url` must name the primary server"),
@@ -222,7 +226,7 @@ mod tests {
         assert_eq!(classify(&error(DatabaseErrorKind::SerializationFailure, "")), Failure::Conflict);
         let deadlock = error(DatabaseErrorKind::Unknown, "deadlock detected");
         assert_eq!(classify(&deadlock), Failure::Conflict);
-        assert!(classify(&deadlock).outage(&deadlock).unwrap().ends_with("again and again: deadlock detected"));
+        assert!(classify(&deadlock).outage(&deadlock).unwrap().ends_with("their statements: deadlock detected"));
     }
 
     #[test]

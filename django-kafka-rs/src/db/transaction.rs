@@ -1,10 +1,23 @@
 //! Transactions and savepoints by Diesel's own counting, so that a user's `conn.transaction(…)` inside nests.
 
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::result::Error;
 
 use super::DbConn;
+
+/// How often a transaction is run again because others were in its way. Each of these times PostgreSQL waits a second
+/// (`deadlock_timeout`) before it says so.
+pub(crate) const CONFLICTS_MAX: u32 = 5;
+
+/// Waits a little before what failed is tried again, not in step with others: 5 to 10 ms, then twice that, three times.
+pub(crate) fn pause(retry: u32) {
+    let jitter_us = RandomState::new().hash_one(()) % 5_000;
+    std::thread::sleep(Duration::from_micros(5_000 + jitter_us) * retry);
+}
 
 /// Begins a transaction that will write.
 ///

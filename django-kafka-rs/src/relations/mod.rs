@@ -3,7 +3,8 @@
 //! A message that refers to a row which is not there yet is parked in a table, and its partition goes on; later messages
 //! of its key are parked behind it. When the row comes, a daemon has them applied, in order, the way every message is.
 //!
-//! `gate` (pure) decides what waits, `store` keeps it, `resolver` knows what exists, `wake` tells the daemon.
+//! `gate` (pure) decides what waits, `store` keeps it, `resolver` knows what exists, `wake` tells the daemon, `told` those of other
+//! processes.
 
 mod daemon;
 mod gate;
@@ -14,6 +15,7 @@ mod resolver;
 mod store;
 #[cfg(test)]
 mod tests;
+mod told;
 mod wake;
 
 pub(crate) use self::daemon::Group;
@@ -29,6 +31,7 @@ pub(crate) use self::related::{Declared, Referring, Related, Relations, is_same}
 pub use self::resolver::{RelationError, RelationResolver, TableResolver};
 pub(crate) use self::resolver::{awaited, model_key};
 pub use self::store::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, TableProcessor, Which};
+pub(crate) use self::told::text as told_text;
 pub(crate) use self::wake::News;
 
 use crate::db::{DbConn, introspect};

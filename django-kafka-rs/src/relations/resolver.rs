@@ -8,7 +8,11 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::message::Awaited;
 use crate::db::DbConn;
+#[cfg(feature = "postgres")]
+use crate::db::failure::{self, Failure};
 use crate::db::introspect::{self, quoted};
+#[cfg(feature = "postgres")]
+use crate::db::transaction;
 use crate::sync::{ModelDescriptor, ModelRelation};
 
 /// Says which rows exist. The default asks the models' tables, one query for each relation and batch.
@@ -20,6 +24,16 @@ pub trait RelationResolver: Send + Sync + 'static {
     /// # Errors
     /// The database's, or a relation names what its model does not have.
     fn exist(&self, conn: &mut DbConn, relations: &[&ModelRelation]) -> Result<Vec<bool>, RelationError>;
+
+    /// The same where other transactions were in the way of this one, as a deadlock: rows that another one is about to
+    /// delete do not count, and those that do stay until this one ends. So that it waits for none of them, and its
+    /// messages may wait instead. What takes the default's place need not tell the difference.
+    ///
+    /// # Errors
+    /// As [`exist`](Self::exist).
+    fn stay(&self, conn: &mut DbConn, relations: &[&ModelRelation]) -> Result<Vec<bool>, RelationError> {
+        self.exist(conn, relations)
+    }
 }
 
 /// Why it cannot be told whether rows exist.
@@ -107,6 +121,22 @@ impl TableResolver {
 
 impl RelationResolver for TableResolver {
     fn exist(&self, conn: &mut DbConn, relations: &[&ModelRelation]) -> Result<Vec<bool>, RelationError> {
+        self.ask(conn, relations, |conn, target, values| Ok(absent(conn, target, values)?))
+    }
+
+    fn stay(&self, conn: &mut DbConn, relations: &[&ModelRelation]) -> Result<Vec<bool>, RelationError> {
+        self.ask(conn, relations, |conn, target, values| Ok(leaving(conn, target, values)?))
+    }
+}
+
+impl TableResolver {
+    /// Asks once for each target: for the places in a list of values, in JSON, that do not count.
+    fn ask(
+        &self,
+        conn: &mut DbConn,
+        relations: &[&ModelRelation],
+        absent: impl Fn(&mut DbConn, &Target, &str) -> Result<Vec<i64>, RelationError>,
+    ) -> Result<Vec<bool>, RelationError> {
         let mut by_target: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (place, relation) in relations.iter().enumerate() {
             let (model, field) = (relation.descriptor(), relation.field());
@@ -128,6 +158,46 @@ impl RelationResolver for TableResolver {
             }
         }
         Ok(exist)
+    }
+}
+
+/// The places of values that no row has, or one that another transaction is about to delete; the others' rows are locked
+/// as a foreign key locks them.
+fn leaving(conn: &mut DbConn, target: &Target, values: &str) -> QueryResult<Vec<i64>> {
+    match conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(_) => {
+            let depth = transaction::depth(conn)?;
+            transaction::savepoint(conn)?;
+            let DbConn::Pg(pg) = &mut *conn else { return absent(conn, target, values) };
+            let Target { table, column, sql_type } = target;
+            let locked = diesel::sql_query(format!(
+                "WITH v AS MATERIALIZED (SELECT v.place, CAST(v.value AS {sql_type}) AS value \
+                 FROM json_array_elements_text($1::json) WITH ORDINALITY AS v(value, place)), \
+                 p AS MATERIALIZED (SELECT p.{column} AS value FROM {table} p WHERE p.{column} IN (SELECT v.value FROM v) \
+                 FOR KEY SHARE SKIP LOCKED) \
+                 SELECT v.place - 1 AS place FROM v WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.value = v.value)"
+            ))
+            .bind::<Text, _>(values)
+            .load::<PlaceRow>(pg);
+            match locked {
+                Ok(rows) => {
+                    transaction::release(conn)?;
+                    Ok(rows.into_iter().map(|row| row.place).collect())
+                }
+                // Not for us to lock: a view, or a table that this role may only read.
+                Err(error) => match failure::classify(&error) {
+                    Failure::Conflict | Failure::Busy => Err(error),
+                    _ => {
+                        transaction::rollback_to(conn, depth)?;
+                        absent(conn, target, values)
+                    }
+                },
+            }
+        }
+        // There is no other writer.
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(_) => absent(conn, target, values),
     }
 }
 

@@ -103,6 +103,38 @@ fn messages_come_back_as_they_were_parked() {
     });
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn rows_that_are_about_to_go_do_not_count_for_who_gives_way_and_the_others_stay() {
+    use diesel::Connection as _;
+    let Some(schema) = crate::db::scratch::Scratch::new() else { return };
+    let database = Database::open(&DatabaseSettings::new(schema.url())).unwrap();
+    let resolver = TableResolver::default();
+    execute(
+        &mut database.writer().unwrap(),
+        "CREATE TABLE parents (id BIGINT PRIMARY KEY, name TEXT); INSERT INTO parents VALUES (1, 'a'), (2, 'b')",
+    );
+    let mut other = diesel::PgConnection::establish(&schema.url()).unwrap();
+    let asked = [1, 2, 3].map(|id| ModelRelation::of(&PARENTS, "id", id.to_string()));
+    let asked: Vec<&ModelRelation> = asked.iter().collect();
+    other.batch_execute("BEGIN; DELETE FROM parents WHERE id = 1").unwrap();
+    {
+        let mut conn = database.begin().unwrap();
+        assert_eq!(resolver.exist(&mut conn, &asked).unwrap(), [true, true, false]);
+        assert_eq!(resolver.stay(&mut conn, &asked).unwrap(), [false, true, false]);
+        assert!(other.batch_execute("SELECT 1 FROM parents WHERE id = 2 FOR UPDATE NOWAIT").is_err());
+        other.batch_execute("ROLLBACK").unwrap();
+    }
+    // What cannot be locked counts as it is.
+    execute(
+        &mut database.writer().unwrap(),
+        "ALTER TABLE parents RENAME TO own; CREATE VIEW parents AS SELECT DISTINCT id, name FROM own",
+    );
+    let mut conn = database.begin().unwrap();
+    assert_eq!(resolver.stay(&mut conn, &asked).unwrap(), [true, true, false]);
+    execute(&mut conn, "SELECT 1");
+}
+
 #[test]
 fn what_waits_is_seen_by_topic_by_key_and_by_row() {
     on_each(|database| {

@@ -1,6 +1,7 @@
 //! Tells the daemon of this process that it need not wait for its next look: something that is awaited has come.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,10 +15,23 @@ const TOLD_MAX: usize = 10_000;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wake(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     news: Mutex<News>,
     notify: Notify,
+    name: String,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self { news: Mutex::default(), notify: Notify::default(), name: token() }
+    }
+}
+
+/// A text that nobody else has: of this process, and random.
+pub(crate) fn token() -> String {
+    let random = || RandomState::new().hash_one(std::time::Instant::now());
+    format!("{}-{:016x}{:016x}", std::process::id(), random(), random())
 }
 
 /// What has come since the daemon looked last.
@@ -58,6 +72,11 @@ impl Wake {
         }
         self.0.news.lock().unwrap_or_else(PoisonError::into_inner).add(news);
         self.0.notify.notify_one();
+    }
+
+    /// Its name, by which an application knows what it told itself.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// The news since this was asked last.

@@ -82,8 +82,9 @@ pub struct Settings {
     pub polling_frequency: Duration,
     /// Who resolves the relations that messages wait for: inside the service by default.
     pub relation_resolver_daemon: RelationResolverDaemon,
-    /// How often it looks at what waits, where nothing tells it to look: 5 seconds by default. Temporal's schedule takes
-    /// whole seconds, at least one.
+    /// How often it looks at what waits, where nothing tells it to look: 5 seconds by default. The `local` daemon is told of
+    /// rows that its own process writes, and on PostgreSQL, by `LISTEN`, of those of other processes; not through a pooler
+    /// that keeps no sessions. Temporal's schedule takes whole seconds, at least one.
     pub relation_resolver_daemon_interval: Duration,
     /// Temporal, where it resolves relations.
     pub temporal: TemporalSettings,
@@ -128,7 +129,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatabaseSettings {
-    /// Connections at most, 1 to 1000. Default: 8.
+    /// Connections at most, 1 to 1000. Default: 8. The daemon of relations has one more, to listen on PostgreSQL.
     pub pool_size: u32,
     /// How long SQLite waits for another program's lock. Default: 5 seconds.
     pub busy_timeout: Duration,

@@ -35,6 +35,14 @@ struct Order {
 )]
 struct Shop;
 
+/// Another service's: it writes what orders wait for, and knows nothing of orders.
+#[consumer(
+    group = "crm",
+    topics(Customer),
+    config("auto.offset.reset" = "earliest", "session.timeout.ms" = 1300, "heartbeat.interval.ms" = 50)
+)]
+struct Crm;
+
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations_shop_service");
 
 fn main() -> ExitCode {

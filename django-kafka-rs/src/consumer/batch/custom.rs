@@ -114,7 +114,7 @@ impl Handled {
 
 fn stopped(topic: &TopicRuntime, trouble: &Trouble) -> Stop {
     let Some(reason) = trouble.outage() else { return Stop::Cancelled };
-    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason}");
+    tracing::warn!(topic = topic.name, "the partition waits for the database: {reason}");
     Stop::Outage
 }
 
@@ -137,6 +137,6 @@ pub(in crate::consumer) fn not_its_own_fault(
         return Some(Stop::Outage);
     }
     let reason = env.context.take_outage()?;
-    tracing::warn!(topic = topic.name, "the database is away, the partition waits: {reason} (the handler: {error})");
+    tracing::warn!(topic = topic.name, "the partition waits for the database: {reason} (the handler: {error})");
     Some(Stop::Outage)
 }

@@ -442,7 +442,7 @@ impl Desk {
             Trouble::Outage(_) | Trouble::Database(_) => {
                 self.share.doubt();
                 let reason = trouble.outage().unwrap_or_default();
-                tracing::warn!(topic, partition, "the database is away, the partition waits: {reason}");
+                tracing::warn!(topic, partition, "the partition waits for the database: {reason}");
                 Stop::Outage
             }
         }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use diesel::r2d2::R2D2Connection;
 
+use super::failure::Failure;
 use super::settings::{self, Target};
 use super::{DatabaseError, DatabaseSettings, DbConn, failure, transaction};
 
@@ -119,6 +120,27 @@ impl Database {
         }
     }
 
+    /// The same with work of our own, again a few times where another transaction was in the way.
+    ///
+    /// # Errors
+    /// As [`write_transaction`](Self::write_transaction).
+    pub(crate) fn write_until_alone<T>(
+        &self,
+        mut work: impl FnMut(&mut DbConn) -> diesel::QueryResult<T>,
+    ) -> Result<T, DatabaseError> {
+        let mut once = || self.write_transaction(|conn| work(conn).map_err(DatabaseError::from));
+        for retry in 1..=transaction::CONFLICTS_MAX {
+            match once() {
+                Err(DatabaseError::Query(error)) if failure::classify(&error) == Failure::Conflict => {
+                    tracing::debug!(retry, "a transaction is run again, another was in its way: {error}");
+                    transaction::pause(retry);
+                }
+                done => return done,
+            }
+        }
+        once()
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
@@ -142,6 +164,25 @@ impl Database {
             Backend::Sqlite { readers, .. } => sqlite::reader(readers, &self.inner.shown),
             #[cfg(feature = "postgres")]
             Backend::Pg(_) => Err(DatabaseError::Settings("PostgreSQL has no readers of its own".to_owned())),
+        }
+    }
+
+    /// Whether it is PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.inner.backend, Backend::Pg(_))
+    }
+
+    /// A connection beside those that are lent, for who keeps it.
+    ///
+    /// # Errors
+    /// It cannot be opened, or the database is not PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn open_postgres(&self) -> Result<diesel::PgConnection, DatabaseError> {
+        match self.connect()? {
+            DbConn::Pg(conn) => Ok(conn),
+            #[cfg(feature = "sqlite")]
+            DbConn::Sqlite(_) => Err(DatabaseError::Settings("the database is SQLite".to_owned())),
         }
     }
 

@@ -54,12 +54,11 @@ pub(super) fn apply(
     over.extend(sent.iter().map(|index| ids[*index]));
     // What another daemon has taken over meanwhile is its to forget.
     let processor = &resolver.relations().processor;
-    resolver.write(|conn| {
+    resolved += resolver.write(|conn| {
         let held = processor.held(conn, token, &over)?;
-        over.retain(|id| held.contains(id));
-        processor.discard(conn, &over)
+        let held: Vec<i64> = held.into_iter().collect();
+        processor.discard(conn, &held)
     })?;
-    resolved += over.len();
     match report.stop {
         None => Ok(resolved),
         Some(Stop::Outage(reason)) => Err(ResolveError::Unavailable(reason)),

@@ -15,6 +15,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// Looks at what waits every so often, and at once when an awaited row has come. The default.
+///
+/// Of rows that other processes write it hears on PostgreSQL, by `LISTEN` on a connection beside the pool's; on SQLite
+/// their messages wait for the next look.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalDaemon {
     interval: Duration,
@@ -38,6 +41,8 @@ async fn run(resolver: Resolver, interval: Duration, stop: CancellationToken) {
     let mut after = None;
     let mut pause = interval;
     let mut failed = false;
+    #[cfg(feature = "postgres")]
+    let _listening = super::listen::listen(&resolver);
     loop {
         let wake = resolver.relations().wake.clone();
         let news = tokio::select! {

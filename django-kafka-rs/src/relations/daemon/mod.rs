@@ -2,13 +2,14 @@
 
 mod caller;
 mod handler;
+#[cfg(feature = "postgres")]
+mod listen;
 mod local;
 #[cfg(feature = "temporal")]
 pub(crate) mod temporal;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::local::LocalDaemon;
 use super::related::Relations;
+use super::wake::token;
 use super::{Awaited, Claim, Count, News, RelationError, WaitingMessage, Which, model_key};
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
@@ -52,7 +54,10 @@ pub enum ResolveError {
 
 impl From<DatabaseError> for ResolveError {
     fn from(error: DatabaseError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            DatabaseError::Query(query) => query.into(),
+            other => Self::Unavailable(other.to_string()),
+        }
     }
 }
 
@@ -430,8 +435,8 @@ impl Resolver {
         of_group.find_map(|group| Some((group, group.topics.find(&message.record.topic)?.clone())))
     }
 
-    fn write<T>(&self, work: impl FnOnce(&mut DbConn) -> diesel::QueryResult<T>) -> Result<T, ResolveError> {
-        self.0.database.write_transaction(|conn| work(conn).map_err(ResolveError::from))
+    fn write<T>(&self, work: impl FnMut(&mut DbConn) -> diesel::QueryResult<T>) -> Result<T, ResolveError> {
+        self.0.database.write_until_alone(work).map_err(Into::into)
     }
 }
 
@@ -466,12 +471,6 @@ fn batches(messages: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {
         batches.entry((message.group.clone(), message.record.topic.clone())).or_default().push(message);
     }
     batches.into_values().collect()
-}
-
-/// A token that no other claim has: of this process, and random.
-fn token() -> String {
-    let random = || RandomState::new().hash_one(std::time::Instant::now());
-    format!("{}-{:016x}{:016x}", std::process::id(), random(), random())
 }
 
 /// Resolves relations until it is told to stop: inside `consume`, or alone.

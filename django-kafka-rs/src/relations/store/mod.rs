@@ -119,7 +119,8 @@ pub trait MessageProcessor: Send + Sync + 'static {
     /// Takes messages in whole chains, in the order of topic, partition and offset; what writes a row before
     /// the last message of its chain that says the whole row is left out.
     fn claim(&self, conn: &mut DbConn, which: Which<'_>, claim: &Claim<'_>) -> QueryResult<Vec<WaitingMessage>>;
-    /// Which of these messages are still this token's; they stay so until the transaction's end.
+    /// Which of these messages are still this token's; they, and what else of their chains is, stay so until the
+    /// transaction's end.
     fn held(&self, conn: &mut DbConn, token: &str, ids: &[i64]) -> QueryResult<HashSet<i64>>;
     /// Lengthens a claim.
     fn renew(&self, conn: &mut DbConn, token: &str, lease_ms: i64) -> QueryResult<()>;
@@ -137,8 +138,14 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn counts(&self, conn: &mut DbConn, groups: &[String], limit: i64) -> QueryResult<Vec<Count>>;
     /// One message.
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>>;
-    /// Tells other processes, when the transaction is committed, that rows came which are awaited.
-    fn notify(&self, conn: &mut DbConn) -> QueryResult<()>;
+    /// The channel of PostgreSQL on which [`notify`](Self::notify) tells: daemons listen there. `None`, the default:
+    /// daemons hear nothing of other processes, and look by themselves.
+    fn channel(&self) -> Option<&str> {
+        None
+    }
+    /// Tells other processes, when the transaction is committed, that rows came which are awaited: by this text, of 5,000
+    /// bytes at most.
+    fn notify(&self, conn: &mut DbConn, text: &str) -> QueryResult<()>;
     /// Forgets messages by their numbers; how many there were.
     fn discard(&self, conn: &mut DbConn, ids: &[i64]) -> QueryResult<usize>;
 }

@@ -19,8 +19,7 @@ use crate::relations::message::{
 pub(super) const TABLE: &str = "django_kafka_waiting_message";
 
 /// Where PostgreSQL tells other processes.
-#[cfg(feature = "postgres")]
-pub(crate) const CHANNEL: &str = "django_kafka_relations";
+pub(super) const CHANNEL: &str = "django_kafka_relations";
 
 /// Runs the same query on either database.
 macro_rules! on {
@@ -51,7 +50,7 @@ impl Dialect {
             DbConn::Pg(_) => Self {
                 now_ms: "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
                 lock_free: "FOR UPDATE OF w SKIP LOCKED",
-                lock: "FOR UPDATE",
+                lock: "FOR UPDATE OF w",
                 is_pg: true,
             },
             #[cfg(feature = "sqlite")]

@@ -6,11 +6,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use serde_json::Value;
 
-#[cfg(feature = "postgres")]
-use super::sql::CHANNEL;
 use super::sql::{
-    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow, TABLE,
-    awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
+use super::sql::{
+    AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, CHANNEL, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow,
+    TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
+};
 };
 use super::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
@@ -98,9 +98,11 @@ impl MessageProcessor for TableProcessor {
         let d = Dialect::of(conn);
         let columns: Vec<_> = CHAIN_COLUMNS.into_iter().chain([("upto", "bigint")]).collect();
         let sql = d.numbered(&format!(
-            "DELETE FROM {TABLE} WHERE id IN (SELECT w.id FROM {} JOIN {TABLE} w ON {} AND w.\"offset\" <= m.upto)",
+            "DELETE FROM {TABLE} WHERE id IN (SELECT w.id FROM {} JOIN {TABLE} w ON {} AND w.\"offset\" <= m.upto \
+             ORDER BY w.id {})",
             d.objects(1, &columns),
-            is_chain(&d, 2)
+            is_chain(&d, 2),
+            d.lock,
         ));
         let rows = list(chains.iter().map(|(chain, upto)| with(chain_json(chain), "upto", *upto)));
         let gone =
@@ -219,18 +221,22 @@ impl MessageProcessor for TableProcessor {
 
     fn held(&self, conn: &mut DbConn, token: &str, ids: &[i64]) -> QueryResult<HashSet<i64>> {
         let d = Dialect::of(conn);
+        // Whole chains, and all in one order, as a lane that forgets a chain locks them: neither stops the other half-way.
         let sql = d.numbered(&format!(
-            "SELECT w.id FROM {TABLE} w WHERE w.id IN {} AND w.claim_token = $2 ORDER BY w.id {}",
+            "SELECT w.id FROM {TABLE} w WHERE w.id IN (SELECT e.id FROM {TABLE} h JOIN {TABLE} e ON {} WHERE h.id IN {}) \
+             AND w.claim_token = $2 ORDER BY w.id {}",
+            same_chain("e", "h"),
             d.integers(1),
             d.lock
         ));
+        let asked: HashSet<i64> = ids.iter().copied().collect();
         let ids = list(ids.iter().copied().map(Value::from));
         let rows = on!(
             conn,
             diesel::sql_query(sql.as_str()).bind::<Text, _>(ids.as_str()).bind::<Text, _>(token),
             load::<IdRow>
         )?;
-        Ok(rows.into_iter().map(|row| row.id).collect())
+        Ok(rows.into_iter().map(|row| row.id).filter(|id| asked.contains(id)).collect())
     }
 
     fn renew(&self, conn: &mut DbConn, token: &str, lease_ms: i64) -> QueryResult<()> {
@@ -366,10 +372,20 @@ impl MessageProcessor for TableProcessor {
         Ok(row.optional()?.map(Into::into))
     }
 
-    fn notify(&self, conn: &mut DbConn) -> QueryResult<()> {
+    fn channel(&self) -> Option<&str> {
+        Some(CHANNEL)
+    }
+
+    fn notify(&self, conn: &mut DbConn, text: &str) -> QueryResult<()> {
+        #[cfg(not(feature = "postgres"))]
+        let _ = text;
         match conn {
             #[cfg(feature = "postgres")]
-            DbConn::Pg(pg) => diesel::sql_query(format!("NOTIFY {CHANNEL}")).execute(pg).map(drop),
+            DbConn::Pg(pg) => diesel::sql_query("SELECT pg_notify($1, $2)")
+                .bind::<Text, _>(CHANNEL)
+                .bind::<Text, _>(text)
+                .execute(pg)
+                .map(drop),
             // Other processes look by themselves.
             #[cfg(feature = "sqlite")]
             DbConn::Sqlite(_) => Ok(()),

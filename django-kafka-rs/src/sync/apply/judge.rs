@@ -1,9 +1,7 @@
 //! Whose failure it is: the message's, or the database's.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use diesel::RunQueryDsl;
 use diesel::result::Error;
@@ -136,14 +134,8 @@ pub(super) fn canary(conn: &mut DbConn) -> Result<(), Outage> {
     }
 }
 
-/// How often an unknown failure, or a transaction that met another one, is tried again in place.
+/// How often an unknown failure is tried again in place.
 pub(super) const RETRIES: u32 = 3;
-
-/// Waits a little before such a retry, not in step with others: 5 to 10 ms, then twice and three times that.
-pub(super) fn pause(retry: u32) {
-    let jitter_us = RandomState::new().hash_one(()) % 5_000;
-    std::thread::sleep(Duration::from_micros(5_000 + jitter_us) * retry);
-}
 
 /// What a topic remembers from batch to batch.
 #[derive(Debug)]

@@ -56,7 +56,7 @@ impl Run<'_> {
             items.into_iter().map(|item| (item, self.rule(draft, &self.items[item]))).collect();
         let Some(related) = &self.sync.related else { return Ok(as_ruled(&rulings)) };
         let mut gate = Gate { run: self, related, asked: Vec::new(), gone: Vec::new(), relations: Vec::new() };
-        gate.ask(conn, &rulings)?;
+        gate.ask(&rulings);
         let exist = gate.exist(conn)?;
         let mut admitted = if gate.is_free(&exist) {
             gate.all(&rulings)
@@ -120,15 +120,14 @@ struct Asked {
 
 impl Gate<'_, '_> {
     /// Gathers who is asked about, and the relations that they need.
-    fn ask(&mut self, conn: &mut DbConn, rulings: &[(usize, Ruling)]) -> Result<(), Judged> {
+    fn ask(&mut self, rulings: &[(usize, Ruling)]) {
         let doing = rulings.iter().filter_map(|&(item, ruling)| match ruling {
             Ruling::Do(kind) => Some((item, kind)),
             Ruling::Nothing(_) => None,
         });
         let mut items: Vec<(usize, Kind)> = doing.collect();
-        if let Some(claim) = self.run.caller.claimed() {
-            let ids: Vec<i64> = rulings.iter().filter_map(|(item, _)| self.run.claimed_of(*item)).collect();
-            let held = self.related.shared.processor.held(conn, claim.token, &ids).map_err(ours)?;
+        if self.run.caller.claimed().is_some() {
+            let held = &self.run.waiting.held;
             let is_held = |item: usize| self.run.claimed_of(item).is_some_and(|id| held.contains(&id));
             self.gone = rulings.iter().map(|(item, _)| *item).filter(|item| !is_held(*item)).collect();
             items.retain(|(item, _)| is_held(*item));
@@ -149,7 +148,6 @@ impl Gate<'_, '_> {
             let needs = self.needs(item, kind, &mut known);
             self.asked.push(Asked { item, kind, needs });
         }
-        Ok(())
     }
 
     fn needs(
@@ -191,7 +189,9 @@ impl Gate<'_, '_> {
             return Ok(Vec::new());
         }
         let asked: Vec<&ModelRelation> = self.relations.iter().collect();
-        self.related.shared.resolver.exist(conn, &asked).map_err(|error| {
+        let resolver = &self.related.shared.resolver;
+        let exist = if self.run.gives_way { resolver.stay(conn, &asked) } else { resolver.exist(conn, &asked) };
+        exist.map_err(|error| {
             let error = match error {
                 RelationError::Database(error) => match judge::outage(&error) {
                     Some(outage) => return Judged::Outage(outage),
@@ -459,7 +459,7 @@ impl Gate<'_, '_> {
             let rows = self.coming(conn, admitted);
             if !rows.is_empty() {
                 let awaited = self.related.shared.processor.awaited(conn, &rows).map_err(ours)?;
-                admitted.gated.notify |= !awaited.is_empty();
+                admitted.gated.told.rows.extend(awaited.iter().cloned());
                 admitted.gated.news.rows.extend(awaited);
             }
         }
@@ -469,7 +469,7 @@ impl Gate<'_, '_> {
         };
         if presence.blocked && admitted.todo.iter().any(refers) {
             admitted.gated.news.gone = true;
-            admitted.gated.notify = true;
+            admitted.gated.told.gone = true;
         }
         self.free_claims(conn, admitted)
     }

@@ -38,6 +38,8 @@ pub(super) struct Run<'a> {
     pub(super) keys: Option<Keys>,
     /// What is known of messages that wait.
     pub(super) waiting: Waiting,
+    /// Other transactions were in the way: rows that one of them is deleting are not waited for.
+    pub(super) gives_way: bool,
     /// Messages that were to leave when their verdict was asked for last, and whether they come back by themselves.
     leaving: BTreeMap<usize, bool>,
     /// The index behind the last message that a committed transaction covers.
@@ -83,6 +85,7 @@ impl<'a> Run<'a> {
             outcomes: Vec::with_capacity(records.len()),
             keys: None,
             waiting: Waiting::default(),
+            gives_way: false,
             leaving: BTreeMap::new(),
             covered: 0,
             end: records.len(),
@@ -235,13 +238,16 @@ impl<'a> Run<'a> {
 
     /// One transaction; again a few times where another one was in the way.
     fn transaction_until_alone(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
-        for retry in 1..=judge::RETRIES {
+        self.gives_way = false;
+        for retry in 1..=transaction::CONFLICTS_MAX {
             match self.transaction(range.clone(), settled) {
                 Err(End::Outage(outage)) if outage.at_once => {
+                    tracing::debug!(retry, "a transaction is run again: {}", outage.reason);
                     settled.clear();
                     // Nothing of it has happened.
                     self.waiting.asked_again.clear();
-                    judge::pause(retry);
+                    self.gives_way = true;
+                    transaction::pause(retry);
                 }
                 ended => return ended,
             }
@@ -424,7 +430,7 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Refusal>, End> {
         let only = item..item + 1;
         for retry in 1..=judge::RETRIES {
-            judge::pause(retry);
+            transaction::pause(retry);
             match self.attempt(conn, only.clone()) {
                 Ok(written) => {
                     self.accept(written, settled);

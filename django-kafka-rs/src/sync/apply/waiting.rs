@@ -13,8 +13,8 @@ use crate::sync::plan::Kind;
 #[derive(Default)]
 pub(super) struct Gated {
     pub news: News,
-    /// Other processes are to be told too.
-    pub(super) notify: bool,
+    /// What other processes are to be told too.
+    pub(super) told: News,
     /// For a daemon: the chains that were looked at.
     pub(super) chains: Vec<Chain>,
     pub parked: Vec<Parked>,
@@ -32,11 +32,13 @@ pub(super) struct Parked {
 pub(super) struct Waiting {
     pub(super) presence: Presence,
     news: News,
-    notify: bool,
+    told: News,
     /// Items that delete a row which others still refer to.
     pub(super) blocked: BTreeSet<usize>,
     /// Items that were refused for the sake of a row that they refer to, and are tried once more.
     pub(super) asked_again: BTreeSet<usize>,
+    /// For a daemon: the numbers of messages that nobody else can take before the transaction's end.
+    pub(super) held: HashSet<i64>,
     /// For a daemon: messages that wait on, by their chain, and what for.
     pub(super) again: HashMap<Chain, (Vec<usize>, Option<Awaited>)>,
     /// For a daemon: chains of which a message failed.
@@ -52,7 +54,7 @@ impl Waiting {
     /// The attempt is kept.
     pub(super) fn accept(&mut self, gated: Gated, is_daemon: bool) {
         self.news.add(gated.news);
-        self.notify |= gated.notify;
+        self.told.add(gated.told);
         self.presence.parked |= !gated.parked.is_empty();
         self.presence.awaited |= !gated.parked.is_empty();
         for chain in gated.chains {
@@ -83,14 +85,20 @@ impl Run<'_> {
         let processor = &related.shared.processor;
         self.waiting.presence =
             processor.presence(conn, &related.group, &topics, &keys).map_err(|error| judge::of_ours(&error))?;
+        // All at once, and before any row of a model is locked: who comes in between waits, and is not waited for.
+        if let Some(claim) = self.caller.claimed() {
+            let ids = &claim.ids[self.covered..upto];
+            self.waiting.held = processor.held(conn, claim.token, ids).map_err(|error| judge::of_ours(&error))?;
+        }
         Ok(())
     }
 
     /// What waits on in a daemon's hands, written down with its last transaction.
     pub(super) fn close_waiting(&mut self, conn: &mut DbConn) -> diesel::QueryResult<()> {
         let Some(related) = &self.sync.related else { return Ok(()) };
-        if self.waiting.notify {
-            related.shared.processor.notify(conn)?;
+        let (told, shared) = (&self.waiting.told, &related.shared);
+        if !told.is_empty() {
+            shared.processor.notify(conn, &relations::told_text(shared.wake.name(), told))?;
         }
         let Some(claim) = self.caller.claimed() else { return Ok(()) };
         let still: Vec<_> = self

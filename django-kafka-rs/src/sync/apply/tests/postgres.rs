@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 
 use super::tables::*;
 use super::*;
+use crate::relations::{Declared, Related, Relations};
 
 const ALL: &str = "SELECT concat_ws(' ', id, coalesce(n::text, 'NULL'), name, code) AS line FROM items ORDER BY id";
 
@@ -249,6 +250,36 @@ fn a_deadlock_is_run_again() {
     let outcomes = bench.outcomes(&records(&[(1, json!({ "n": 1 })), (2, json!({ "name": "x" }))]));
     assert_eq!(outcomes, ["applied", "applied"]);
     held.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_transaction_that_deletes_rows_is_not_waited_for_twice() {
+    let Some(mut bench) = Bench::postgres(&CHILDREN, NO_ACTION) else { return };
+    bench.execute("INSERT INTO items (id) VALUES (1), (2), (3)");
+    let declared = Declared::new(std::iter::empty(), std::iter::once(&CHILDREN), false);
+    let related = Related { shared: Relations::new(declared), group: "g".into() };
+    bench.sync = ModelSync::new(&CHILDREN).unwrap().related(related);
+    bench.sync.prepare(&bench.database).unwrap();
+    // Ours refers to item 2 and waits for item 1; the other has deleted item 1, and then goes for item 2. PostgreSQL
+    // looks for deadlocks once, this long after ours began to wait.
+    bench.execute("SET deadlock_timeout = '500ms'");
+    let pid = bench.rows("SELECT pg_backend_pid()::text AS line")[0].clone();
+    let mut blocker = other(&bench);
+    blocker.batch_execute("SET deadlock_timeout = '60s'; BEGIN; DELETE FROM items WHERE id = 1").unwrap();
+    let deleting = std::thread::spawn(move || {
+        let waits = format!("SELECT 1 / count(*) FROM pg_locks WHERE pid = {pid} AND NOT granted");
+        while blocker.batch_execute(&format!("SAVEPOINT asked; {waits}")).is_err() {
+            blocker.batch_execute("ROLLBACK TO asked").unwrap();
+        }
+        blocker.batch_execute("DELETE FROM items WHERE id = 2").unwrap();
+        blocker
+    });
+    let child = |id: i64, item: i64| (id, json!({ "item": item, "name": "c" }));
+    let outcomes = bench.outcomes(&records(&[child(1, 2), child(2, 1), child(3, 3)]));
+    // And it is there still.
+    let mut blocker = deleting.join().unwrap();
+    assert_eq!(outcomes[1..], ["parked", "applied"]);
+    blocker.batch_execute("ROLLBACK").unwrap();
 }
 
 #[test]

@@ -5,6 +5,8 @@ use diesel::Connection;
 use super::*;
 use crate::sync::context::{Applied, SyncContext};
 use crate::sync::model::LookupField;
+#[cfg(feature = "postgres")]
+use crate::sync::relation::RelationDescriptor;
 
 fn named(plain: &'static str) -> TableName {
     TableName {
@@ -49,6 +51,11 @@ static ITEM_WITH_DEFAULT: ModelDescriptor = model("ItemWithDefault", DEFAULTS_CO
 static ITEM_WITH_HOOK: ModelDescriptor =
     model("ItemWithHook", ITEM_COLUMNS, || named("items"), SyncOptions { after: Some(after), ..NONE });
 static CHILD: ModelDescriptor = model("Child", CHILD_COLUMNS, || named("children"), NONE);
+#[cfg(feature = "postgres")]
+static CHILD_OF_ITEM: ModelDescriptor = ModelDescriptor {
+    relations: &[RelationDescriptor { column: 1, model: || &ITEM, field: None }],
+    ..model("ChildOfItem", CHILD_COLUMNS, || named("children"), NONE)
+};
 static MISSING: ModelDescriptor = model("Missing", ITEM_COLUMNS, || named("nowhere"), NONE);
 static WRONG: ModelDescriptor = model("Wrong", &[column("id"), column("size")], || named("items"), NONE);
 
@@ -59,6 +66,9 @@ pub(super) static ITEMS_BY_TWO: ModelTopic = topic(Targets::One(&ITEM_BY_TWO), t
 pub(super) static ITEMS_WITH_DEFAULT: ModelTopic = topic(Targets::One(&ITEM_WITH_DEFAULT), true);
 pub(super) static ITEMS_WITH_HOOK: ModelTopic = topic(Targets::One(&ITEM_WITH_HOOK), true);
 pub(super) static FAMILY: ModelTopic = topic(Targets::Reroute(&[("items", &ITEM), ("children", &CHILD)]), true);
+/// Children that wait for their items.
+#[cfg(feature = "postgres")]
+pub(super) static CHILDREN: ModelTopic = topic(Targets::One(&CHILD_OF_ITEM), true);
 pub(super) static BROKEN: ModelTopic = topic(Targets::Reroute(&[("m", &MISSING), ("w", &WRONG)]), true);
 
 pub(super) const PLAIN: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, n INT DEFAULT 5, name TEXT, code TEXT);";

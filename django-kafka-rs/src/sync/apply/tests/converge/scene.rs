@@ -182,7 +182,7 @@ mortal! {
     list(groups: &[String], after: i64, limit: i64) -> Vec<WaitingMessage>;
     counts(groups: &[String], limit: i64) -> Vec<Count>;
     find(id: i64) -> Option<WaitingMessage>;
-    notify() -> ();
+    notify(text: &str) -> ();
     discard(ids: &[i64]) -> usize;
 }
 
