@@ -11,6 +11,7 @@ use super::run::{Run, Settled};
 use super::waiting::{Gated, Parked};
 use crate::db::DbConn;
 use crate::error::ConsumeError;
+use crate::record::Origin;
 use crate::relations::{
     self, Ask, Awaited, Chain, Decided, Fate, ParkedKey, Parking, Related, RelationError, WaitingStatus, Wants, is_same,
 };
@@ -72,15 +73,18 @@ impl Run<'_> {
         Ok(admitted)
     }
 
-    /// What waits, or is another daemon's by now, is not done with: the guard notes the others only.
+    /// What waits, or is another daemon's by now, is not done with: the guard notes the others only. Nor is a second copy
+    /// of a message done with that waits; retry topics may hold several, of a process that was killed before its offset
+    /// was stored.
     fn rule_again(&self, draft: &mut Draft, rulings: &[(usize, Ruling)], admitted: &Admitted, gone: &[usize]) {
         if admitted.gated.parked.is_empty() && gone.is_empty() {
             return;
         }
+        let origin = |item: usize| self.records[self.items[item].index].origin();
         let parked = admitted.gated.parked.iter().map(|parked| parked.item);
-        let waits: HashSet<usize> = parked.chain(gone.iter().copied()).collect();
+        let waits: HashSet<Origin> = parked.chain(gone.iter().copied()).map(origin).collect();
         *draft = Draft::default();
-        for (item, _) in rulings.iter().filter(|(item, _)| !waits.contains(item)) {
+        for (item, _) in rulings.iter().filter(|(item, _)| !waits.contains(&origin(*item))) {
             self.rule(draft, &self.items[*item]);
         }
     }
