@@ -37,6 +37,8 @@ pub(super) struct Admitted {
     /// An outcome for each item, as if what is to be done were done.
     pub outcomes: Settled,
     pub gated: Gated,
+    /// Items that took the place of a deletion which waited, each with the deletion's offset.
+    replaced: Vec<(usize, i64)>,
 }
 
 impl Run<'_> {
@@ -69,6 +71,10 @@ impl Run<'_> {
             admitted
         };
         self.rule_again(draft, &rulings, &admitted, &gate.gone);
+        for &(item, deletion) in &admitted.replaced {
+            // Else what is older than the deletion would be written behind it, where it was retried.
+            self.note_deletion(draft, &self.items[item], deletion);
+        }
         gate.close(conn, &mut admitted)?;
         Ok(admitted)
     }
@@ -101,7 +107,7 @@ fn as_ruled(rulings: &[(usize, Ruling)]) -> Admitted {
     };
     let mut outcomes: Settled = rulings.iter().map(outcome).collect();
     outcomes.sort_unstable_by_key(|(item, _)| *item);
-    Admitted { todo, made: Vec::new(), outcomes, gated: Gated::default() }
+    Admitted { todo, made: Vec::new(), outcomes, gated: Gated::default(), replaced: Vec::new() }
 }
 
 /// The gate in one attempt.
@@ -356,7 +362,7 @@ impl Gate<'_, '_> {
         Ok(admitted)
     }
 
-    fn go(&self, place: usize, adopts: &[usize], anew: bool, admitted: &mut Admitted) -> Result<(), Judged> {
+    fn go(&self, place: usize, adopts: &[usize], anew: Option<i64>, admitted: &mut Admitted) -> Result<(), Judged> {
         let Asked { item, mut kind, .. } = self.asked[place];
         let mut made = None;
         if let (Some((mut update, mut given)), false) = (written(kind), adopts.is_empty()) {
@@ -372,7 +378,8 @@ impl Gate<'_, '_> {
             admitted.made.push(merged);
             made = Some(admitted.made.len() - 1);
         }
-        if let (true, Kind::Upsert(columns)) = (anew, kind) {
+        admitted.replaced.extend(anew.map(|deletion| (item, deletion)));
+        if let (Some(_), Kind::Upsert(columns)) = (anew, kind) {
             let target = &self.run.sync.targets[self.run.items[item].target];
             let lacks = ColumnSet::first(target.model.columns.len()).without(columns);
             if !lacks.is_empty() {

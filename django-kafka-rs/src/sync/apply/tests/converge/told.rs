@@ -4,6 +4,7 @@ use super::scene::{Fails, Scene};
 use super::world::{Crash, Message, Poison, Step};
 use super::*;
 
+const CUSTOMERS: usize = 0;
 const ORDERS: usize = 1;
 const NODES: usize = 3;
 /// All columns.
@@ -47,4 +48,15 @@ fn a_message_that_dies_when_it_is_read_again_has_an_older_one_written_over_it() 
     let dies = Message { poison: Poison::Parked, ..message(NODES, 2, WHOLE, 2) };
     let log = [message(NODES, 2, Some(0b001), 1), dies, message(NODES, 1, WHOLE, 0)];
     tell(&log, &[lane(NODES, 2, 0, Crash::BeforeSending)]);
+}
+
+/// What a deletion that waits would have deleted is not written again by a retry of an older message, once a newer one
+/// has taken the deletion's place: the ordering guard knows of the deletion too.
+#[test]
+fn a_late_retry_does_not_bring_back_what_was_deleted_before_its_key_was_used_again() {
+    let fails = Message { failures_max: 1, ..message(CUSTOMERS, 2, WHOLE, 0) };
+    let anew = message(CUSTOMERS, 2, Some(0b010), 0);
+    let log =
+        [message(CUSTOMERS, 2, WHOLE, 0), fails, message(CUSTOMERS, 2, None, 0), anew, message(ORDERS, 2, WHOLE, 2)];
+    tell(&log, &[lane(CUSTOMERS, 2, 0b10, Crash::Never), lane(ORDERS, 1, 0, Crash::Never)]);
 }
