@@ -1,5 +1,6 @@
 //! One batch of one partition: handle it, decide about what failed, and see the dead letters acknowledged.
 
+mod ahead;
 mod custom;
 
 use std::panic::AssertUnwindSafe;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::ahead::Decoding;
 pub(super) use self::custom::not_its_own_fault;
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
@@ -90,10 +92,15 @@ pub(super) struct Handled {
     pub(super) stop: Option<Stop>,
 }
 
-/// Handles a batch.
-pub(crate) async fn run(topic: Arc<TopicRuntime>, batch: Batch, env: BatchEnvironment) -> BatchResult {
+/// Handles a batch. `decoding`: of its messages, begun before its turn.
+pub(crate) async fn run(
+    topic: Arc<TopicRuntime>,
+    batch: Batch,
+    decoding: Option<Decoding>,
+    env: BatchEnvironment,
+) -> BatchResult {
     let records: Arc<[Arc<RawRecord>]> = batch.records.into();
-    let handled = handle(&topic, &records, batch.failures, &env).await;
+    let handled = handle(&topic, &records, batch.failures, decoding, &env).await;
     settle(&topic, &records, handled, &env).await
 }
 
@@ -102,12 +109,13 @@ pub(super) async fn handle(
     topic: &Arc<TopicRuntime>,
     records: &Arc<[Arc<RawRecord>]>,
     failures: u32,
+    decoding: Option<Decoding>,
     env: &BatchEnvironment,
 ) -> Handled {
     let handling = async {
         match &topic.handler {
             Handler::Custom(_) => custom::run(topic, records.clone(), failures, env).await,
-            Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, env, None).await.0,
+            Handler::Models(_) => run_models(topic.clone(), records.clone(), failures, decoding, env, None).await.0,
             Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
         }
     };
@@ -119,6 +127,7 @@ pub(super) async fn run_models(
     topic: Arc<TopicRuntime>,
     records: Arc<[Arc<RawRecord>]>,
     failures: u32,
+    decoding: Option<Decoding>,
     env: &BatchEnvironment,
     book: Option<Book>,
 ) -> (Handled, Option<Book>) {
@@ -128,13 +137,14 @@ pub(super) async fn run_models(
         return (outage(), book);
     };
     let (cx, topics, forces) = (env.context.clone(), env.topics.clone(), env.forces);
+    let ahead = ahead::taken(decoding).await;
     let work = move || {
         let Handler::Models(sync) = &topic.handler else { return (Handled::default(), book) };
         let judge = Judge::new(&topic, failures);
         let superseding = Superseding::new(&topic, &records);
         let decisions = Vec::new();
         let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions, forces, book };
-        let report = sync.apply(&database, &records, &mut caller);
+        let report = sync.apply_decoded(&database, &records, ahead, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
             match (outcome, caller.decision_of(index)) {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, BatchEnvironment, BatchResult};
+use super::batch::{self, BatchEnvironment, BatchResult, Decoding};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
 use super::fence::Fence;
 use super::lane::{Delivered, Failing, Lane, LaneLimits, Stop};
@@ -106,6 +106,10 @@ struct LaneState {
     cancel: CancellationToken,
     /// Its page in the books.
     share: Option<Arc<Share>>,
+    /// The next batch, which is being decoded, or is already.
+    ahead: Option<Decoding>,
+    /// Messages of the batch under way.
+    in_hand: usize,
     /// When its last batch started, as a number that grows.
     turn: u64,
     /// Being revoked: no new batch.
@@ -202,6 +206,7 @@ impl Engine {
         const EVENTS_AT_ONCE: usize = 64;
         loop {
             self.start_batches();
+            self.decode_ahead();
             self.make_room();
             self.answer_revocations();
             if self.config.until_end && self.is_finished() {
@@ -344,6 +349,8 @@ impl Engine {
                 generation: self.generation,
                 cancel: CancellationToken::new(),
                 share,
+                ahead: None,
+                in_hand: 0,
                 turn: 0,
                 is_leaving: false,
             };
@@ -375,14 +382,35 @@ impl Engine {
             self.busy += 1;
             self.turn += 1;
             state.turn = self.turn;
+            state.in_hand = batch.records.len();
+            let decoding = state.ahead.take();
             let permit = self.config.fence.permit(state.cancel.clone());
             let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
             let topic = state.topic.clone();
             let run = match state.share.clone() {
-                None => tokio::spawn(batch::run(topic, batch, environment)),
-                Some(share) => tokio::spawn(ledger::run::run(topic, batch, environment, share)),
+                None => tokio::spawn(batch::run(topic, batch, decoding, environment)),
+                Some(share) => tokio::spawn(ledger::run::run(topic, batch, decoding, environment, share)),
             };
             report(id, state.generation, run, self.wiring.sender.clone());
+        }
+    }
+
+    /// Has next batches decoded while the ones before them are written, as long as workers have nothing else to do.
+    fn decode_ahead(&mut self) {
+        let under_way = |state: &&LaneState| state.ahead.as_ref().is_some_and(Decoding::is_under_way);
+        let mut free = self.config.workers.saturating_sub(self.busy + self.lanes.values().filter(under_way).count());
+        for state in self.lanes.values_mut() {
+            if free == 0 || self.drain_until.is_some() {
+                return;
+            }
+            if state.ahead.is_none()
+                && !state.is_leaving
+                && state.topic.handler.decodes_apart()
+                && let Some(records) = state.lane.next_batch(state.in_hand)
+            {
+                state.ahead = Some(Decoding::start(&state.topic, records));
+                free -= 1;
+            }
         }
     }
 

@@ -256,6 +256,21 @@ impl Lane {
         Some(Batch { records, failures })
     }
 
+    /// The messages that the next batch will most likely have, where a whole batch is there already behind the one in
+    /// hand, which has `in_hand`.
+    pub(crate) fn next_batch(&self, in_hand: usize) -> Option<Vec<Arc<RawRecord>>> {
+        let max = self.limits.batch_max.max(1);
+        if self.state != State::Busy || self.buffer.len() < in_hand + max {
+            return None;
+        }
+        let mut bytes = 0;
+        let fits = |queued: &&Queued| {
+            bytes += queued.record.weight_bytes();
+            bytes <= self.limits.batch_bytes_max
+        };
+        Some(self.buffer.iter().skip(in_hand).take(max).take_while(fits).map(|queued| queued.record.clone()).collect())
+    }
+
     /// When a lane that has nothing to do now will have.
     pub(crate) fn wakes_at(&self) -> Option<Instant> {
         match self.state {

@@ -231,20 +231,22 @@ impl PartitionQueues {
         self.lock().retain(|(id, _)| !partitions.contains(id));
     }
 
-    /// Takes what the queues have now.
-    fn poll(&self, topics: &mut Topics, outbox: &mut Outbox<'_>) -> Result<(), Closed> {
+    /// Takes a chunk of what each of the queues has now; whether one of them had anything.
+    fn poll(&self, topics: &mut Topics, outbox: &mut Outbox<'_>) -> Result<bool, Closed> {
+        let mut had_any = false;
         for (id, queue) in self.lock().iter() {
             while !outbox.is_full() {
-                match queue.poll(Duration::ZERO) {
-                    None => break,
-                    Some(Ok(message)) => outbox.push(topics.record(&message)),
-                    Some(Err(KafkaError::PartitionEOF(_))) => outbox.send(Event::EndOfPartition(id.clone()))?,
-                    Some(Err(error)) => tracing::warn!(topic = &*id.0, partition = id.1, "{error}"),
+                let Some(polled) = queue.poll(Duration::ZERO) else { break };
+                had_any = true;
+                match polled {
+                    Ok(message) => outbox.push(topics.record(&message)),
+                    Err(KafkaError::PartitionEOF(_)) => outbox.send(Event::EndOfPartition(id.clone()))?,
+                    Err(error) => tracing::warn!(topic = &*id.0, partition = id.1, "{error}"),
                 }
             }
             outbox.hand_over()?;
         }
-        Ok(())
+        Ok(had_any)
     }
 }
 
@@ -292,9 +294,9 @@ fn poll_until(
         context.client.find_back(consumer.client());
         let mut timeout = poll_timeout;
         if let Some(queues) = &context.queues {
-            queues.poll(&mut topics, &mut outbox)?;
-            // The partitions' queues do not wake this poll.
-            timeout = timeout.min(QUEUES_INTERVAL);
+            let had_any = queues.poll(&mut topics, &mut outbox)?;
+            // The partitions' queues do not wake this poll: while they have messages, nothing is waited for here.
+            timeout = if had_any { Duration::ZERO } else { timeout.min(QUEUES_INTERVAL) };
         }
         // A rebalance makes one poll return without a message. So what was pushed before it is handed over before the
         // next one, and cannot be taken for messages of an assignment that comes later.

@@ -41,7 +41,7 @@ pub(crate) async fn replay(
     let mut ended = asked;
     while ended.is_ok() && !left.is_empty() {
         let batch: Arc<[Arc<RawRecord>]> = left.iter().map(|index| all[*index].clone()).collect();
-        let handled = batch::handle(topic, &batch, 0, env).await;
+        let handled = batch::handle(topic, &batch, 0, None, env).await;
         for index in &left[..handled.count] {
             outcomes[*index] = Some(Replayed::Done);
         }

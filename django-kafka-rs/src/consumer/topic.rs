@@ -46,6 +46,11 @@ pub(crate) enum Handler {
 }
 
 impl Handler {
+    /// Whether messages are decoded by themselves, before they are handled.
+    pub(crate) fn decodes_apart(&self) -> bool {
+        matches!(self, Self::Models(_))
+    }
+
     /// The same with the registry, for messages of Avro.
     pub(crate) fn with_schemas(self, schemas: Option<&SchemaRegistry>) -> Self {
         match (self, schemas) {

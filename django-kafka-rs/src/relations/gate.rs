@@ -48,8 +48,8 @@ pub(crate) enum Fate {
     Go {
         /// Earlier messages of its chain whose columns it takes along, where it lacks them; in order.
         adopts: Vec<usize>,
-        /// A deletion of its key waits: columns that it lacks go to their defaults.
-        supersedes_deletion: bool,
+        /// The offset of a deletion of its key that waits: columns that it lacks go to their defaults.
+        supersedes_deletion: Option<i64>,
     },
     /// A later one of its chain takes its columns along, overwrites or deletes them.
     Merged,
@@ -124,7 +124,7 @@ impl Gate<'_> {
             }
             Wants::Deletion => {
                 self.over(ask.chain, index);
-                self.go(index, Vec::new(), false);
+                self.go(index, Vec::new(), None);
                 for &relation in &ask.gives {
                     self.exist[relation] = false;
                 }
@@ -188,8 +188,8 @@ impl Gate<'_> {
         known.missing = None;
         let (last, earlier) = together.split_last()?;
         // What comes late, from a retry topic, leaves a newer deletion where it is.
-        let deletion = known.parked.deletion.take_if(|offset| *offset < self.asks[*last].offset).is_some();
-        if deletion {
+        let deletion = known.parked.deletion.take_if(|offset| *offset < self.asks[*last].offset);
+        if deletion.is_some() {
             self.decided.forget.push((chain, *last));
             for stored in known.stored.drain(..) {
                 self.decided.fates[stored] = Fate::Merged;
@@ -202,7 +202,7 @@ impl Gate<'_> {
         Some(*last)
     }
 
-    fn go(&mut self, index: usize, adopts: Vec<usize>, supersedes_deletion: bool) {
+    fn go(&mut self, index: usize, adopts: Vec<usize>, supersedes_deletion: Option<i64>) {
         self.decided.fates[index] = Fate::Go { adopts, supersedes_deletion };
         self.decided.order.push(index);
     }
@@ -288,7 +288,7 @@ mod tests {
             Fate::Go { adopts, supersedes_deletion } => {
                 let adopts: Vec<_> = adopts.iter().map(ToString::to_string).collect();
                 let with = if adopts.is_empty() { String::new() } else { format!("+{}", adopts.join(",")) };
-                format!("go{with}{}", if *supersedes_deletion { " anew" } else { "" })
+                format!("go{with}{}", if supersedes_deletion.is_some() { " anew" } else { "" })
             }
             Fate::Merged => "merged".to_owned(),
             Fate::Waits { relation, behind: false } => format!("waits {relation}"),
@@ -384,8 +384,8 @@ mod tests {
         assert_eq!(fates(&[blocked, full(0, 0)], &[false], &[NOTHING]), "blocked; behind 0");
         let decided = decide(&[full(0, 0), row(0, &[0, 2], &[])], vec![true], &[DELETION]);
         assert_eq!(decided.forget, [(0, 0)]);
-        assert_eq!(decided.fates[0], Fate::Go { adopts: vec![], supersedes_deletion: true });
-        assert_eq!(decided.fates[1], Fate::Go { adopts: vec![], supersedes_deletion: false });
+        assert_eq!(decided.fates[0], Fate::Go { adopts: vec![], supersedes_deletion: Some(5) });
+        assert_eq!(decided.fates[1], Fate::Go { adopts: vec![], supersedes_deletion: None });
         let late = Ask { offset: 4, ..full(0, 0) };
         assert_eq!(fates(&[late, full(0, 0)], &[true], &[DELETION]), "go; go anew");
     }

@@ -141,7 +141,7 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchLimits {
-    /// Messages in a transaction at most. Default: 1000.
+    /// Messages in a transaction at most. Default: 2000.
     pub max: u32,
     /// Bytes of messages in a transaction at most; one that is larger goes alone. A transaction holds about six times
     /// as much: as messages, as rows, as parameters, and in libpq. Default: 1 MiB.
@@ -149,7 +149,7 @@ pub struct BatchLimits {
     /// How long to wait for more messages while nothing else is under way. Default: 0.
     pub linger: Duration,
     /// Messages of one partition that wait in memory at most; then no more is polled, or the partition is paused. At
-    /// least `max`. Default: 4000.
+    /// least `max`. Default: 6000.
     pub buffer_messages: u32,
     /// Bytes of one partition's messages that wait in memory at most; then no more is polled, or the partition is
     /// paused. At least `bytes`. Default: 4 MiB.
@@ -249,10 +249,10 @@ impl Default for DatabaseSettings {
 impl Default for BatchLimits {
     fn default() -> Self {
         Self {
-            max: 1000,
+            max: 2000,
             bytes: 1 << 20,
             linger: Duration::ZERO,
-            buffer_messages: 4000,
+            buffer_messages: 6000,
             buffer_bytes: 4 << 20,
             workers: 4,
         }

@@ -47,6 +47,32 @@ fn a_batch_starts_at_once_when_the_lane_is_idle() {
 }
 
 #[test]
+fn the_next_batch_is_known_once_all_of_it_is_there() {
+    let now = Instant::now();
+    let offsets = |records: Vec<Arc<RawRecord>>| records.iter().map(|record| record.offset).collect::<Vec<_>>();
+    let mut lane = lane(0..7, now);
+    assert!(lane.next_batch(0).is_none(), "nothing is in hand: it can be taken");
+    let in_hand = lane.take_batch(now).unwrap().records.len();
+    assert_eq!(in_hand, LIMITS.batch_max);
+    assert!(lane.next_batch(in_hand).is_none(), "three of four");
+    lane.deliver(record(7), None, now);
+    assert_eq!(lane.next_batch(in_hand).map(offsets), Some(vec![4, 5, 6, 7]));
+    lane.finish(in_hand, None, now);
+    assert_eq!(lane.take_batch(now).map(|batch| offsets(batch.records)), Some(vec![4, 5, 6, 7]));
+}
+
+#[test]
+fn the_next_batch_holds_no_more_bytes_than_a_batch() {
+    let now = Instant::now();
+    let mut lane = lane([0], now);
+    let in_hand = lane.take_batch(now).unwrap().records.len();
+    for offset in 1..5 {
+        lane.deliver(sized(offset, LIMITS.batch_bytes_max / 2), None, now);
+    }
+    assert_eq!(lane.next_batch(in_hand).unwrap().len(), 1);
+}
+
+#[test]
 fn counts_attempts_of_the_head_only() {
     let now = Instant::now();
     let mut lane = lane(0..3, now);

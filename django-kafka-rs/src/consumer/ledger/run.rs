@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::batch::{
-    self, BatchEnvironment, BatchResult, CUSTOM_BATCH_TIME_MAX, Handled, Judge, Settled, catch_panic, deliver,
-    join_all, not_its_own_fault,
+    self, BatchEnvironment, BatchResult, CUSTOM_BATCH_TIME_MAX, Decoding, Handled, Judge, Settled, catch_panic,
+    deliver, join_all, not_its_own_fault,
 };
 use super::super::lane::{Batch, Stop};
 use super::super::superseding::Superseding;
@@ -25,10 +25,11 @@ use crate::topic::CustomTopic;
 use crate::topic::names::original_of;
 use crate::topic_admin::{Kind, Wanted};
 
-/// Handles a batch; one without messages claims the partition.
+/// Handles a batch; one without messages claims the partition. `decoding`: of its messages, begun before its turn.
 pub(crate) async fn run(
     topic: Arc<TopicRuntime>,
     batch: Batch,
+    decoding: Option<Decoding>,
     env: BatchEnvironment,
     share: Arc<Share>,
 ) -> BatchResult {
@@ -50,7 +51,7 @@ pub(crate) async fn run(
     let handling = async {
         match &desk.topic.handler {
             Handler::Custom(handler) => Some(desk.custom(handler, &work).await),
-            Handler::Models(_) => Some(desk.models(&work).await),
+            Handler::Models(_) => Some(desk.models(&work, decoding).await),
             // Its own consumer keeps its offsets in Kafka.
             Handler::KeyOffsets(_) => None,
         }
@@ -330,10 +331,10 @@ impl Desk {
         (entry, written.err().map(|trouble| self.stopped(&trouble)))
     }
 
-    async fn models(&self, work: &Work) -> Done {
+    async fn models(&self, work: &Work, decoding: Option<Decoding>) -> Done {
         let book = Book::new(Entry::new(self.share.clone()), work.end(), self.env.clone());
         let (topic, records) = (self.topic.clone(), work.records.clone());
-        let (handled, book) = batch::run_models(topic, records, work.failures, &self.env, Some(book)).await;
+        let (handled, book) = batch::run_models(topic, records, work.failures, decoding, &self.env, Some(book)).await;
         let Handled { settled, superseded, mut stop, .. } = handled;
         let Some(book) = book else {
             // Its task died: what it has committed is looked up.

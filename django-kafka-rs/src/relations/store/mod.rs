@@ -1,5 +1,6 @@
 //! Where waiting messages are kept: `django_kafka_waiting_message`.
 
+mod presence;
 mod sql;
 mod table;
 

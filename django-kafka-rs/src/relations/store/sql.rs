@@ -100,16 +100,6 @@ impl Dialect {
 }
 
 #[derive(QueryableByName)]
-pub(super) struct PresenceRow {
-    #[diesel(sql_type = Bool)]
-    pub(super) parked: bool,
-    #[diesel(sql_type = Bool)]
-    pub(super) awaited: bool,
-    #[diesel(sql_type = Bool)]
-    pub(super) blocked: bool,
-}
-
-#[derive(QueryableByName)]
 pub(super) struct ParkedRow {
     #[diesel(sql_type = BigInt)]
     pub(super) place: i64,

@@ -7,9 +7,10 @@ use diesel::sql_types::{BigInt, Integer, Text};
 use serde_json::Value;
 
 use super::sql::{
+use super::sql::{
     AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, CHANNEL, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow,
-    PresenceRow, TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain,
-    with,
+    TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
+};
 };
 use super::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
@@ -21,25 +22,7 @@ pub struct TableProcessor;
 
 impl MessageProcessor for TableProcessor {
     fn presence(&self, conn: &mut DbConn, group: &str, topics: &[&str], models: &[&str]) -> QueryResult<Presence> {
-        let d = Dialect::of(conn);
-        let sql = d.numbered(&format!(
-            "SELECT EXISTS (SELECT 1 FROM {TABLE} w WHERE w.consumer_group = $1 AND w.topic IN {}) AS parked, \
-             EXISTS (SELECT 1 FROM {TABLE} w WHERE w.relation_model_key IN {} AND NOT w.deletion) AS awaited, \
-             EXISTS (SELECT 1 FROM {TABLE} w WHERE w.deletion) AS blocked",
-            d.texts(2),
-            d.texts(3)
-        ));
-        let text = |items: &[&str]| list(items.iter().map(|item| Value::from(*item)));
-        let (topics, models) = (text(topics), text(models));
-        let row = on!(
-            conn,
-            diesel::sql_query(sql.as_str())
-                .bind::<Text, _>(group)
-                .bind::<Text, _>(topics.as_str())
-                .bind::<Text, _>(models.as_str()),
-            get_result::<PresenceRow>
-        )?;
-        Ok(Presence { parked: row.parked, awaited: row.awaited, blocked: row.blocked })
+        super::presence::presence(conn, group, topics, models)
     }
 
     fn parked(&self, conn: &mut DbConn, group: &str, chains: &[&Chain]) -> QueryResult<Vec<(Chain, ParkedKey)>> {

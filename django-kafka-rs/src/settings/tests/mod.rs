@@ -70,11 +70,11 @@ fn nothing_set_gives_the_documented_defaults() {
         database.pool_size = 8
         database.busy_timeout = 5s
         database.synchronous = 
-        batch.max = 1000
+        batch.max = 2000
         batch.bytes = 1MiB
         batch.linger = 0
         batch.workers = 4
-        batch.buffer_messages = 4000
+        batch.buffer_messages = 6000
         batch.buffer_bytes = 4MiB
         key_offset_tracker.group_id = 
         reproducer_config.namespace = 
@@ -456,7 +456,7 @@ fn keys_that_declarations_read_are_known() {
     let settings = load("crm_password = \"hidden\"\ncrm.level = 5").expect("nothing is wrong");
     assert_eq!(settings.lookup("crm_password").as_deref(), Some("hidden"));
     assert_eq!(settings.lookup("crm.level").as_deref(), Some("5"));
-    assert_eq!(settings.lookup("batch.max").as_deref(), Some("1000"));
+    assert_eq!(settings.lookup("batch.max").as_deref(), Some("2000"));
     assert_eq!(settings.lookup("nothing"), None);
 }
 

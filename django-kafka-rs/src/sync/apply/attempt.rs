@@ -57,7 +57,7 @@ impl Run<'_> {
     fn write(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Written, Judged> {
         let mut draft = Draft::default();
         let first = range.start;
-        let Admitted { todo, made, mut outcomes, gated } = self.admit(conn, range, &mut draft)?;
+        let Admitted { todo, made, mut outcomes, gated, .. } = self.admit(conn, range, &mut draft)?;
         let (mut ops, mut items) = (Vec::with_capacity(todo.len()), Vec::with_capacity(todo.len()));
         for Todo { item: index, kind, made: row } in todo {
             let item = row.map_or(&self.items[index], |row| &made[row]);
@@ -97,6 +97,14 @@ impl Run<'_> {
             Some(_) if self.caller.forces(item.index) => as_asked,
             Some(ruling) => ruling,
             None => as_asked,
+        }
+    }
+
+    /// Tells the ordering guard that a deletion of an item's key is done with, which waited and whose place the item took.
+    pub(super) fn note_deletion(&self, draft: &mut Draft, item: &Item, offset: i64) {
+        let target = &self.sync.targets[item.target];
+        if let Some(keys) = self.keys.as_ref().filter(|_| target.guarded) {
+            keys.note_deletion(draft, &self.records[item.index], target.model.columns, item.lookup, offset);
         }
     }
 

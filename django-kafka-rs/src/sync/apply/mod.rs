@@ -4,6 +4,7 @@
 //! fails, its original messages are replayed by halves and quarters until each failure has its owner.
 //! `judge` tells a message's own failure from the database's.
 
+mod ahead;
 mod attempt;
 mod item;
 mod judge;
@@ -15,6 +16,7 @@ mod waiting;
 
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use self::ahead::Ahead;
 use self::judge::Memory;
 use self::run::Run;
 use super::context::Applied;
@@ -264,8 +266,19 @@ impl ModelSync {
 
     /// Applies a batch of one partition's messages, in order.
     pub(crate) fn apply(&self, database: &Database, records: &[Arc<RawRecord>], caller: &mut dyn Caller) -> Report {
+        self.apply_decoded(database, records, Ahead::default(), caller)
+    }
+
+    /// The same with what is known already of what they ask for.
+    pub(crate) fn apply_decoded(
+        &self,
+        database: &Database,
+        records: &[Arc<RawRecord>],
+        ahead: Ahead,
+        caller: &mut dyn Caller,
+    ) -> Report {
         match self.tables(database) {
-            Ok(tables) => Run::new(self, tables, database, records, caller).finish(),
+            Ok(tables) => Run::new(self, tables, database, records, ahead, caller).finish(),
             Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)) },
         }
     }

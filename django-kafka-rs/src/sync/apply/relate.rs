@@ -11,6 +11,7 @@ use super::run::{Run, Settled};
 use super::waiting::{Gated, Parked};
 use crate::db::DbConn;
 use crate::error::ConsumeError;
+use crate::record::Origin;
 use crate::relations::{
     self, Ask, Awaited, Chain, Decided, Fate, ParkedKey, Parking, Related, RelationError, WaitingStatus, Wants, is_same,
 };
@@ -36,6 +37,8 @@ pub(super) struct Admitted {
     /// An outcome for each item, as if what is to be done were done.
     pub outcomes: Settled,
     pub gated: Gated,
+    /// Items that took the place of a deletion which waited, each with the deletion's offset.
+    replaced: Vec<(usize, i64)>,
 }
 
 impl Run<'_> {
@@ -68,19 +71,26 @@ impl Run<'_> {
             admitted
         };
         self.rule_again(draft, &rulings, &admitted, &gate.gone);
+        for &(item, deletion) in &admitted.replaced {
+            // Else what is older than the deletion would be written behind it, where it was retried.
+            self.note_deletion(draft, &self.items[item], deletion);
+        }
         gate.close(conn, &mut admitted)?;
         Ok(admitted)
     }
 
-    /// What waits, or is another daemon's by now, is not done with: the guard notes the others only.
+    /// What waits, or is another daemon's by now, is not done with: the guard notes the others only. Nor is a second copy
+    /// of a message done with that waits; retry topics may hold several, of a process that was killed before its offset
+    /// was stored.
     fn rule_again(&self, draft: &mut Draft, rulings: &[(usize, Ruling)], admitted: &Admitted, gone: &[usize]) {
         if admitted.gated.parked.is_empty() && gone.is_empty() {
             return;
         }
+        let origin = |item: usize| self.records[self.items[item].index].origin();
         let parked = admitted.gated.parked.iter().map(|parked| parked.item);
-        let waits: HashSet<usize> = parked.chain(gone.iter().copied()).collect();
+        let waits: HashSet<Origin> = parked.chain(gone.iter().copied()).map(origin).collect();
         *draft = Draft::default();
-        for (item, _) in rulings.iter().filter(|(item, _)| !waits.contains(item)) {
+        for (item, _) in rulings.iter().filter(|(item, _)| !waits.contains(&origin(*item))) {
             self.rule(draft, &self.items[*item]);
         }
     }
@@ -97,7 +107,7 @@ fn as_ruled(rulings: &[(usize, Ruling)]) -> Admitted {
     };
     let mut outcomes: Settled = rulings.iter().map(outcome).collect();
     outcomes.sort_unstable_by_key(|(item, _)| *item);
-    Admitted { todo, made: Vec::new(), outcomes, gated: Gated::default() }
+    Admitted { todo, made: Vec::new(), outcomes, gated: Gated::default(), replaced: Vec::new() }
 }
 
 /// The gate in one attempt.
@@ -352,7 +362,7 @@ impl Gate<'_, '_> {
         Ok(admitted)
     }
 
-    fn go(&self, place: usize, adopts: &[usize], anew: bool, admitted: &mut Admitted) -> Result<(), Judged> {
+    fn go(&self, place: usize, adopts: &[usize], anew: Option<i64>, admitted: &mut Admitted) -> Result<(), Judged> {
         let Asked { item, mut kind, .. } = self.asked[place];
         let mut made = None;
         if let (Some((mut update, mut given)), false) = (written(kind), adopts.is_empty()) {
@@ -368,7 +378,8 @@ impl Gate<'_, '_> {
             admitted.made.push(merged);
             made = Some(admitted.made.len() - 1);
         }
-        if let (true, Kind::Upsert(columns)) = (anew, kind) {
+        admitted.replaced.extend(anew.map(|deletion| (item, deletion)));
+        if let (Some(_), Kind::Upsert(columns)) = (anew, kind) {
             let target = &self.run.sync.targets[self.run.items[item].target];
             let lacks = ColumnSet::first(target.model.columns.len()).without(columns);
             if !lacks.is_empty() {

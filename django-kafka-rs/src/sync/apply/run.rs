@@ -12,7 +12,7 @@ use super::attempt::{Trouble, Written};
 use super::item::Item;
 use super::judge::{self, Nature, Outage, Refusal};
 use super::waiting::Waiting;
-use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
+use super::{Ahead, Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
 use crate::error::{ConsumeError, RegistryAway};
 use crate::record::RawRecord;
@@ -71,6 +71,7 @@ impl<'a> Run<'a> {
         tables: &'a [Table],
         database: &'a Database,
         records: &'a [Arc<RawRecord>],
+        mut ahead: Ahead,
         caller: &'a mut dyn Caller,
     ) -> Self {
         let mut run = Self {
@@ -92,7 +93,7 @@ impl<'a> Run<'a> {
             refused: 0,
         };
         for (index, record) in records.iter().enumerate() {
-            let outcome = match sync.decode(index, record) {
+            let outcome = match sync.item_of(&mut ahead, index, record) {
                 Ok(Some(item)) => {
                     run.items.push(item);
                     None

@@ -196,6 +196,22 @@ impl Keys {
         Some(ruling)
     }
 
+    /// Notes in `draft` that the deletion of this offset is done with: this message of its key took its place.
+    pub(crate) fn note_deletion(
+        &self,
+        draft: &mut Draft,
+        record: &RawRecord,
+        columns: &[ColumnDescriptor],
+        lookup: ColumnSet,
+        offset: i64,
+    ) {
+        let Some((place, index)) = Place::of(record).and_then(|place| Some((place, self.find(place)?))) else { return };
+        let mut next = draft.0.get(&index).unwrap_or(&self.known[index].state).clone();
+        let Place { timestamp_ms, copy, .. } = place;
+        next.succeed(&Ask { offset, timestamp_ms, copy, columns, lookup, kind: Kind::Delete });
+        draft.0.insert(index, next);
+    }
+
     /// The part of the transaction that made the draft is kept.
     pub(crate) fn accept(&mut self, draft: Draft) {
         for (index, state) in draft.0 {

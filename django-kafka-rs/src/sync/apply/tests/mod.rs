@@ -20,7 +20,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{Connection, QueryResult};
 use serde_json::{Value, json};
 
-use super::{Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
+use super::{Ahead, Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DatabaseSettings, DbConn, migrations};
 use crate::error::{ConsumeError, DecodeError};
 use crate::record::{Headers, RawRecord};

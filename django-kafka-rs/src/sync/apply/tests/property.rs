@@ -96,10 +96,12 @@ fn state(bench: &Bench, profile: &Profile) -> Vec<String> {
     rows
 }
 
-/// Applies in batches of these sizes, over and over. With `hold`, each failure waits once before it is settled.
+/// Applies in batches of these sizes, over and over. With `hold`, each failure waits once before it is settled. What is
+/// behind a batch of several is decoded ahead of its time, as if all of the batch were going to be done.
 fn run(bench: &Bench, records: &[Arc<RawRecord>], sizes: &[usize], hold: bool) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut held = std::collections::HashSet::new();
+    let mut ahead = Ahead::default();
     for size in sizes.iter().cycle() {
         let rest = &records[outcomes.len()..];
         if rest.is_empty() {
@@ -112,7 +114,11 @@ fn run(bench: &Bench, records: &[Arc<RawRecord>], sizes: &[usize], hold: bool) -
                     if hold && !held.contains(&batch[index].offset) { Verdict::Hold } else { Verdict::Settle }
                 },
             );
-        let report = bench.sync.apply(&bench.database, batch, &mut caller);
+        let decoded = std::mem::take(&mut ahead);
+        if *size > 1 {
+            ahead = bench.sync.decode_ahead(rest[batch.len()..].iter().take(*size).cloned().collect());
+        }
+        let report = bench.sync.apply_decoded(&bench.database, batch, decoded, &mut caller);
         outcomes.extend(report.outcomes);
         match report.stop {
             None => {}

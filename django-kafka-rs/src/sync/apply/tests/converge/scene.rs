@@ -208,18 +208,25 @@ static OUTSIDE: LazyLock<Outside> = LazyLock::new(|| {
 });
 
 /// A database, the topics' code, and a daemon.
-pub(super) struct Scene {
-    // Before the place that it is in.
-    bench: Bench,
+pub(super) struct Scene<'a> {
+    bench: &'a Bench,
     topics: Arc<TopicTable>,
     pub(super) resolver: Resolver,
     pub(super) clock: Clock,
 }
 
-impl Scene {
-    /// `open` makes a database with these tables.
-    pub(super) fn new(open: impl FnOnce(&'static ModelTopic, &str) -> Bench) -> Self {
-        let bench = open(&MODEL_TOPICS[0], SQL);
+/// A database with these tables; `open` makes it.
+pub(super) fn database(open: impl FnOnce(&'static ModelTopic, &str) -> Bench) -> Bench {
+    open(&MODEL_TOPICS[0], SQL)
+}
+
+impl<'a> Scene<'a> {
+    /// Begins anew in a [`database`].
+    pub(super) fn new(bench: &'a Bench) -> Self {
+        bench.execute(
+            "DELETE FROM lines; DELETE FROM orders; UPDATE nodes SET parent = NULL; DELETE FROM nodes; DELETE FROM \
+             customers; DELETE FROM django_kafka_waiting_message; DELETE FROM django_kafka_key_version",
+        );
         let clock = Clock::new();
         let declared = Declared::new(MODELS.into_iter(), MODEL_TOPICS.iter(), false);
         let mut relations = Relations::new(declared);

@@ -90,25 +90,25 @@ pub(super) enum Crash {
 }
 
 /// A row without its id and its NULLs.
-type Row = BTreeMap<&'static str, i64>;
+pub(super) type Row = BTreeMap<&'static str, i64>;
 /// A table's rows by their ids.
-type Rows = BTreeMap<i64, Row>;
+pub(super) type Rows = BTreeMap<i64, Row>;
 
 /// A message on its way: its place in the list, and the number of the retry topic that it stands in.
 type Copy = (usize, u32);
 
 pub(super) struct World<'a> {
-    scene: &'a Scene,
-    log: &'a [Message],
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) log: &'a [Message],
     /// Each message's place in its topic.
     places: Vec<Place>,
     at: BTreeMap<Place, usize>,
     /// By topic and partition: its messages, where it reads on, and how far it ever came.
     partitions: Vec<(Vec<usize>, usize, usize)>,
     retries: Vec<Copy>,
-    done: BTreeSet<usize>,
-    dead: BTreeSet<usize>,
-    parked: BTreeMap<usize, bool>,
+    pub(super) done: BTreeSet<usize>,
+    pub(super) dead: BTreeSet<usize>,
+    pub(super) parked: BTreeMap<usize, bool>,
     failures_left: Vec<u8>,
     daemons: [Option<Taken>; 2],
 }
@@ -138,11 +138,11 @@ impl Caller for Leaving<'_> {
     }
 }
 
-/// How rows were after each message of their keys.
-type Histories = BTreeMap<i64, Vec<Option<Row>>>;
+/// What a message says of columns.
+pub(super) type Cells = Vec<(&'static str, Option<i64>)>;
 
 impl<'a> World<'a> {
-    pub(super) fn new(scene: &'a Scene, log: &'a [Message]) -> Self {
+    pub(super) fn new(scene: &'a Scene<'a>, log: &'a [Message]) -> Self {
         let mut partitions = vec![(Vec::new(), 0, 0); TOPICS.len() * PARTITIONS];
         let mut places = Vec::new();
         for (index, message) in log.iter().enumerate() {
@@ -316,7 +316,7 @@ impl<'a> World<'a> {
     }
 
     /// What a message says of each column that is in it; `None`: it deletes.
-    fn cells(&self, index: usize) -> Option<Vec<(&'static str, Option<i64>)>> {
+    pub(super) fn cells(&self, index: usize) -> Option<Cells> {
         let message = &self.log[index];
         let columns = message.columns?;
         let mut refers = message.refers.into_iter();
@@ -370,7 +370,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn rows(&self) -> Vec<Rows> {
+    pub(super) fn rows(&self) -> Vec<Rows> {
         (0..TOPICS.len()).map(|topic| self.scene.rows(topic)).collect()
     }
 
@@ -378,136 +378,4 @@ impl<'a> World<'a> {
     pub(super) fn is_settled(&self) -> bool {
         self.partitions.iter().all(|(_, position, reached)| position >= reached)
     }
-
-    /// What is not right with the tables now. `is_end`: also of keys whose messages were parked when they were read
-    /// again, after they had been done: until they are resolved, their rows are ahead of them.
-    pub(super) fn rows_mistake(&self, is_end: bool) -> Option<String> {
-        let key_of = |index: &usize| (self.log[*index].topic, self.log[*index].key);
-        let read_again = self.parked.keys().filter(|index| self.done.contains(index));
-        let ahead: BTreeSet<(usize, i64)> = read_again.map(key_of).collect();
-        // Done once, and dead when it was read again after a crash: what it wrote may have been undone before.
-        let undone: BTreeSet<(usize, i64)> = self.dead.intersection(&self.done).map(key_of).collect();
-        (0..TOPICS.len()).find_map(|topic| {
-            let is_parked = |index: usize| self.parked.contains_key(&index);
-            let found = self.scene.rows(topic);
-            let histories = self.histories(topic, &|index| !is_parked(index));
-            // What stands before a whole row that waits is not taken up again.
-            let with_parked = self.histories(topic, &|_| true);
-            let without_dead = self.histories(topic, &|index| !is_parked(index) && !self.dead.contains(&index));
-            let keys: BTreeSet<i64> = found.keys().chain(histories.keys()).copied().collect();
-            let wrong = keys.into_iter().find(|key| {
-                let is = |histories: &Histories| {
-                    histories.get(key).and_then(|known| known.last()?.as_ref()) == found.get(key)
-                };
-                // A deletion that is blocked has ended what waited of its key: whatever of that was written, the row is
-                // still there.
-                if self.is_to_be_deleted(topic, *key) && !ahead.contains(&(topic, *key)) {
-                    return !found.contains_key(key);
-                }
-                let right = is(&histories)
-                    || ahead.contains(&(topic, *key)) && (!is_end || is(&with_parked))
-                    || undone.contains(&(topic, *key)) && is(&without_dead);
-                !right
-            })?;
-            let (parked, dead) = (&self.parked, &self.dead);
-            Some(format!(
-                "{} {wrong}:\n  found {:?}\n  known {:?}\n parked {parked:?}\n   dead {dead:?}",
-                TOPICS[topic],
-                found.get(&wrong),
-                histories.get(&wrong)
-            ))
-        })
-    }
-
-    fn is_to_be_deleted(&self, topic: usize, key: i64) -> bool {
-        self.parked
-            .iter()
-            .any(|(index, deletes)| *deletes && (self.log[*index].topic, self.log[*index].key) == (topic, key))
-    }
-
-    /// How each row of a topic was after each message of its key that is done and counts, in order.
-    fn histories(&self, topic: usize, counts: &dyn Fn(usize) -> bool) -> Histories {
-        let mut histories = Histories::new();
-        for index in self.done.iter().filter(|index| self.log[**index].topic == topic) {
-            if !counts(*index) {
-                continue;
-            }
-            let history = histories.entry(self.log[*index].key).or_default();
-            let Some(cells) = self.cells(*index) else {
-                if !self.is_left_to_another(*index) {
-                    history.push(None);
-                }
-                continue;
-            };
-            let mut row = history.last().cloned().flatten().unwrap_or_else(|| BTreeMap::from([("n", 5)]));
-            for (column, cell) in cells {
-                match cell {
-                    Some(cell) => drop(row.insert(column, cell)),
-                    None => drop(row.remove(column)),
-                }
-            }
-            history.push(Some(row));
-        }
-        histories
-    }
-
-    /// Whether a deletion was blocked, and a later one of its key waits in its place.
-    fn is_left_to_another(&self, deletion: usize) -> bool {
-        let (topic, key) = (self.log[deletion].topic, self.log[deletion].key);
-        let mut later = (deletion + 1..self.log.len())
-            .filter(|index| (self.log[*index].topic, self.log[*index].key) == (topic, key))
-            .filter(|index| self.done.contains(index) || self.parked.contains_key(index));
-        later.find_map(|index| match (self.parked.get(&index), self.log[index].columns) {
-            (Some(deletes), _) => Some(*deletes),
-            (None, Some(_)) => Some(false),
-            (None, None) => None,
-        }) == Some(true)
-    }
-
-    /// What waits at the end without a reason, and what became of nothing.
-    pub(super) fn waiting_mistake(&self) -> Option<String> {
-        let lost = (0..self.log.len())
-            .find(|index| !self.done.contains(index) && !self.dead.contains(index) && !self.parked.contains_key(index));
-        if let Some(lost) = lost {
-            return Some(format!("message {lost} is neither done, nor parked, nor dead"));
-        }
-        let died = self.dead.iter().find(|index| self.log[**index].poison == Poison::Nowhere);
-        if let Some(died) = died {
-            return Some(format!("message {died} is dead, and has failed no more than it may"));
-        }
-        let rows = self.rows();
-        let mut chains: BTreeMap<(usize, i64), Vec<usize>> = BTreeMap::new();
-        for index in self.parked.keys() {
-            chains.entry((self.log[*index].topic, self.log[*index].key)).or_default().push(*index);
-        }
-        chains.into_iter().find_map(|((topic, key), chain)| {
-            let (deletions, writes): (Vec<usize>, Vec<usize>) = chain.iter().partition(|index| self.parked[index]);
-            let blocked = deletions.is_empty() || is_referred_to(&rows, topic, key);
-            let waits = writes.is_empty() || self.waits_for_parents(&rows, topic, key, &writes);
-            let why = format!("{} {key}: {chain:?} wait without a reason; rows {rows:?}", TOPICS[topic]);
-            (!blocked || !waits).then_some(why)
-        })
-    }
-
-    /// Whether the row that a chain makes as a whole cannot be written.
-    fn waits_for_parents(&self, rows: &[Rows], topic: usize, key: i64, chain: &[usize]) -> bool {
-        let row: BTreeMap<&str, Option<i64>> =
-            chain.iter().flat_map(|index| self.cells(*index).into_iter().flatten()).collect();
-        COLUMNS[topic].iter().any(|(column, parent)| {
-            let (Some(parent), Some(Some(id))) = (parent, row.get(column)) else { return false };
-            !rows[*parent].contains_key(id) && (*parent, *id) != (topic, key)
-        })
-    }
-}
-
-/// Whether another row refers to this one.
-fn is_referred_to(rows: &[Rows], topic: usize, key: i64) -> bool {
-    rows[topic].contains_key(&key)
-        && COLUMNS.iter().enumerate().any(|(child, columns)| {
-            let columns = columns.iter().filter(|(_, parent)| *parent == Some(topic)).map(|(column, _)| column);
-            let refers = |column: &str| {
-                rows[child].iter().any(|(id, row)| row.get(column) == Some(&key) && (child, *id) != (topic, key))
-            };
-            columns.into_iter().any(|column| refers(column))
-        })
 }
