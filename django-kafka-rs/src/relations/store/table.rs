@@ -7,10 +7,8 @@ use diesel::sql_types::{BigInt, Integer, Text};
 use serde_json::Value;
 
 use super::sql::{
-use super::sql::{
     AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, CHANNEL, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow,
     TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
-};
 };
 use super::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
