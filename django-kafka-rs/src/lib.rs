@@ -100,6 +100,8 @@ pub mod key_offset_tracker;
 #[cfg(all(doctest, feature = "client", feature = "postgres"))]
 mod macro_pages;
 #[cfg(feature = "client")]
+mod meters;
+#[cfg(feature = "client")]
 mod nearest;
 pub mod producer;
 pub mod record;

@@ -9,6 +9,7 @@ mod item;
 mod judge;
 mod relate;
 mod run;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use self::judge::Memory;
 use self::run::Run;
+pub(crate) use self::stages::{Stage, Stages};
 use super::context::Applied;
 use super::decode::ReadPlan;
 use super::guard::{Guard, Superseded};
@@ -73,6 +75,8 @@ pub(crate) struct Report {
     pub outcomes: Vec<Outcome>,
     /// Why the rest has none.
     pub stop: Option<Stop>,
+    /// What it took.
+    pub stages: Stages,
 }
 
 /// Who has a batch applied: says what becomes of failures, and adds what is to commit with the rows.
@@ -266,7 +270,7 @@ impl ModelSync {
     pub(crate) fn apply(&self, database: &Database, records: &[Arc<RawRecord>], caller: &mut dyn Caller) -> Report {
         match self.tables(database) {
             Ok(tables) => Run::new(self, tables, database, records, caller).finish(),
-            Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)) },
+            Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)), stages: Stages::default() },
         }
     }
 
