@@ -123,7 +123,17 @@ async fn tell_the_story(app: &TestApp) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_story_is_counted_as_it_went() {
-    let app = TestApp::start(app("127.0.0.1:0")).await.unwrap();
+    story_is_counted(TestApp::start(app("127.0.0.1:0")).await.unwrap(), 1.0).await;
+    match std::env::var("DATABASE_URL") {
+        Ok(url) if url.starts_with("postgres") => {
+            let app = TestApp::start_with_postgres(app("127.0.0.1:0"), &url).await.unwrap();
+            story_is_counted(app, 8.0).await;
+        }
+        _ => eprintln!("SKIPPED: DATABASE_URL names no PostgreSQL (postgres://…)"),
+    }
+}
+
+async fn story_is_counted(app: TestApp, connections: f64) {
     tell_the_story(&app).await;
     let held = scrape_until(&app, "the message that waits in place", |series| {
         series.get(r#"django_kafka_failures_in_place{consumer="Crm",topic="steps",partition="0"}"#) == Some(&1.0)
@@ -165,7 +175,7 @@ async fn a_story_is_counted_as_it_went() {
     is(&series, r#"django_kafka_oldest_waiting_seconds{consumer="Crm",topic="steps",partition="0"}"#, 0.0);
     is(&series, r#"django_kafka_partitions_assigned{consumer="Crm"}"#, 4.0);
     is(&series, r#"django_kafka_position_offset{consumer="Crm",topic="customers",partition="0"}"#, 3.0);
-    is(&series, r#"django_kafka_database_connections{state="max"}"#, 1.0);
+    is(&series, r#"django_kafka_database_connections{state="max"}"#, connections);
     is(&series, "django_kafka_database_up", 1.0);
     // Eight of the test's own, a retry and a dead letter.
     is(&series, "django_kafka_produced_messages_total", 10.0);

@@ -10,7 +10,14 @@ fn the_address_of_metrics() {
         &[("DJANGO_KAFKA__METRICS__LISTEN", "[::]:9464")],
         &expect![[r"metrics.listen = [::]:9464 (environment variable DJANGO_KAFKA__METRICS__LISTEN)"]],
     );
-    check("[metrics]\nlisten = \"metrics:9464\"\nport = 9464", &[], &expect![[""]]);
+    check(
+        "[metrics]\nlisten = \"metrics:9464\"\nport = 9464",
+        &[],
+        &expect![[r#"
+        2 mistakes in the settings:
+          django-kafka.toml:2: `metrics.listen`: expected an IP address and a port, like "127.0.0.1:9464", or "0.0.0.0:9464" for all of the machine's addresses, found "metrics:9464"
+          django-kafka.toml:3: `metrics.port`: unknown setting; there are: listen"#]],
+    );
 }
 
 #[cfg(not(feature = "metrics"))]
