@@ -183,6 +183,11 @@ async fn story_is_counted(app: TestApp, connections: f64) {
         let count = format!(r#"django_kafka_stage_seconds_count{{consumer="Crm",topic="customers",stage="{stage}"}}"#);
         assert!(series.get(&count).is_some_and(|count| *count >= 1.0), "{count} of {series:#?}");
     }
+    let stages_of = |topic: &str| -> BTreeSet<&str> {
+        let of = format!(r#"topic="{topic}",stage=""#);
+        series.keys().filter_map(|series| series.split_once(&of)?.1.split('"').next()).collect()
+    };
+    assert_eq!(stages_of("events"), ["handle"].into(), "a handler has no other stage");
     let sum = r#"django_kafka_batch_messages_sum{consumer="Crm",topic="customers"}"#;
     is(&series, sum, 3.0);
     app.shutdown().await.unwrap();

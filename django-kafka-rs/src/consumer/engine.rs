@@ -252,6 +252,7 @@ impl Engine {
                 lane = lane.in_database();
                 share = Some(ledger.share(id.clone(), start));
             }
+            let meters = self.config.meters.of_topic(&id.0, topic.handler.stages());
             let state = LaneState {
                 lane: lane.with_failing(self.failing.remove(&id)),
                 topic,
@@ -259,7 +260,7 @@ impl Engine {
                 cancel: CancellationToken::new(),
                 share,
                 turn: 0,
-                meters: self.config.meters.of_topic(&id.0),
+                meters,
                 begun: None,
                 is_leaving: false,
             };

@@ -7,7 +7,7 @@ use crate::key_offset_tracker::{Tracker, Watermarks};
 use crate::producer::Suppression;
 use crate::relations::Related;
 use crate::schema_registry::SchemaRegistry;
-use crate::sync::ModelSync;
+use crate::sync::{ModelSync, Stage};
 use crate::topic::names::retry_pattern;
 use crate::topic::{CustomTopic, RetryMode, RetrySettings};
 
@@ -46,6 +46,14 @@ pub(crate) enum Handler {
 }
 
 impl Handler {
+    /// What its batches go through.
+    pub(crate) fn stages(&self) -> &'static [Stage] {
+        match self {
+            Self::Models(_) => &Stage::OF_MODELS,
+            Self::Custom(_) | Self::KeyOffsets(_) => &Stage::OF_HANDLERS,
+        }
+    }
+
     /// The same with the registry, for messages of Avro.
     pub(crate) fn with_schemas(self, schemas: Option<&SchemaRegistry>) -> Self {
         match (self, schemas) {

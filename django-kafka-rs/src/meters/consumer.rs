@@ -34,8 +34,8 @@ impl ConsumerMeters {
         }
     }
 
-    /// What is counted of a topic.
-    pub(crate) fn of_topic(&self, topic: &str) -> TopicMeters {
+    /// What is counted of a topic, whose batches have these stages.
+    pub(crate) fn of_topic(&self, topic: &str, stages: &[Stage]) -> TopicMeters {
         let labels = [&*self.consumer, topic];
         let counter = |metric| self.meters.counter(metric, &labels);
         let histogram = |metric| self.meters.histogram(metric, &labels);
@@ -55,7 +55,7 @@ impl ConsumerMeters {
             age: histogram(&catalog::MESSAGE_AGE),
             messages: histogram(&catalog::BATCH_MESSAGES),
             seconds: histogram(&catalog::BATCH_SECONDS),
-            stages: Stage::ALL.map(stage),
+            stages: stages.iter().map(|of| (*of, stage(*of))).collect(),
         }
     }
 }
@@ -75,7 +75,7 @@ pub(crate) struct TopicMeters {
     age: Histogram,
     messages: Histogram,
     seconds: Histogram,
-    stages: [Histogram; Stage::ALL.len()],
+    stages: Vec<(Stage, Histogram)>,
 }
 
 /// A batch that is under way.
@@ -131,8 +131,8 @@ impl TopicMeters {
         if let Some(age) = finished.age.filter(|_| report.handled > 0) {
             self.age.record(age);
         }
-        for (stage, histogram) in Stage::ALL.into_iter().zip(&self.stages) {
-            if let Some(spent) = report.tally.stages.of(stage) {
+        for (stage, histogram) in &self.stages {
+            if let Some(spent) = report.tally.stages.of(*stage) {
                 histogram.record(spent);
             }
         }

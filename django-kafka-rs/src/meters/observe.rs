@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::Gauge;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::Meters;
+use super::catalog::{self, Metric};
 use super::health::{self, EngineState, Vital};
-use super::{Meters, catalog};
 use crate::clock::Clock;
 use crate::consumer::event::{Event, LaneSnapshot, PartitionId, Snapshot};
 use crate::consumer::fence::Fence;
@@ -87,14 +87,12 @@ struct State {
     waiting: BTreeMap<String, (i64, i64)>,
 }
 
-/// A partition's gauges. Not kept: a recorder may have dropped those that were not set for long.
-struct Gauges {
-    lag: Gauge,
-    position: Gauge,
-    head_age: Gauge,
-    failures: Gauge,
-    buffered: Gauge,
-    buffered_bytes: Gauge,
+/// A partition's gauges. None is kept: a recorder may have dropped one that was not set for long. None is made before it
+/// is set: it would say 0.
+struct Gauges<'g> {
+    meters: &'g Meters,
+    consumer: &'g str,
+    id: &'g PartitionId,
 }
 
 impl std::fmt::Debug for Observer {
@@ -214,7 +212,7 @@ impl Observer {
             let lanes = snapshot.as_ref().map(|snapshot| &snapshot.lanes);
             meters.gauge(&catalog::ASSIGNED, &[&consumer.name]).set(lanes.map_or(0, HashMap::len) as f64);
             for (id, lane) in lanes.into_iter().flatten() {
-                Gauges::new(meters, &consumer.name, id).set(lane, now_ms);
+                Gauges { meters, consumer: &consumer.name, id }.set_lane(lane, now_ms);
                 state.lanes.insert((index, id.clone()));
             }
             // What was taken away is somebody else's to show: until its series go, it says 0.
@@ -223,7 +221,7 @@ impl Observer {
             state.lanes.retain(|(of, id)| {
                 let keeps = *of != index || is_ours(id);
                 if !keeps {
-                    Gauges::new(meters, &consumer.name, id).clear();
+                    Gauges { meters, consumer: &consumer.name, id }.clear();
                 }
                 keeps
             });
@@ -263,14 +261,17 @@ impl Observer {
         let (client, asking) = (state.client.clone(), self.0.observed.asking.clone());
         let ask = move || offsets(&client, &asking, &partitions, &unknown);
         // Twice as long as one question: there may be one for each group.
-        let Some(answer) = state.offsets.ask(BROKER_TIMEOUT * 2, ask).await else { return };
+        let answer = state.offsets.ask(BROKER_TIMEOUT * 2, ask).await.unwrap_or_default();
         state.starts.extend(answer.committed);
         for (index, id, stand) in stands {
             let key = (index, id);
-            let (Some(end), consumer) = (answer.ends.get(&key.1), &self.0.observed.consumers[index]) else { continue };
-            if let Some(stand) = stand.or_else(|| state.starts.get(&key).copied()) {
-                // Where the end was asked for before the last messages were handled.
-                Gauges::new(&self.0.meters, &consumer.name, &key.1).lag.set((end - stand).max(0) as f64);
+            let Some(stand) = stand.or_else(|| state.starts.get(&key).copied()) else { continue };
+            let (meters, consumer) = (&self.0.meters, &*self.0.observed.consumers[index].name);
+            let gauges = Gauges { meters, consumer, id: &key.1 };
+            gauges.set(&catalog::POSITION, stand as f64);
+            if let Some(end) = answer.ends.get(&key.1) {
+                // The end may have been asked for before the last messages were there.
+                gauges.set(&catalog::LAG, (end - stand).max(0) as f64);
             }
         }
     }
@@ -326,34 +327,24 @@ fn seconds_since(ms: i64, now_ms: i64) -> f64 {
     (now_ms - ms).max(0) as f64 / 1_000.0
 }
 
-impl Gauges {
-    fn new(meters: &Meters, consumer: &str, (topic, partition): &PartitionId) -> Self {
-        let partition = partition.to_string();
-        let gauge = |metric| meters.gauge(metric, &[consumer, topic, &partition]);
-        Self {
-            lag: gauge(&catalog::LAG),
-            position: gauge(&catalog::POSITION),
-            head_age: gauge(&catalog::HEAD_AGE),
-            failures: gauge(&catalog::HEAD_FAILURES),
-            buffered: gauge(&catalog::BUFFERED),
-            buffered_bytes: gauge(&catalog::BUFFERED_BYTES),
-        }
+impl Gauges<'_> {
+    fn set(&self, metric: &'static Metric, value: f64) {
+        let (topic, partition) = (&*self.id.0, self.id.1.to_string());
+        self.meters.gauge(metric, &[self.consumer, topic, &partition]).set(value);
     }
 
-    fn set(&self, lane: &LaneSnapshot, now_ms: i64) {
-        if let Some(position) = lane.position {
-            self.position.set(position as f64);
-        }
+    fn set_lane(&self, lane: &LaneSnapshot, now_ms: i64) {
         let head_ms = lane.head.and_then(|(_, ms)| ms);
-        self.head_age.set(head_ms.map_or(0.0, |ms| seconds_since(ms, now_ms)));
-        self.failures.set(lane.failures);
-        self.buffered.set(lane.buffered as f64);
-        self.buffered_bytes.set(lane.buffered_bytes as f64);
+        self.set(&catalog::HEAD_AGE, head_ms.map_or(0.0, |ms| seconds_since(ms, now_ms)));
+        self.set(&catalog::HEAD_FAILURES, lane.failures.into());
+        self.set(&catalog::BUFFERED, lane.buffered as f64);
+        self.set(&catalog::BUFFERED_BYTES, lane.buffered_bytes as f64);
     }
 
     fn clear(&self) {
-        for gauge in [&self.lag, &self.head_age, &self.failures, &self.buffered, &self.buffered_bytes] {
-            gauge.set(0.0);
+        use catalog::{BUFFERED, BUFFERED_BYTES, HEAD_AGE, HEAD_FAILURES, LAG};
+        for metric in [&LAG, &HEAD_AGE, &HEAD_FAILURES, &BUFFERED, &BUFFERED_BYTES] {
+            self.set(metric, 0.0);
         }
     }
 }

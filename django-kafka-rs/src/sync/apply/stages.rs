@@ -21,7 +21,11 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    pub(crate) const ALL: [Self; 6] = [Self::Decode, Self::Check, Self::Plan, Self::Write, Self::Commit, Self::Handle];
+    /// Those of models.
+    pub(crate) const OF_MODELS: [Self; 5] = [Self::Decode, Self::Check, Self::Plan, Self::Write, Self::Commit];
+    /// Those of handlers.
+    pub(crate) const OF_HANDLERS: [Self; 1] = [Self::Handle];
+    const COUNT: usize = Self::OF_MODELS.len() + Self::OF_HANDLERS.len();
 
     /// As metrics name it.
     pub(crate) const fn name(self) -> &'static str {
@@ -38,7 +42,7 @@ impl Stage {
 
 /// How long a batch was in each stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Stages([Duration; Stage::ALL.len()]);
+pub(crate) struct Stages([Duration; Stage::COUNT]);
 
 impl Stages {
     pub(crate) fn add(&mut self, stage: Stage, spent: Duration) {
