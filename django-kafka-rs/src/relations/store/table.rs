@@ -7,10 +7,8 @@ use diesel::sql_types::{BigInt, Integer, Text};
 use serde_json::Value;
 
 use super::sql::{
-use super::sql::{
     AWAITED_COLUMNS, AwaitedRow, CHAIN_COLUMNS, CHANNEL, COLUMNS, CountRow, Dialect, IdRow, MessageRow, ParkedRow,
     TABLE, awaited_json, chain_json, groups_json, heads, is_chain, list, on, parking_json, same_chain, with,
-};
 };
 use super::{Claim, Count, MessageProcessor, ParkedKey, Presence, Still, Which};
 use crate::db::DbConn;
@@ -362,6 +360,19 @@ impl MessageProcessor for TableProcessor {
             diesel::sql_query(sql.as_str()).bind::<Text, _>(groups.as_str()).bind::<BigInt, _>(limit),
             load::<CountRow>
         )?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    fn totals(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<Vec<Count>> {
+        let d = Dialect::of(conn);
+        let sql = d.numbered(&format!(
+            "SELECT w.relation_model_key, w.relation_id_field, '' AS relation_id_value, w.deletion, \
+             count(*) AS messages, min(w.parked_at_ms) AS oldest_ms FROM {TABLE} w WHERE w.consumer_group IN {} \
+             GROUP BY w.relation_model_key, w.relation_id_field, w.deletion",
+            d.texts(1)
+        ));
+        let groups = groups_json(groups);
+        let rows = on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(groups.as_str()), load::<CountRow>)?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
