@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use metrics::Counter;
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
+
+use crate::meters::{Meters, catalog};
 
 /// An error of a Kafka client as a whole, not of one message: brokers away, authentication refused, …
 ///
@@ -42,11 +45,23 @@ pub(crate) struct ClientEvents {
     client: Arc<str>,
     handler: Option<ErrorHandler>,
     way_back: Option<Arc<WayBack>>,
+    meters: Meters,
+    errors: Counter,
 }
 
 impl ClientEvents {
     pub(crate) fn new(client: &str, handler: Option<ErrorHandler>) -> Self {
-        Self { client: client.into(), handler, way_back: None }
+        Self { client: client.into(), handler, way_back: None, meters: Meters::default(), errors: Counter::noop() }
+    }
+
+    /// Counts errors, and lets whoever has the client count what is its own.
+    pub(crate) fn counting(self, meters: &Meters) -> Self {
+        let errors = meters.counter(&catalog::CLIENT_ERRORS, &[&self.client]);
+        Self { meters: meters.clone(), errors, ..self }
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// For a client of this configuration, which finds back to its brokers.
@@ -69,6 +84,7 @@ impl ClientEvents {
 
     /// Logs the error and hands it to the user's handler.
     pub(crate) fn report(&self, error: &KafkaError, reason: &str) -> ClientError {
+        self.errors.increment(1);
         let is_fatal = matches!(
             error,
             KafkaError::MessageConsumptionFatal(_) | KafkaError::Global(rdkafka::error::RDKafkaErrorCode::Fatal)

@@ -57,6 +57,7 @@
 //! - `avro`: `format = avro` and the client of a schema registry.
 //! - `connect`: the command of this name; connectors are declared without it. `https` is TLS to Kafka Connect and to the
 //!   schema registry.
+//! - `metrics`: what the service does, for Prometheus and for probes, over HTTP.
 //! - `testing`: tests of your models without services.
 
 #![cfg_attr(
@@ -99,6 +100,8 @@ mod kafka;
 pub mod key_offset_tracker;
 #[cfg(all(doctest, feature = "client", feature = "postgres"))]
 mod macro_pages;
+#[cfg(feature = "client")]
+mod meters;
 #[cfg(feature = "client")]
 mod nearest;
 pub mod producer;

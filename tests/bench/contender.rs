@@ -132,7 +132,11 @@ impl Contender {
             Ok(command)
         };
         if let Some(consumer) = self.consumer(case) {
-            return Ok(place.until_end(consumer));
+            let mut command = place.until_end(consumer);
+            if self == Self::Everything {
+                command.env("DJANGO_KAFKA__METRICS__LISTEN", "127.0.0.1:0");
+            }
+            return Ok(command);
         }
         Ok(match self {
             Self::ByHand => {

@@ -14,6 +14,7 @@ mod faults;
 mod guard;
 mod handlers;
 mod kafka_skip;
+mod metrics;
 mod models;
 mod postgres;
 mod producers;

@@ -2,8 +2,8 @@
 
 use rdkafka::metadata::Metadata;
 
+use super::client_config::consumer_config;
 use super::derived;
-use super::parts::consumer_config;
 use super::session::Session;
 use super::{Parts, Services, StartError, reach_broker, schemas};
 use crate::cli::{CheckReport, Existence, Exit, Finding, TopicKind, TopicRow, counted};

@@ -1,5 +1,6 @@
 //! A started application.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::consumer::engine::Ended;
 use crate::consumer::event::{Event, Snapshot};
 use crate::consumer::progress::{Counts, Progress};
 use crate::db::Database;
+use crate::meters::{Endpoint, Observer, Watched};
 use crate::producer::Kafka;
 use crate::relations::Resolver;
 use crate::schema_registry::EmbeddedRegistry;
@@ -33,6 +35,7 @@ pub(crate) struct Running {
     /// Closed when the poll thread has closed the consumer.
     pub(crate) poll_thread: oneshot::Receiver<()>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) watched: Watched,
 }
 
 /// What a handle gives access to.
@@ -42,6 +45,8 @@ pub(crate) struct HandleParts {
     pub(crate) database: Option<Database>,
     pub(crate) clock: Clock,
     pub(crate) resolver: Option<Resolver>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) observer: Observer,
 }
 
 /// What was done, in numbers.
@@ -69,6 +74,8 @@ pub struct Handle {
     database: Option<Database>,
     clock: Clock,
     resolver: Option<Resolver>,
+    metrics_address: Option<SocketAddr>,
+    observer: Observer,
     ended: watch::Receiver<Option<Result_>>,
 }
 
@@ -81,14 +88,16 @@ pub(crate) struct ConsumerHandle {
 
 impl Handle {
     pub(crate) fn new(running: Vec<Running>, daemon: Option<RunningDaemon>, parts: HandleParts) -> Self {
-        let HandleParts { services, kafka, database, clock, resolver } = parts;
+        let HandleParts { services, kafka, database, clock, resolver, endpoint, observer } = parts;
+        let metrics_address = endpoint.address();
         let consumers: Vec<_> = running
             .iter()
             .map(|r| ConsumerHandle { name: r.name.clone(), sender: r.sender.clone(), progress: r.progress.clone() })
             .collect();
         let (tell, ended) = watch::channel(None);
-        tokio::spawn(supervise(running, daemon, consumers.clone(), services.clone(), kafka.clone(), tell));
-        Self { consumers, services, kafka, database, clock, resolver, ended }
+        let closing = Closing { services: services.clone(), kafka: kafka.clone(), endpoint };
+        tokio::spawn(supervise(running, daemon, consumers.clone(), closing, tell));
+        Self { consumers, services, kafka, database, clock, resolver, metrics_address, observer, ended }
     }
 
     /// Asks all consumers to finish what is under way, commit and leave their groups. The request is made at once;
@@ -124,6 +133,20 @@ impl Handle {
     #[must_use]
     pub fn embedded_schema_registry_url(&self) -> Option<&str> {
         self.services.embedded_registry.as_ref().map(EmbeddedRegistry::url)
+    }
+
+    /// Where metrics are shown and probes answered, where the setting `metrics.listen` says so: with the port, also where
+    /// that is 0 in the settings.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// Sets the gauges of what stands somewhere (lag, buffers, connections, waiting messages) to what is so now: for
+    /// programs that have a recorder of their own, before each export. Requests to `metrics.listen` do so by themselves.
+    /// Takes a few seconds at most; what does not answer in time keeps its value.
+    pub async fn observe(&self) {
+        self.observer.observe().await;
     }
 
     /// The embedded broker's address, in embedded mode.
@@ -222,16 +245,23 @@ async fn ask_to_stop(consumers: &[ConsumerHandle]) {
     }
 }
 
+/// What is open until all consumers have ended.
+struct Closing {
+    services: Arc<Services>,
+    kafka: Kafka,
+    endpoint: Endpoint,
+}
+
 /// Waits for the consumers. One that ends by a fatal error takes the others with it, after they have drained, and so
 /// does the producer: a service that does half of its work is worse than one that is started again.
 async fn supervise(
     running: Vec<Running>,
     daemon: Option<RunningDaemon>,
     consumers: Vec<ConsumerHandle>,
-    services: Arc<Services>,
-    kafka: Kafka,
+    closing: Closing,
     tell: watch::Sender<Option<Result_>>,
 ) {
+    let Closing { services, kafka, endpoint } = closing;
     let (one_ended, mut ends) = mpsc::channel(running.len().max(1));
     for Running { name, engine, poll_thread, .. } in running {
         let one_ended = one_ended.clone();
@@ -277,6 +307,8 @@ async fn supervise(
         tracing::warn!("{error}");
     }
     let counts = summary(consumers.iter().map(|consumer| consumer.progress.counts()));
+    // It has told of the end as long as there was something to tell.
+    drop(endpoint);
     // Until here the embedded broker is needed: a client that closes without its broker waits long.
     drop(services);
     let _ = tell.send(Some(result.map(|()| counts)));

@@ -1,6 +1,7 @@
 //! The application: what is declared, what it is given, and how it is started.
 
 mod check;
+mod client_config;
 #[cfg(feature = "connect")]
 mod connect;
 mod derived;
@@ -8,6 +9,7 @@ mod dlq;
 mod error;
 mod handle;
 mod parts;
+mod poll_thread;
 mod relating;
 mod run;
 mod schemas;

@@ -3,7 +3,6 @@
 use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,9 +14,11 @@ use rdkafka::metadata::Metadata;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::client_config::{consumer_config, silence_max};
 use super::handle::{Handle, HandleParts, Running};
+use super::poll_thread::PollThread;
 use super::relating::{Replacements, RunningDaemon, Shared};
-use super::services::{Services, environment, reach_broker};
+use super::services::{Services, reach_broker};
 use super::session::Session;
 use super::tracking::Tracking;
 use super::{App, StartError, schemas};
@@ -28,17 +29,17 @@ use crate::consumer::event::Event;
 use crate::consumer::fence::Fence;
 use crate::consumer::lane::LaneLimits;
 use crate::consumer::ledger::{self, Ledger, Reset};
-use crate::consumer::poll::{self, KafkaConsumer, PollContext, Starts};
+use crate::consumer::poll::{KafkaConsumer, PollContext, Starts};
 use crate::consumer::progress::Progress;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::context::{Context, States};
 use crate::db::{Database, migrations};
-use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
+use crate::meters::{ConsumerMeters, Endpoint, Observed, Observer, Watched, catalog};
 use crate::registry::{Registry, ResolvedConsumer, resolve};
 use crate::relations::{Related, Relations};
 use crate::schema_registry::SchemaRegistry;
-use crate::settings::{ClientKind, LoadOptions, Settings, SettingsSource};
+use crate::settings::{LoadOptions, Settings, SettingsSource};
 use crate::sync::ModelSync;
 use crate::sync::guard::Guard;
 use crate::topic::names;
@@ -55,6 +56,8 @@ pub(crate) struct ConsumeOptions {
     pub(crate) names: Vec<String>,
     /// End when every partition's end is handled.
     pub(crate) until_end: bool,
+    /// The process is the application's: what its own code counts is shown with the rest.
+    pub(crate) owns_process: bool,
 }
 
 /// The broker, as it answered at the start.
@@ -151,11 +154,17 @@ impl Parts {
         services: Services,
         options: &ConsumeOptions,
     ) -> Result<Handle, StartError> {
+        let endpoint = Endpoint::start(&services.settings.metrics, options.owns_process).map_err(StartError::System)?;
+        let meters = endpoint.meters();
         let daemon = self.daemon(&services.settings)?;
         let asking = services.asking_config()?;
         let metadata = reach_broker(&asking).map_err(StartError::Broker)?;
         let broker = Reached { asking, metadata };
         let database = services.open_database()?;
+        if let Some(database) = &database {
+            let waits = meters.histogram(&catalog::CONNECTION_WAIT, &[]);
+            database.telling(move |waited| waits.record(waited));
+        }
         if let (Some(database), Some(_)) = (&database, &services.embedded) {
             self.migrate(database)?;
         }
@@ -165,7 +174,7 @@ impl Parts {
         if let Err(reason) = tokio::runtime::Handle::current().block_on(admin.ensure(&topics)) {
             tracing::warn!("retry topics are not created yet, but before their first message: {reason}");
         }
-        let kafka = services.kafka(self.error_handler.as_ref())?;
+        let kafka = services.kafka(self.error_handler.as_ref(), &meters)?;
         self.check_schemas(&services, kafka.schema_registry())?;
         let context = Context::new(kafka.clone(), database.clone(), std::mem::take(&mut self.states));
         let clock = Clock::new();
@@ -181,7 +190,7 @@ impl Parts {
         let relations = making.relations;
         let consumers: Vec<(&ResolvedConsumer, Arc<TopicTable>)> =
             consumers.iter().zip(tables.into_iter().map(Arc::new)).collect();
-        let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock };
+        let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock, meters: &meters };
         let resolver = match (&database, relations) {
             (Some(database), Some(relations)) if consumers.iter().any(|(_, topics)| topics.may_wait()) => {
                 let abort = CancellationToken::new();
@@ -212,7 +221,17 @@ impl Parts {
             .filter(|_| daemon.runs_inside())
             .map(|(resolver, abort)| RunningDaemon::start(&*daemon, resolver, abort.clone(), options.until_end));
         let resolver = resolver.map(|(resolver, _)| resolver);
-        let parts = HandleParts { services: Arc::new(services), kafka, database, clock, resolver };
+        let observed = Observed {
+            consumers: running.iter().map(|running| running.watched.clone()).collect(),
+            asking: broker.asking,
+            producer: kafka.producer().clone(),
+            database: database.clone(),
+            resolver: resolver.clone(),
+            clock: clock.clone(),
+        };
+        let observer = Observer::new(meters, observed);
+        endpoint.started(&observer);
+        let parts = HandleParts { services: Arc::new(services), kafka, database, clock, resolver, endpoint, observer };
         Ok(Handle::new(running, started, parts))
     }
 
@@ -415,8 +434,11 @@ impl Parts {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let session = Session::of(&config, &start.broker.asking, &start.broker.metadata);
         let fence = Fence::new(session.certain_for());
-        let events_of_client = ClientEvents::new(&name, self.error_handler.clone()).finding_back(&config);
-        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end);
+        let meters = start.shared.meters;
+        let events_of_client =
+            ClientEvents::new(&name, self.error_handler.clone()).finding_back(&config).counting(meters);
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end)
+            .counting(meters.counter(&catalog::COMMIT_FAILURES, &[&name]));
         let stop_polling = StopPolling::default();
         if let Some(ledger) = &ledger {
             poll_context = poll_context.starting_from_database(Starts {
@@ -454,9 +476,18 @@ impl Parts {
             environment: start.shared.environment(resolved, name.clone()),
             clock: start.shared.clock.clone(),
             progress: progress.clone(),
-            fence,
+            meters: ConsumerMeters::new(meters, name.clone()),
+            fence: fence.clone(),
             ledger,
             lapse_hold: session.heartbeat * 2,
+        };
+        let watched = Watched {
+            name: name.clone(),
+            group: resolved.group.as_str().into(),
+            is_retry,
+            sender: sender.clone(),
+            fence,
+            silence_max: silence_max(&config),
         };
         let (drained, engine_drained) = std_mpsc::channel();
         let (closed, poll_thread) = oneshot::channel();
@@ -473,7 +504,7 @@ impl Parts {
         .spawn(&name)?;
         let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, drained };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
-        Ok(Running { name, sender, engine, poll_thread, progress })
+        Ok(Running { name, sender, engine, poll_thread, progress, watched })
     }
 }
 
@@ -499,42 +530,6 @@ struct Order {
     related: Option<Related>,
 }
 
-/// librdkafka's configuration of a consumer: the user's, and what the runtime rests on.
-pub(super) fn consumer_config(
-    resolved: &ResolvedConsumer,
-    is_retry: bool,
-    has_patterns: bool,
-    settings: &Settings,
-    until_end: bool,
-) -> Result<ClientConfig, StartError> {
-    let kind = if is_retry {
-        ClientKind::RetryConsumer(&resolved.declaration, &resolved.group)
-    } else {
-        ClientKind::Consumer(&resolved.declaration, &resolved.group)
-    };
-    let own = settings.client_config(kind, &environment)?;
-    let mut config = ClientConfig::new();
-    // Its default of one second costs whole seconds where queues are short.
-    config.set("fetch.queue.backoff.ms", "5");
-    // Memory is bounded, and lanes hold what is next. A message costs the client three times its bytes, so its number
-    // is bounded too. These are for each partition where its queue is its own: until the end.
-    config.set("queued.min.messages", "10000");
-    config.set("queued.max.messages.kbytes", if until_end { "2048" } else { "8192" });
-    for (key, value) in own.iter() {
-        config.set(key, value);
-    }
-    config.set("enable.auto.commit", "true");
-    config.set("enable.partition.eof", if until_end { "true" } else { "false" });
-    if has_patterns && !is_retry {
-        let mut blacklist = resolved.passed_over(settings.suffixes());
-        if let Some(own) = config.get("topic.blacklist").filter(|own| !own.is_empty()) {
-            blacklist = format!("{own},{blacklist}");
-        }
-        config.set("topic.blacklist", &blacklist);
-    }
-    Ok(config)
-}
-
 fn limits(resolved: &ResolvedConsumer, settings: &Settings) -> (LaneLimits, usize) {
     let declaration = &resolved.declaration;
     let batch = settings.batch.of_consumer(&declaration.batch, declaration.workers);
@@ -546,35 +541,4 @@ fn limits(resolved: &ResolvedConsumer, settings: &Settings) -> (LaneLimits, usiz
         buffer_bytes_max: usize::try_from(batch.buffer_bytes).unwrap_or(usize::MAX),
     };
     (limits, batch.workers.max(1) as usize)
-}
-
-/// What the poll thread of a consumer is started with.
-struct PollThread {
-    consumer: Arc<KafkaConsumer>,
-    sender: mpsc::Sender<Event>,
-    stop: Arc<AtomicBool>,
-    drained: std_mpsc::Receiver<()>,
-    poll_timeout: Duration,
-    /// Told, by being dropped, when the consumer is closed.
-    closed: oneshot::Sender<()>,
-    /// A consumer that closes without its broker waits long: the embedded one lives until then.
-    broker: Option<Arc<EmbeddedBroker>>,
-}
-
-impl PollThread {
-    fn spawn(self, name: &str) -> Result<(), StartError> {
-        let body = move || {
-            let Self { consumer, sender, stop, drained, poll_timeout, closed, broker } = self;
-            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                poll::run(consumer, &sender, &stop, &drained, poll_timeout);
-            }));
-            if polled.is_err() {
-                let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));
-            }
-            drop(closed);
-            drop(broker);
-        };
-        let spawned = std::thread::Builder::new().name(format!("poll {name}")).spawn(body);
-        spawned.map(drop).map_err(|e| StartError::System(format!("no thread for consumer `{name}`: {e}")))
-    }
 }

@@ -14,6 +14,7 @@ use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::topic::TopicTable;
 use crate::context::Context;
 use crate::db::Database;
+use crate::meters::{Meters, catalog};
 use crate::registry::{DECLARATIONS, Declaration, ResolvedConsumer};
 use crate::relations::{
     self, Declared, Group, LocalDaemon, MessageProcessor, RelationResolver, Relations, Resolver, ResolverDaemon,
@@ -37,6 +38,7 @@ pub(super) struct Shared<'s> {
     pub(super) context: &'s Context,
     pub(super) admin: &'s TopicAdmin,
     pub(super) clock: &'s Clock,
+    pub(super) meters: &'s Meters,
 }
 
 impl Shared<'_> {
@@ -117,8 +119,11 @@ impl Parts {
             joins: consumer.declaration.offsets == OffsetStore::Database,
         });
         let runtime = tokio::runtime::Handle::current();
-        Resolver::new(database.clone(), relations, groups.collect(), self.related_models().into_iter(), runtime, abort)
-            .map_err(|e| StartError::Database(e.to_string()))
+        let models = self.related_models();
+        let resolver = Resolver::new(database.clone(), relations, groups.collect(), models.into_iter(), runtime, abort)
+            .map_err(|e| StartError::Database(e.to_string()))?;
+        resolver.counting(shared.meters.counter(&catalog::RESOLVED, &[]));
+        Ok(resolver)
     }
 
     /// The daemon that the settings name, or the application's own.

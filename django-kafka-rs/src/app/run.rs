@@ -114,7 +114,7 @@ impl Commands for AppCommands {
             tracing::warn!("{warning}");
         }
         let started = Instant::now();
-        let options = ConsumeOptions { names: arguments.consumers, until_end: arguments.until_end };
+        let options = ConsumeOptions { names: arguments.consumers, until_end: arguments.until_end, owns_process: true };
         let handle = parts.start(options).await?;
         if let Some(servers) = handle.embedded_bootstrap_servers() {
             cli::say(&format!("embedded broker at {servers}: any Kafka client on this machine can produce to it"));

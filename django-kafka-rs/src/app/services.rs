@@ -13,6 +13,7 @@ use super::StartError;
 use crate::db::{self, Database};
 use crate::embedded::EmbeddedBroker;
 use crate::kafka::{ClientEvents, ErrorHandler};
+use crate::meters::Meters;
 use crate::producer::{Kafka, Producer};
 use crate::schema_registry::{EmbeddedRegistry, SchemaRegistry};
 use crate::settings::{ClientKind, Settings};
@@ -95,9 +96,14 @@ impl Services {
     }
 
     /// The producer, with what producing needs.
-    pub(crate) fn kafka(&self, error_handler: Option<&ErrorHandler>) -> Result<Kafka, StartError> {
-        let producer = Producer::of_settings(&self.settings, ClientEvents::new("producer", error_handler.cloned()))?;
-        Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone()), self.schema_registry()?))
+    pub(crate) fn kafka(&self, error_handler: Option<&ErrorHandler>, meters: &Meters) -> Result<Kafka, StartError> {
+        let events = ClientEvents::new("producer", error_handler.cloned()).counting(meters);
+        let producer = Producer::of_settings(&self.settings, events)?;
+        let registry = self.schema_registry()?;
+        if let Some(registry) = &registry {
+            registry.counting(meters);
+        }
+        Ok(Kafka::new(producer, Arc::new(self.settings.topic_variables.clone()), registry))
     }
 
     /// The schema registry; `None` where the settings name none.

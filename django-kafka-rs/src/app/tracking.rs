@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::StartError;
-use super::parts::consumer_config;
+use super::client_config::consumer_config;
 use super::services::Services;
 use crate::db::{Database, DatabaseError};
 use crate::key_offset_tracker::{Tracker, Watermarks};

@@ -11,6 +11,7 @@ use crate::cli::Waiting;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::{Database, DbConn};
+use crate::meters::Meters;
 #[cfg(feature = "temporal")]
 use crate::relations::temporal;
 use crate::relations::{Chain, ResolveError, Resolver, ResolverDaemon, WaitingMessage};
@@ -38,7 +39,7 @@ impl Office {
         let consumers = parts.resolve(&[])?;
         let services = Services::start(std::mem::take(&mut parts.settings))?;
         let database = services.open_database()?.ok_or_else(super::check::no_database)?;
-        let kafka = services.kafka(None)?;
+        let kafka = services.kafka(None, &Meters::default())?;
         let clock = Clock::new();
         let relations = parts.relations(&database)?;
         let making = Making {
@@ -53,7 +54,8 @@ impl Office {
         let admin =
             TopicAdmin::new(services.asking_config()?, services.embedded.clone(), services.settings.topics.clone());
         let consumers: Vec<_> = consumers.iter().zip(tables.into_iter().map(Arc::new)).collect();
-        let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock };
+        let shared =
+            Shared { services: &services, context: &context, admin: &admin, clock: &clock, meters: &Meters::default() };
         let abort = CancellationToken::new();
         let resolver = parts.resolver(&database, relations, &consumers, &shared, abort)?;
         Ok(Self { _services: services, resolver, database })

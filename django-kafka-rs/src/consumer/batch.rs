@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,7 @@ use super::fence::Permit;
 use super::lane::{Batch, Stop};
 use super::ledger::book::Book;
 use super::superseding::Superseding;
+use super::tally::Tally;
 use super::topic::{Handler, TopicRuntime};
 use crate::clock::Clock;
 use crate::context::Context;
@@ -29,7 +30,7 @@ use crate::record::RawRecord;
 use crate::retry::message as retry_message;
 use crate::retry::policy::{self, Decision};
 use crate::settings::Settings;
-use crate::sync::{Caller, Covered, ModelRelation, Outcome, Refused, Stop as SyncStop, Verdict};
+use crate::sync::{Caller, Covered, ModelRelation, Outcome, Refused, Stage, Stop as SyncStop, Verdict};
 use crate::topic::CustomTopic;
 use crate::topic::names::DerivedNames;
 use crate::topic_admin::{Kind, TopicAdmin, Wanted};
@@ -72,6 +73,7 @@ pub(crate) struct BatchResult {
     /// Where the partition stands, if the database says so.
     pub(crate) reached: Option<i64>,
     pub(crate) stop: Option<Stop>,
+    pub(crate) tally: Tally,
 }
 
 /// A message that failed, and leaves the partition: for a retry topic, for the dead letter topic, or for nowhere.
@@ -90,6 +92,7 @@ pub(super) struct Handled {
     /// Messages that were skipped because newer ones of their keys were there.
     pub(super) superseded: Vec<usize>,
     pub(super) stop: Option<Stop>,
+    pub(super) tally: Tally,
 }
 
 /// Handles a batch. `decoding`: of its messages, begun before its turn.
@@ -119,7 +122,12 @@ pub(super) async fn handle(
             Handler::KeyOffsets(_) => run_key_offsets(topic.clone(), records.clone(), env).await,
         }
     };
-    topic.suppression.clone().scope(handling).await
+    let started = Instant::now();
+    let mut handled = topic.suppression.clone().scope(handling).await;
+    if !matches!(topic.handler, Handler::Models(_)) {
+        handled.tally.stages.add(Stage::Handle, started.elapsed());
+    }
+    handled
 }
 
 /// Decoding and writing block, so they run on a blocking thread. A book comes back, unless the batch's thread died.
@@ -146,11 +154,13 @@ pub(super) async fn run_models(
         let mut caller = LaneCaller { judge, superseding, records: &records, cx: &cx, topics, decisions, forces, book };
         let report = sync.apply_decoded(&database, &records, ahead, &mut caller);
         let mut handled = Handled { count: report.outcomes.len(), ..Handled::default() };
+        handled.tally.stages = report.stages;
         for (index, outcome) in report.outcomes.into_iter().enumerate() {
             match (outcome, caller.decision_of(index)) {
                 (Outcome::Superseded(_), _) | (Outcome::Failed(_), Some(Decision::Superseded)) => {
                     handled.superseded.push(index);
                 }
+                (Outcome::Parked, _) => handled.tally.parked += 1,
                 (Outcome::Failed(error), decision) => {
                     let attempts = caller.judge.attempts(index, &records[index]);
                     let decision = decision.unwrap_or(Decision::DeadLetter);
@@ -366,6 +376,11 @@ pub(crate) async fn call(
     catch_panic(handler.consume(record, attempt, context)).await
 }
 
+/// How many of them go nowhere.
+pub(super) fn skipped(settled: &[Settled]) -> usize {
+    settled.iter().filter(|settled| settled.decision == Decision::Skip).count()
+}
+
 /// Sends the retries and the dead letters and waits for them all. Until then none of them counts as handled.
 async fn settle(
     topic: &TopicRuntime,
@@ -378,6 +393,7 @@ async fn settle(
         handled: handled.count,
         superseded: superseded_before(handled.count),
         stop: handled.stop,
+        tally: Tally { skipped: skipped(&handled.settled), ..handled.tally },
         ..BatchResult::default()
     };
     if !env.context.may_commit()

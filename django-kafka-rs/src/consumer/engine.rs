@@ -1,9 +1,10 @@
 //! The engine: one loop per consumer, which owns its state. It is told what happened (`event`), and starts batches,
 //! stores offsets, pauses and resumes. It never blocks and never waits for a batch.
 
+mod wiring;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
@@ -13,80 +14,19 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, BatchEnvironment, BatchResult, Decoding};
+pub(crate) use self::wiring::{EngineConfig, StopPolling, Wiring};
+use super::batch::{self, BatchResult, Decoding};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
-use super::fence::Fence;
-use super::lane::{Delivered, Failing, Lane, LaneLimits, Stop};
-use super::ledger::{self, Ledger, Share};
-use super::poll::{self, KafkaConsumer};
-use super::progress::Progress;
-use super::topic::{TopicRuntime, TopicTable};
-use crate::clock::Clock;
+use super::lane::{Delivered, Failing, Lane, Stop};
+use super::ledger::{self, Share};
+use super::poll;
+use super::topic::TopicRuntime;
+use crate::meters::{Begun, TopicMeters};
 use crate::record::RawRecord;
-use crate::retry;
-use crate::topic::names::{DerivedNames, original_of};
 
 /// How long the poll thread waits for room in lanes that are at work, before their partitions are paused. It does not
 /// poll meanwhile: rebalances wait as long.
 const PAUSE_AFTER: Duration = Duration::from_millis(500);
-
-/// How a consumer runs.
-pub(crate) struct EngineConfig {
-    pub(crate) name: Arc<str>,
-    pub(crate) topics: Arc<TopicTable>,
-    /// What the client is subscribed to.
-    pub(crate) subscription: Vec<String>,
-    pub(crate) limits: LaneLimits,
-    /// Batches at the same time.
-    pub(crate) workers: usize,
-    /// For the consumer of retry topics.
-    pub(crate) is_retry: bool,
-    /// Ends when every partition's end is handled.
-    pub(crate) until_end: bool,
-    /// None of its topics was there at the start: then no assignment comes.
-    pub(crate) has_no_topics: bool,
-    /// Offsets have no holes: one that is missing was lost.
-    pub(crate) detects_gaps: bool,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) environment: BatchEnvironment,
-    pub(crate) clock: Clock,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) fence: Arc<Fence>,
-    /// The books, where offsets are in the database.
-    pub(crate) ledger: Option<Ledger>,
-    /// How long no batch starts after a lapse: by then the client knows whether it is still a member.
-    pub(crate) lapse_hold: Duration,
-}
-
-impl EngineConfig {
-    /// Who handles messages of this topic.
-    fn find(&self, topic: &str) -> Option<&Arc<TopicRuntime>> {
-        if !self.is_retry {
-            return self.topics.find(topic);
-        }
-        let name = original_of(topic, &self.environment.group, &self.environment.settings.retry_topic_suffix)?;
-        self.topics.find(name.topic)
-    }
-
-    /// A message of a retry topic as it was, and when it is to be tried.
-    fn unpack(&self, record: RawRecord) -> (RawRecord, Option<Instant>) {
-        if !self.is_retry {
-            return (record, None);
-        }
-        let suffixes = self.environment.settings.suffixes();
-        let names = DerivedNames { group: &self.environment.group, topic: "", suffixes };
-        let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
-        match retry::message::read(record, &names, self.clock.now_ms()) {
-            Ok(read) => {
-                for warning in &read.warnings {
-                    tracing::warn!(topic = &*topic, partition, offset, "{warning}");
-                }
-                (read.record, read.due_ms.map(|ms| self.clock.at_ms(ms)))
-            }
-            Err(record) => (*record, None),
-        }
-    }
-}
 
 /// Why an engine ended.
 #[derive(Debug)]
@@ -112,6 +52,9 @@ struct LaneState {
     in_hand: usize,
     /// When its last batch started, as a number that grows.
     turn: u64,
+    meters: TopicMeters,
+    /// The batch that is under way, as metrics see it.
+    begun: Option<Begun>,
     /// Being revoked: no new batch.
     is_leaving: bool,
 }
@@ -120,39 +63,6 @@ struct Revocation {
     partitions: Vec<PartitionId>,
     done: std_mpsc::SyncSender<()>,
     deadline: Instant,
-}
-
-/// The parts that an engine is started with.
-pub(crate) struct Wiring {
-    pub(crate) consumer: Arc<KafkaConsumer>,
-    pub(crate) sender: mpsc::Sender<Event>,
-    pub(crate) events: mpsc::Receiver<Event>,
-    /// Stops the poll thread's polling.
-    pub(crate) stop_polling: StopPolling,
-    /// Tells the poll thread that everything handled is stored.
-    pub(crate) drained: std_mpsc::Sender<()>,
-}
-
-/// Stops the poll thread's polling: when told, and when dropped, so that an engine that is cancelled with its
-/// runtime leaves no thread behind.
-#[derive(Default)]
-pub(crate) struct StopPolling(Arc<AtomicBool>);
-
-impl StopPolling {
-    /// What the poll thread looks at.
-    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
-        self.0.clone()
-    }
-
-    fn tell(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for StopPolling {
-    fn drop(&mut self) {
-        self.tell();
-    }
 }
 
 pub(crate) struct Engine {
@@ -245,6 +155,7 @@ impl Engine {
             }
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { partitions, done } => {
+                self.config.meters.revoked.increment(1);
                 for partition in &partitions {
                     if let Some(state) = self.lanes.get_mut(partition) {
                         state.is_leaving = true;
@@ -256,6 +167,7 @@ impl Engine {
                 self.revocations.push(Revocation { partitions, done, deadline });
             }
             Event::Lost(partitions) => {
+                self.config.meters.lost.increment(1);
                 tracing::warn!(
                     consumer = &*self.config.name,
                     "{} partitions were lost: the group took them away, what was not committed is handled again",
@@ -272,6 +184,7 @@ impl Engine {
             }
             Event::UnknownTopic => self.tell_unknown_topic(),
             Event::Lapsed => {
+                self.config.meters.lapses.increment(1);
                 tracing::warn!(
                     consumer = &*self.config.name,
                     "this process stood still for longer than its session lasts (`session.timeout.ms`): what was in \
@@ -323,6 +236,7 @@ impl Engine {
     }
 
     fn assign(&mut self, partitions: Vec<(PartitionId, Option<i64>)>) {
+        self.config.meters.assigned.increment(1);
         for (id, start) in partitions {
             self.drop_lane(&id);
             if self.paused.contains(&id) {
@@ -343,6 +257,7 @@ impl Engine {
                 lane = lane.in_database();
                 share = Some(ledger.share(id.clone(), start));
             }
+            let meters = self.config.meters.of_topic(&id.0, topic.handler.stages());
             let state = LaneState {
                 lane: lane.with_failing(self.failing.remove(&id)),
                 topic,
@@ -352,6 +267,8 @@ impl Engine {
                 ahead: None,
                 in_hand: 0,
                 turn: 0,
+                meters,
+                begun: None,
                 is_leaving: false,
             };
             tracing::debug!(consumer = &*self.config.name, topic = &*id.0, partition = id.1, "assigned");
@@ -384,6 +301,7 @@ impl Engine {
             state.turn = self.turn;
             state.in_hand = batch.records.len();
             let decoding = state.ahead.take();
+            state.begun = Some(Begun::new(&batch, now));
             let permit = self.config.fence.permit(state.cancel.clone());
             let environment = self.config.environment.for_batch(state.cancel.clone(), permit);
             let topic = state.topic.clone();
@@ -422,6 +340,9 @@ impl Engine {
         };
         if report.stop == Some(Stop::Outage) && state.lane.outages() == 0 {
             tracing::warn!(topic = &*report.partition.0, partition = report.partition.1, "waits for the database");
+        }
+        if let Some(begun) = state.begun.take() {
+            state.meters.count(report, begun.finished(now, self.config.clock.now_ms()));
         }
         let mut position = state.lane.finish(report.handled, report.stop.as_ref(), now);
         if let Some(reached) = report.reached {
@@ -604,10 +525,13 @@ impl Engine {
                 position: state.lane.position(),
                 is_settled: state.lane.is_settled(now),
                 buffered: state.lane.len(),
+                buffered_bytes: state.lane.bytes(),
+                head: state.lane.head(),
+                failures: state.lane.failures(),
             };
             (id.clone(), lane)
         });
-        Snapshot { lanes: lanes.collect() }
+        Snapshot { lanes: lanes.collect(), is_assigned: self.is_assigned, is_draining: self.drain_until.is_some() }
     }
 }
 
@@ -618,8 +542,9 @@ fn report(partition: PartitionId, generation: u64, task: JoinHandle<BatchResult>
             tracing::error!("a batch ended by a fault of ours and is tried again: {error}");
             BatchResult { stop: Some(Stop::Outage), ..BatchResult::default() }
         });
-        let BatchResult { handled, dead_lettered, retried, superseded, reached, stop } = result;
-        let report = BatchReport { partition, generation, handled, dead_lettered, retried, superseded, reached, stop };
+        let BatchResult { handled, dead_lettered, retried, superseded, reached, stop, tally } = result;
+        let report =
+            BatchReport { partition, generation, handled, dead_lettered, retried, superseded, reached, stop, tally };
         let _ = events.send(Event::Finished(report)).await;
     });
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc as std_mpsc;
 use tokio::sync::oneshot;
 
 use super::lane::Stop;
+use super::tally::Tally;
 use crate::record::RawRecord;
 
 /// A topic's partition.
@@ -66,6 +67,8 @@ pub(crate) struct BatchReport {
     /// Where the partition stands, if the database says so.
     pub(crate) reached: Option<i64>,
     pub(crate) stop: Option<Stop>,
+    /// What is told of it.
+    pub(crate) tally: Tally,
 }
 
 /// How an engine stands.
@@ -73,6 +76,10 @@ pub(crate) struct BatchReport {
 pub(crate) struct Snapshot {
     /// Each partition's state.
     pub(crate) lanes: HashMap<PartitionId, LaneSnapshot>,
+    /// The group has said which partitions it has, be it none.
+    pub(crate) is_assigned: bool,
+    /// Nothing new begins any more.
+    pub(crate) is_draining: bool,
 }
 
 /// How a lane stands.
@@ -86,4 +93,10 @@ pub(crate) struct LaneSnapshot {
     pub(crate) is_settled: bool,
     /// Messages in the buffer.
     pub(crate) buffered: usize,
+    /// Their bytes.
+    pub(crate) buffered_bytes: usize,
+    /// The first of them: its offset, and its time where it bears one, in milliseconds since 1970.
+    pub(crate) head: Option<(i64, Option<i64>)>,
+    /// How often it has failed in place.
+    pub(crate) failures: u32,
 }

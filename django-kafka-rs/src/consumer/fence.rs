@@ -49,6 +49,12 @@ impl Fence {
         lapsed
     }
 
+    /// Since the poll thread last polled.
+    pub(crate) fn since_poll(&self) -> Duration {
+        let last_poll = Duration::from_millis(self.last_poll_ms.load(Ordering::Acquire));
+        self.elapsed().saturating_sub(last_poll)
+    }
+
     /// A permit for a batch that starts now.
     pub(crate) fn permit(self: &Arc<Self>, cancel: CancellationToken) -> Permit {
         Permit { lapses: self.lapses.load(Ordering::Acquire), fence: self.clone(), cancel }

@@ -205,6 +205,22 @@ impl Lane {
         self.buffer.len()
     }
 
+    /// Their bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.buffer_bytes
+    }
+
+    /// The first that waits: its offset, and its time where it bears one, in milliseconds since 1970.
+    pub(crate) fn head(&self) -> Option<(i64, Option<i64>)> {
+        self.buffer.front().map(|head| (head.record.offset, head.record.timestamp_ms))
+    }
+
+    /// How often it has failed in place.
+    pub(crate) fn failures(&self) -> u32 {
+        let failing = self.head().and_then(|(offset, _)| self.failing_at(offset));
+        failing.map_or(0, |failing| failing.failures)
+    }
+
     /// Behind the newest message delivered: where the client has got to.
     pub(crate) fn delivered(&self) -> Option<i64> {
         self.delivered

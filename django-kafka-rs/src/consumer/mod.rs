@@ -27,6 +27,8 @@ pub(crate) mod replay;
 #[cfg(feature = "client")]
 mod superseding;
 #[cfg(feature = "client")]
+pub(crate) mod tally;
+#[cfg(feature = "client")]
 pub(crate) mod topic;
 
 #[doc(hidden)]

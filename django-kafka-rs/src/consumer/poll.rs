@@ -9,6 +9,7 @@ use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use metrics::Counter;
 use rdkafka::consumer::RebalanceProtocol;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -37,6 +38,7 @@ const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct PollContext {
     events: mpsc::Sender<Event>,
     client: ClientEvents,
+    commit_failures: Counter,
     fence: Arc<Fence>,
     /// Where ends of partitions are asked for.
     queues: Option<PartitionQueues>,
@@ -54,12 +56,18 @@ impl PollContext {
     pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>, until_end: bool) -> Self {
         Self {
             events,
+            commit_failures: Counter::noop(),
             client,
             fence,
             queues: until_end.then(PartitionQueues::default),
             asks_starts: false,
             from_database: None,
         }
+    }
+
+    /// Counts commits that fail.
+    pub(crate) fn counting(self, commit_failures: Counter) -> Self {
+        Self { commit_failures, ..self }
     }
 
     /// Asks the broker from which offset each assigned partition is read, so that what it has dropped is noticed.
@@ -203,7 +211,10 @@ impl ConsumerContext for PollContext {
         match result {
             // Nothing was stored since the last commit.
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => tracing::warn!("offsets were not committed and will be with the next commit: {error}"),
+            Err(error) => {
+                self.commit_failures.increment(1);
+                tracing::warn!("offsets were not committed and will be with the next commit: {error}");
+            }
         }
     }
 }

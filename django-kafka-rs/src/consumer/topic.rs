@@ -7,7 +7,7 @@ use crate::key_offset_tracker::{Tracker, Watermarks};
 use crate::producer::Suppression;
 use crate::relations::Related;
 use crate::schema_registry::SchemaRegistry;
-use crate::sync::ModelSync;
+use crate::sync::{ModelSync, Stage};
 use crate::topic::names::retry_pattern;
 use crate::topic::{CustomTopic, RetryMode, RetrySettings};
 
@@ -49,6 +49,14 @@ impl Handler {
     /// Whether messages are decoded by themselves, before they are handled.
     pub(crate) fn decodes_apart(&self) -> bool {
         matches!(self, Self::Models(_))
+    }
+
+    /// What its batches go through.
+    pub(crate) fn stages(&self) -> &'static [Stage] {
+        match self {
+            Self::Models(_) => &Stage::OF_MODELS,
+            Self::Custom(_) | Self::KeyOffsets(_) => &Stage::OF_HANDLERS,
+        }
     }
 
     /// The same with the registry, for messages of Avro.

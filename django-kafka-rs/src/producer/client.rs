@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics::Counter;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
@@ -12,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use crate::app::StartError;
 use crate::error::ProduceError;
 use crate::kafka::ClientEvents;
+use crate::meters::{Meters, catalog};
 use crate::record::Headers;
 use crate::settings::{ClientKind, Settings};
 
@@ -108,6 +110,8 @@ enum Awaited {
 /// What librdkafka has to say of the producer.
 struct ProducerEvents {
     client: ClientEvents,
+    meters: Meters,
+    produced: Counter,
     /// Changes with each error: whether it was fatal is asked of the client itself.
     errors: watch::Sender<()>,
 }
@@ -128,8 +132,14 @@ impl ProducerContext<NoCustomPartitioner> for ProducerEvents {
 
     fn delivery(&self, result: &DeliveryResult<'_>, awaited: Box<Awaited>) {
         let outcome = match result {
-            Ok(message) => Ok(Delivery { partition: message.partition(), offset: message.offset() }),
-            Err((error, _)) => Err(error.clone()),
+            Ok(message) => {
+                self.produced.increment(1);
+                Ok(Delivery { partition: message.partition(), offset: message.offset() })
+            }
+            Err((error, message)) => {
+                self.meters.counter(&catalog::PRODUCE_FAILURES, &[message.topic()]).increment(1);
+                Err(error.clone())
+            }
         };
         let unheard = match *awaited {
             // Who waited may be gone: a handler that was given up.
@@ -170,11 +180,18 @@ impl Producer {
 
     fn new(config: &ClientConfig, client: ClientEvents) -> Result<Self, ProduceError> {
         let client = client.finding_back(config);
+        let meters = client.meters().clone();
+        let produced = meters.counter(&catalog::PRODUCED, &[]);
         let (errors, heard) = watch::channel(());
         let inner = config
-            .create_with_context(ProducerEvents { client, errors })
+            .create_with_context(ProducerEvents { client, meters, produced, errors })
             .map_err(|e| ProduceError::caused_by(format!("the producer cannot be made: {e}"), e))?;
         Ok(Self { inner, errors: heard })
+    }
+
+    /// Messages that are not acknowledged yet.
+    pub(crate) fn in_flight(&self) -> u64 {
+        u64::try_from(self.inner.in_flight_count()).unwrap_or(0)
     }
 
     /// Produces and returns once the broker has acknowledged. A full queue is waited for.

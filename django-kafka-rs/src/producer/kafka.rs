@@ -8,6 +8,7 @@ use super::{Delivery, Outgoing, Producer, Suppression};
 use crate::app::StartError;
 use crate::error::{EncodeError, ProduceError};
 use crate::kafka::ClientEvents;
+use crate::meters::Meters;
 use crate::record::Headers;
 use crate::schema_registry::{Part, SchemaRegistry};
 use crate::settings::Settings;
@@ -52,7 +53,8 @@ impl Kafka {
                     .to_owned(),
             ));
         }
-        let producer = Producer::of_settings(settings, ClientEvents::new("producer", None))?;
+        let producer =
+            Producer::of_settings(settings, ClientEvents::new("producer", None).counting(&Meters::of_program()))?;
         let schema_registry =
             SchemaRegistry::of_settings(&settings.schema_registry).map_err(StartError::SchemaRegistry)?;
         Ok(Self::new(producer, Arc::new(settings.topic_variables.clone()), schema_registry))

@@ -174,6 +174,11 @@ fn what_waits_is_seen_by_topic_by_key_and_by_row() {
         let counts: Vec<_> = counts.into_iter().map(|c| (c.relation.unwrap(), c.deletion, c.messages)).collect();
         assert!(counts.contains(&(customer(5), false, 1)) && counts.contains(&(customer(2), true, 1)), "{counts:?}");
         assert_eq!(TableProcessor.counts(&mut conn, &groups(), 1).unwrap().len(), 1);
+        let totals = TableProcessor.totals(&mut conn, &groups()).unwrap();
+        let mut totals: Vec<_> = totals.into_iter().map(|c| (c.relation.unwrap(), c.deletion, c.messages)).collect();
+        totals.sort_by_key(|(_, deletion, _)| *deletion);
+        let relation = Awaited { value: String::new(), ..customer(5) };
+        assert_eq!(totals, [(relation.clone(), false, 1), (relation, true, 1)], "by relation, whatever the row");
 
         TableProcessor.forget(&mut conn, GROUP, &[(keys[0], 0)]).unwrap();
         assert!(presence(&mut conn, "orders", "customers").awaited);

@@ -1,7 +1,9 @@
 //! Asking the registry: what it answers, and whose fault it is where it does not.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use metrics::Counter;
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_referenced_schema, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call,
     post_schema,
@@ -13,6 +15,7 @@ use schema_registry_converter::schema_registry_common::{
 
 use super::SchemaError;
 use super::compatibility::Asker;
+use crate::meters::{Meters, catalog};
 use crate::settings::{SchemaRegistrySettings, mask};
 
 /// Schemas that one schema refers to at most, directly and through others.
@@ -42,6 +45,7 @@ macro_rules! ask {
                 Ok(found) => Ok(found),
                 Err(error) => Err($client.error(&error, || $wrong(&error))),
             };
+            $client.count(&answer);
             if !matches!(answer, Err(SchemaError::Away(_))) {
                 break;
             }
@@ -58,6 +62,22 @@ pub(super) struct Client {
     asker: Asker,
     /// For errors, without credentials.
     address: String,
+    requests: OnceLock<Requests>,
+}
+
+/// Counts of answers.
+#[derive(Debug)]
+pub(super) struct Requests {
+    ok: Counter,
+    refused: Counter,
+    away: Counter,
+}
+
+impl Requests {
+    pub(super) fn new(meters: &Meters) -> Self {
+        let of = |outcome| meters.counter(&catalog::REGISTRY_REQUESTS, &[outcome]);
+        Self { ok: of("ok"), refused: of("refused"), away: of("away") }
+    }
 }
 
 impl Client {
@@ -88,7 +108,23 @@ impl Client {
             builder.build_with(http()?).map_err(|error| cause(&error))
         };
         let addresses = urls.iter().map(at).collect::<Result<_, _>>()?;
-        Ok(Self { addresses, asker, address })
+        Ok(Self { addresses, asker, address, requests: OnceLock::new() })
+    }
+
+    /// Counts answers from now on.
+    pub(super) fn counting(&self, requests: Requests) {
+        // Called once: there is nothing to replace.
+        let _ = self.requests.set(requests);
+    }
+
+    fn count<T>(&self, answer: &Result<T, SchemaError>) {
+        let Some(requests) = self.requests.get() else { return };
+        let counter = match answer {
+            Ok(_) => &requests.ok,
+            Err(SchemaError::Away(_)) => &requests.away,
+            Err(_) => &requests.refused,
+        };
+        counter.increment(1);
     }
 
     /// The addresses, without credentials.

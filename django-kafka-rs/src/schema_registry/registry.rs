@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::client::{Client, Registered};
+use super::client::{Client, Registered, Requests};
 use super::{Part, SchemaError};
 use crate::error::{ConsumeError, RegistryAway};
 use crate::format::avro::{Plain, Schema, join, names_schema, split_part};
+use crate::meters::Meters;
 use crate::record::RawRecord;
 use crate::settings::SchemaRegistrySettings;
 use crate::topic::{PartSchema, SchemaSource, Schemas, TopicDeclaration, Wire};
@@ -75,6 +76,11 @@ impl SchemaRegistry {
             writable: Cache::default(),
             asking: tokio::sync::Mutex::new(()),
         }))))
+    }
+
+    /// Counts requests from now on.
+    pub(crate) fn counting(&self, meters: &Meters) {
+        self.0.client.counting(Requests::new(meters));
     }
 
     /// Its addresses, without credentials.

@@ -108,6 +108,9 @@ impl Settings {
         list.add("topics.replication", show(self.topics.replication));
         list.add("topics.retention", self.topics.retention.map(show_duration).unwrap_or_default());
         list.schema_registry(&self.schema_registry);
+        if cfg!(feature = "metrics") {
+            list.add("metrics.listen", show(self.metrics.listen));
+        }
         list.add("shutdown_timeout", show_duration(self.shutdown_timeout));
         list.add("embedded.enabled", self.embedded.enabled.to_string());
         list.add("embedded.partitions", self.embedded.partitions.to_string());

@@ -26,6 +26,7 @@ mod error;
 #[rustfmt::skip]
 mod librdkafka_table;
 mod load;
+mod metrics;
 mod properties;
 mod read;
 mod read_retry;
@@ -45,6 +46,7 @@ pub use self::connect::{ConnectAuth, ConnectRetry};
 pub use self::effective::EffectiveSetting;
 pub use self::error::{SettingsErrors, SettingsMistake, Source};
 pub use self::load::{LoadOptions, SettingsSource};
+pub use self::metrics::MetricsSettings;
 pub use self::properties::Properties;
 pub use self::schema_registry::SchemaRegistrySettings;
 pub(crate) use self::secret::{is_secret, mask};
@@ -116,6 +118,8 @@ pub struct Settings {
     pub topics: TopicSettings,
     /// Where the schemas of Avro messages are.
     pub schema_registry: SchemaRegistrySettings,
+    /// What is shown to those who operate the service.
+    pub metrics: MetricsSettings,
     /// How long a warm shutdown may take: batches that are not done by then are given up and will be read again.
     /// Default: 30 seconds.
     pub shutdown_timeout: Duration,
@@ -233,6 +237,7 @@ impl Default for Settings {
             topic_variables: BTreeMap::new(),
             topics: TopicSettings::default(),
             schema_registry: SchemaRegistrySettings::default(),
+            metrics: MetricsSettings::default(),
             shutdown_timeout: Duration::from_secs(30),
             embedded: EmbeddedSettings::default(),
             loaded: load::Loaded::default(),

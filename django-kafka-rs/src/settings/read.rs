@@ -8,7 +8,7 @@ use super::section::{Findings, Section};
 use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
     BatchLimits, DatabaseSettings, EmbeddedSettings, RelationResolverDaemon, Settings, Synchronous, TopicSettings,
-    connect, properties, read_retry, schema_registry, temporal,
+    connect, metrics, properties, read_retry, schema_registry, temporal,
 };
 use crate::topic::names;
 
@@ -19,6 +19,7 @@ const OF_FEATURES: &[(&str, &str, bool)] = &[
     ("connect_retry", "connect", cfg!(feature = "connect")),
     ("connect_requests_timeout", "connect", cfg!(feature = "connect")),
     ("connector_name_prefix", "connect", cfg!(feature = "connect")),
+    ("metrics", "metrics", cfg!(feature = "metrics")),
     ("temporal", "temporal", cfg!(feature = "temporal")),
     ("temporal_task_queue", "temporal", cfg!(feature = "temporal")),
 ];
@@ -94,6 +95,9 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     if let Some(section) = top.section("schema_registry", findings) {
         schema_registry::read(section.joined(findings), &mut settings.schema_registry, findings);
     }
+    if let Some(section) = top.section("metrics", findings) {
+        metrics::read(section, &mut settings.metrics, findings);
+    }
     top.set("shutdown_timeout", &mut settings.shutdown_timeout, findings, duration);
     if let Some(section) = top.section("embedded", findings) {
         embedded(section, &mut settings.embedded, findings);
@@ -107,8 +111,10 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
 fn without_foreign(mut table: Table, findings: &mut Findings) -> Table {
     for (key, feature, _) in OF_FEATURES.iter().filter(|(_, _, built)| !built) {
         if let Some(node) = table.remove(*key) {
-            let message =
-                format!("this program is built without the feature `{feature}` of django-kafka-rs; take it out");
+            let message = format!(
+                "this program is built without the feature `{feature}` of django-kafka-rs: add it in Cargo.toml, or take \
+                 this out"
+            );
             findings.mistake(&node.source, key, message);
         }
     }

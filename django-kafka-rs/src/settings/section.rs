@@ -36,6 +36,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "topic_variables",
     "topics",
     "schema_registry",
+    "metrics",
     "shutdown_timeout",
     "embedded",
 ];

@@ -42,4 +42,6 @@ pub use self::relation::{
 };
 
 #[cfg(all(feature = "client", any(feature = "postgres", feature = "sqlite")))]
-pub(crate) use self::apply::{Ahead, Caller, Claimed, Covered, ModelSync, Outcome, Refused, Stop, Verdict};
+pub(crate) use self::apply::{
+    Ahead, Caller, Claimed, Covered, ModelSync, Outcome, Refused, Stage, Stages, Stop, Verdict,
+};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::letter::Letter;
 use self::reader::Reader;
 use self::replayed::Replayed;
-use super::parts::consumer_config;
+use super::client_config::consumer_config;
 use super::{Parts, Services, StartError, reach_broker};
 use crate::cli::{DlqSelection, FullLetter, LetterRow, Letters, Look};
 use crate::record::Headers;

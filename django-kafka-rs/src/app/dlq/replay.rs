@@ -16,6 +16,7 @@ use crate::consumer::lane::Stop;
 use crate::consumer::replay::{Replayed as Outcome, replay as handle_again};
 use crate::consumer::topic::{TopicRuntime, TopicTable};
 use crate::context::Context;
+use crate::meters::Meters;
 use crate::topic_admin::TopicAdmin;
 
 /// Replays the letters that are asked for.
@@ -28,7 +29,7 @@ pub(crate) fn replay(
     let office = Office::open(parts, selection)?;
     let database = office.services.open_database()?;
     let clock = Clock::new();
-    let kafka = office.services.kafka(None)?;
+    let kafka = office.services.kafka(None, &Meters::default())?;
     let tables = if how.is_dry {
         Vec::new()
     } else {

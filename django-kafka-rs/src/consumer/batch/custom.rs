@@ -49,7 +49,10 @@ pub(super) async fn run(
                 }
                 catch_panic(handler.consume(record.clone(), attempts - 1, &env.context)).await
             }
-            Admit::Parked => Ok(()),
+            Admit::Parked => {
+                handled.tally.parked += 1;
+                Ok(())
+            }
             Admit::Failed(error) => Err(error),
             Admit::Wait(trouble) => {
                 handled.stop = Some(stopped(topic, &trouble));
@@ -61,7 +64,10 @@ pub(super) async fn run(
         {
             match gate.waits_after_all(index).await {
                 Ok(false) => {}
-                Ok(true) => result = Ok(()),
+                Ok(true) => {
+                    handled.tally.parked += 1;
+                    result = Ok(());
+                }
                 Err(trouble) => {
                     handled.stop = Some(stopped(topic, &trouble));
                     break;

@@ -11,6 +11,7 @@ use super::super::batch::{
 };
 use super::super::lane::{Batch, Stop};
 use super::super::superseding::Superseding;
+use super::super::tally::Tally;
 use super::super::topic::{Handler, TopicRuntime};
 use super::book::{Book, done_with, note_failed, position_after};
 use super::{Entry, Found, Leaving, Share, Trouble};
@@ -21,6 +22,7 @@ use crate::error::ConsumeError;
 use crate::record::RawRecord;
 use crate::relations::{self, Admit, LaneGate, Storing};
 use crate::retry::policy::Decision;
+use crate::sync::Stage;
 use crate::topic::CustomTopic;
 use crate::topic::names::original_of;
 use crate::topic_admin::{Kind, Wanted};
@@ -50,7 +52,12 @@ pub(crate) async fn run(
     desk.share.doubt();
     let handling = async {
         match &desk.topic.handler {
-            Handler::Custom(handler) => Some(desk.custom(handler, &work).await),
+            Handler::Custom(handler) => {
+                let started = Instant::now();
+                let mut done = desk.custom(handler, &work).await;
+                done.tally.stages.add(Stage::Handle, started.elapsed());
+                Some(done)
+            }
             Handler::Models(_) => Some(desk.models(&work, decoding).await),
             // Its own consumer keeps its offsets in Kafka.
             Handler::KeyOffsets(_) => None,
@@ -90,11 +97,12 @@ struct Done {
     /// Messages that were skipped because newer ones of their keys were there.
     superseded: Vec<usize>,
     stop: Option<Stop>,
+    tally: Tally,
 }
 
 impl Done {
     fn new(entry: Entry) -> Self {
-        Self { entry, settled: Vec::new(), superseded: Vec::new(), stop: None }
+        Self { entry, settled: Vec::new(), superseded: Vec::new(), stop: None, tally: Tally::default() }
     }
 }
 
@@ -228,6 +236,7 @@ impl Desk {
                     }
                 }
                 Admit::Parked => {
+                    done.tally.parked += 1;
                     done_with(&mut done.entry, record, work.position_after(index + 1));
                     continue;
                 }
@@ -251,6 +260,7 @@ impl Desk {
                 match gate.waits_after_all(index).await {
                     Ok(false) => {}
                     Ok(true) => {
+                        done.tally.parked += 1;
                         done_with(&mut done.entry, record, work.position_after(index + 1));
                         continue;
                     }
@@ -335,7 +345,7 @@ impl Desk {
         let book = Book::new(Entry::new(self.share.clone()), work.end(), self.env.clone());
         let (topic, records) = (self.topic.clone(), work.records.clone());
         let (handled, book) = batch::run_models(topic, records, work.failures, decoding, &self.env, Some(book)).await;
-        let Handled { settled, superseded, mut stop, .. } = handled;
+        let Handled { settled, superseded, mut stop, tally, .. } = handled;
         let Some(book) = book else {
             // Its task died: what it has committed is looked up.
             return Done { stop: Some(Stop::Outage), ..Done::new(Entry::new(self.share.clone())) };
@@ -343,12 +353,12 @@ impl Desk {
         if let Some(trouble) = &book.trouble {
             stop = Some(self.stopped(trouble));
         }
-        Done { entry: book.entry, settled, superseded, stop }
+        Done { entry: book.entry, settled, superseded, stop, tally }
     }
 
     /// Produces what has left, and says how far the partition is handled.
     async fn conclude(&self, work: &Work, done: Done) -> BatchResult {
-        let Done { mut entry, settled, superseded, mut stop } = done;
+        let Done { mut entry, settled, superseded, mut stop, tally } = done;
         let position = entry.position();
         if stop != Some(Stop::Outage) {
             self.share.trust();
@@ -362,6 +372,7 @@ impl Desk {
             handled: work.all.iter().filter(|record| record.offset < position).count(),
             reached: Some(position),
             stop,
+            tally: Tally { skipped: batch::skipped(&settled), ..tally },
             ..BatchResult::default()
         };
         let is_done = |index: &&usize| work.records[**index].offset < position;

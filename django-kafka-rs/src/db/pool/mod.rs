@@ -11,7 +11,8 @@ mod postgres;
 mod sqlite;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::r2d2::R2D2Connection;
 
@@ -30,6 +31,20 @@ struct Inner {
     shown: String,
     backend: Backend,
     queue: Queue,
+    /// Told how long those wait that wait.
+    waits: OnceLock<Waits>,
+}
+
+type Waits = Box<dyn Fn(Duration) + Send + Sync>;
+
+/// How many connections for writing are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Lent at the same time at most.
+    pub(crate) max: u64,
+    pub(crate) used: u64,
+    /// Who waits for one.
+    pub(crate) waiting: u64,
 }
 
 enum Backend {
@@ -59,7 +74,8 @@ impl Database {
                 (Backend::Sqlite { writer, readers }, 1)
             }
         };
-        let database = Self { inner: Arc::new(Inner { shown, backend, queue: Queue::new(writers) }) };
+        let database =
+            Self { inner: Arc::new(Inner { shown, backend, queue: Queue::new(writers), waits: OnceLock::new() }) };
         drop(database.writer()?);
         Ok(database)
     }
@@ -69,13 +85,27 @@ impl Database {
     /// # Errors
     /// A connection has to be opened and the database is away.
     pub(crate) fn writer(&self) -> Result<WriterGuard, DatabaseError> {
-        let idle = self.inner.queue.wait();
+        let (idle, waited) = self.inner.queue.wait();
+        if let (Some(waited), Some(waits)) = (waited, self.inner.waits.get()) {
+            waits(waited);
+        }
         // From here on the guard's drop passes the turn on, also where no connection can be had.
         let mut guard = WriterGuard { database: self.clone(), conn: idle };
         if guard.conn.is_none() {
             guard.conn = Some(self.connect()?);
         }
         Ok(guard)
+    }
+
+    /// Tells `waits` from now on how long those wait that do not get a connection at once.
+    pub(crate) fn telling(&self, waits: impl Fn(Duration) + Send + Sync + 'static) {
+        // Called once: there is nothing to replace.
+        let _ = self.inner.waits.set(Box::new(waits));
+    }
+
+    /// How many connections are in use now.
+    pub(crate) fn usage(&self) -> Usage {
+        self.inner.queue.usage()
     }
 
     /// A connection in a transaction that will write.
@@ -270,15 +300,24 @@ impl Queue {
         Self { places, state: Mutex::default(), next: Condvar::new() }
     }
 
-    fn wait(&self) -> Option<DbConn> {
+    /// A connection that lies idle, if there is one; and how long the wait was, if there was one.
+    fn wait(&self) -> (Option<DbConn>, Option<Duration>) {
         let mut state = self.lock();
         let ticket = state.tickets;
         state.tickets += 1;
+        let mut since = None;
         while ticket >= state.returned + self.places {
+            since.get_or_insert_with(Instant::now);
             state = self.next.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         // The one that was used last: its statements are prepared, and its memory is warm.
-        state.idle.pop()
+        (state.idle.pop(), since.map(|since| since.elapsed()))
+    }
+
+    fn usage(&self) -> Usage {
+        let state = self.lock();
+        let asked = state.tickets - state.returned;
+        Usage { max: self.places, used: asked.min(self.places), waiting: asked.saturating_sub(self.places) }
     }
 
     fn pass_on(&self, conn: Option<DbConn>) {
@@ -403,6 +442,7 @@ mod tests {
                 thread
             })
             .collect();
+        assert_eq!(database.usage(), Usage { max: 1, used: 1, waiting: 8 });
         drop(first);
         for thread in waiting {
             thread.join().unwrap();

@@ -11,10 +11,11 @@ pub(crate) mod temporal;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::Counter;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::local::LocalDaemon;
@@ -87,6 +88,8 @@ struct Inner {
     lease: Duration,
     /// Looks of a daemon that are under way.
     working: AtomicUsize,
+    /// Messages that wait no more.
+    resolved: OnceLock<Counter>,
 }
 
 /// A consumer whose messages may wait.
@@ -151,6 +154,7 @@ impl Resolver {
             stop,
             lease: LEASE,
             working: AtomicUsize::new(0),
+            resolved: OnceLock::new(),
         })))
     }
 
@@ -266,6 +270,18 @@ impl Resolver {
     pub(crate) fn counts(&self, limit: i64) -> Result<Vec<Count>, ResolveError> {
         let mut conn = self.0.database.writer()?;
         Ok(self.0.relations.processor.counts(&mut conn, &self.0.groups, limit)?)
+    }
+
+    /// How much waits for each relation, whatever its rows.
+    pub(crate) fn totals(&self) -> Result<Vec<Count>, ResolveError> {
+        let mut conn = self.0.database.writer()?;
+        Ok(self.0.relations.processor.totals(&mut conn, &self.0.groups)?)
+    }
+
+    /// Counts what is resolved from now on.
+    pub(crate) fn counting(&self, resolved: Counter) {
+        // Called once: there is nothing to replace.
+        let _ = self.0.resolved.set(resolved);
     }
 
     /// One look of the daemon's own.
@@ -387,6 +403,9 @@ impl Resolver {
             }
         }
         drop(kept);
+        if let Some(resolved) = self.0.resolved.get() {
+            resolved.increment(done.resolved as u64);
+        }
         self.write(|conn| self.0.relations.processor.release(conn, &token))?;
         failed.map_or(Ok(done), Err)
     }

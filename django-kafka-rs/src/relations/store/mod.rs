@@ -143,6 +143,12 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn list(&self, conn: &mut DbConn, groups: &[String], after: i64, limit: i64) -> QueryResult<Vec<WaitingMessage>>;
     /// How much waits for each row, the most first.
     fn counts(&self, conn: &mut DbConn, groups: &[String], limit: i64) -> QueryResult<Vec<Count>>;
+    /// How much waits for each relation, whatever its rows: the values are empty. For those who watch; the default looks at
+    /// the rows that the most waits for.
+    fn totals(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<Vec<Count>> {
+        const ROWS_MAX: i64 = 10_000;
+        self.counts(conn, groups, ROWS_MAX)
+    }
     /// One message.
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>>;
     /// The channel of PostgreSQL on which [`notify`](Self::notify) tells: daemons listen there. `None`, the default:

@@ -380,6 +380,19 @@ impl MessageProcessor for TableProcessor {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
+    fn totals(&self, conn: &mut DbConn, groups: &[String]) -> QueryResult<Vec<Count>> {
+        let d = Dialect::of(conn);
+        let sql = d.numbered(&format!(
+            "SELECT w.relation_model_key, w.relation_id_field, '' AS relation_id_value, w.deletion, \
+             count(*) AS messages, min(w.parked_at_ms) AS oldest_ms FROM {TABLE} w WHERE w.consumer_group IN {} \
+             GROUP BY w.relation_model_key, w.relation_id_field, w.deletion",
+            d.texts(1)
+        ));
+        let groups = groups_json(groups);
+        let rows = on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(groups.as_str()), load::<CountRow>)?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
     fn find(&self, conn: &mut DbConn, id: i64) -> QueryResult<Option<WaitingMessage>> {
         let d = Dialect::of(conn);
         let sql = d.numbered(&format!("SELECT {COLUMNS} FROM {TABLE} w WHERE w.id = $1"));

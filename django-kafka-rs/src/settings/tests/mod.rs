@@ -3,6 +3,7 @@ mod client;
 mod connect;
 mod librdkafka;
 mod load;
+mod metrics;
 mod temporal;
 
 use expect_test::{Expect, expect};
@@ -43,7 +44,7 @@ fn nothing_set_gives_the_documented_defaults() {
     settings.client_id = "host-rust".to_owned();
     let listing = settings.listing();
     // In programs with its feature only.
-    let listing = listing.iter().filter(|(key, _)| !key.starts_with("temporal"));
+    let listing = listing.iter().filter(|(key, _)| !key.starts_with("temporal") && !key.starts_with("metrics"));
     let lines: Vec<String> = listing.map(|(key, value)| format!("{key} = {value}")).collect();
     expect![[r#"
         client_id = host-rust
@@ -246,7 +247,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, temporal_task_queue, temporal, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, temporal_task_queue, temporal, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, metrics, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?

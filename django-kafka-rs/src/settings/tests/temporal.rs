@@ -56,7 +56,7 @@ fn without_the_feature_its_settings_name_it() {
         &expect![[r"
             3 mistakes in the settings:
               django-kafka.toml:1: `relation_resolver_daemon`: `temporal` needs the feature `temporal` of django-kafka-rs, and this program is built without it: add it in Cargo.toml, or set `relation_resolver_daemon` to `local`
-              django-kafka.toml:2: `temporal_task_queue`: this program is built without the feature `temporal` of django-kafka-rs; take it out
-              django-kafka.toml:3: `temporal`: this program is built without the feature `temporal` of django-kafka-rs; take it out"]],
+              django-kafka.toml:2: `temporal_task_queue`: this program is built without the feature `temporal` of django-kafka-rs: add it in Cargo.toml, or take this out
+              django-kafka.toml:3: `temporal`: this program is built without the feature `temporal` of django-kafka-rs: add it in Cargo.toml, or take this out"]],
     );
 }

@@ -1,12 +1,14 @@
 //! A part of a batch in a savepoint: all of it is written, or nothing.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use super::Outcome;
 use super::item::{Item, caught};
 use super::judge::{self, Judged, Outage, Refusal};
 use super::relate::{Admitted, Todo};
 use super::run::{Run, Settled};
+use super::stages::Stage;
 use super::waiting::Gated;
 use crate::db::{DbConn, transaction};
 use crate::error::{AfterError, ConsumeError};
@@ -57,7 +59,9 @@ impl Run<'_> {
     fn write(&self, conn: &mut DbConn, range: Range<usize>) -> Result<Written, Judged> {
         let mut draft = Draft::default();
         let first = range.start;
+        let started = Instant::now();
         let Admitted { todo, made, mut outcomes, gated, .. } = self.admit(conn, range, &mut draft)?;
+        let started = self.watch.lap(Stage::Check, started);
         let (mut ops, mut items) = (Vec::with_capacity(todo.len()), Vec::with_capacity(todo.len()));
         for Todo { item: index, kind, made: row } in todo {
             let item = row.map_or(&self.items[index], |row| &made[row]);
@@ -66,6 +70,7 @@ impl Run<'_> {
             items.push((index.checked_sub(first), item));
         }
         let plan = plan::plan(&ops, &self.traits);
+        let started = self.watch.lap(Stage::Plan, started);
         for statement in &plan.statements {
             let rows: Vec<&dyn Row> = statement.rows.iter().map(|&row| &*items[row].1.row).collect();
             let table = &self.tables[statement.table];
@@ -80,6 +85,7 @@ impl Run<'_> {
                 self.call_after(conn, item, op.kind)?;
             }
         }
+        self.watch.lap(Stage::Write, started);
         Ok(Written { outcomes, draft, gated })
     }
 

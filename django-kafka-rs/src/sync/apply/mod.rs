@@ -10,6 +10,7 @@ mod item;
 mod judge;
 mod relate;
 mod run;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 pub(crate) use self::ahead::Ahead;
 use self::judge::Memory;
 use self::run::Run;
+pub(crate) use self::stages::{Stage, Stages};
 use super::context::Applied;
 use super::decode::ReadPlan;
 use super::guard::{Guard, Superseded};
@@ -75,6 +77,8 @@ pub(crate) struct Report {
     pub outcomes: Vec<Outcome>,
     /// Why the rest has none.
     pub stop: Option<Stop>,
+    /// What it took.
+    pub stages: Stages,
 }
 
 /// Who has a batch applied: says what becomes of failures, and adds what is to commit with the rows.
@@ -279,7 +283,7 @@ impl ModelSync {
     ) -> Report {
         match self.tables(database) {
             Ok(tables) => Run::new(self, tables, database, records, ahead, caller).finish(),
-            Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)) },
+            Err(reason) => Report { outcomes: Vec::new(), stop: Some(Stop::Outage(reason)), stages: Stages::default() },
         }
     }
 

@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::attempt::{Trouble, Written};
 use super::item::Item;
 use super::judge::{self, Nature, Outage, Refusal};
+use super::stages::{Stage, Watch};
 use super::waiting::Waiting;
 use super::{Ahead, Caller, Covered, ModelSync, Outcome, Refused, Report, Stop, Verdict};
 use crate::db::{Database, DbConn, transaction};
@@ -49,6 +51,7 @@ pub(super) struct Run<'a> {
     stop: Option<Stop>,
     /// Messages that the database or a hook refused.
     refused: usize,
+    pub(super) watch: Watch,
 }
 
 /// Outcomes of items, to be taken over once they are committed.
@@ -91,7 +94,9 @@ impl<'a> Run<'a> {
             end: records.len(),
             stop: None,
             refused: 0,
+            watch: Watch::default(),
         };
+        let started = Instant::now();
         for (index, record) in records.iter().enumerate() {
             let outcome = match sync.item_of(&mut ahead, index, record) {
                 Ok(Some(item)) => {
@@ -117,6 +122,7 @@ impl<'a> Run<'a> {
             run.outcomes.push(outcome);
         }
         run.traits = traits(sync, tables, &run.items);
+        run.watch.lap(Stage::Decode, started);
         run
     }
 
@@ -140,7 +146,7 @@ impl<'a> Run<'a> {
         self.outcomes.truncate(self.end);
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().map_while(|outcome| outcome).collect();
         debug_assert_eq!(outcomes.len(), self.end, "every message before the end has an outcome");
-        Report { outcomes, stop: self.stop }
+        Report { outcomes, stop: self.stop, stages: self.watch.stages() }
     }
 
     /// Messages behind the last transaction, which write nothing, get one where the caller commits something with
@@ -259,7 +265,9 @@ impl<'a> Run<'a> {
     fn transaction(&mut self, range: Range<usize>, settled: &mut Settled) -> Result<(), End> {
         let mut conn = self.database.begin().map_err(|error| End::Outage(error.to_string().into()))?;
         let upto = self.index_of(range.end);
+        let started = Instant::now();
         self.open_keys(&mut conn, upto).and_then(|()| self.open_waiting(&mut conn, upto)).map_err(End::Outage)?;
+        self.watch.lap(Stage::Check, started);
         let chunk = self.sync.memory.chunk();
         let count = range.len().div_ceil(chunk);
         let end = parts(range.clone(), count).try_for_each(|part| self.settle(&mut conn, part, settled));
@@ -309,8 +317,11 @@ impl<'a> Run<'a> {
 
     /// Commits the transaction of `range`, which covers all messages before `upto`.
     fn commit(&mut self, conn: &mut DbConn, range: Range<usize>, upto: usize, settled: &Settled) -> Result<(), End> {
+        let started = Instant::now();
         self.ask_caller(conn, upto, settled).map_err(End::Outage)?;
-        transaction::commit(conn).map_err(|error| match judge::outage(&error) {
+        let committed = transaction::commit(conn);
+        self.watch.lap(Stage::Commit, started);
+        committed.map_err(|error| match judge::outage(&error) {
             Some(outage) => End::Outage(outage),
             None if range.len() == 1 => {
                 let item = &self.items[range.start];
