@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel::QueryResult;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::relating::{Shared, resolve_all};
 use super::{Making, Parts, Services, StartError};
@@ -21,8 +21,10 @@ use crate::topic_admin::TopicAdmin;
 
 /// What is open while waiting messages are looked at.
 pub(super) struct Office {
-    /// Held open: the embedded parts live as long.
-    _services: Services,
+    /// The embedded parts live as long.
+    services: Services,
+    /// Ends what the resolver still waits for when the office closes: handlers, brokers that are away.
+    _abort: DropGuard,
     pub(super) resolver: Resolver,
     database: Database,
 }
@@ -57,8 +59,8 @@ impl Office {
         let shared =
             Shared { services: &services, context: &context, admin: &admin, clock: &clock, meters: &Meters::default() };
         let abort = CancellationToken::new();
-        let resolver = parts.resolver(&database, relations, &consumers, &shared, abort)?;
-        Ok(Self { _services: services, resolver, database })
+        let resolver = parts.resolver(&database, relations, &consumers, &shared, abort.clone())?;
+        Ok(Self { services, _abort: abort.drop_guard(), resolver, database })
     }
 
     /// What waits, `limit` messages at most. Blocks.
@@ -116,10 +118,21 @@ impl Office {
         self.database.write_transaction(|conn| discard(conn).map_err(ResolveError::from)).map_err(Into::into)
     }
 
-    /// Runs this daemon until `stop` is cancelled.
+    /// Runs this daemon until `stop` is cancelled, and then as long as the settings give it to end.
     pub(super) async fn run(self, daemon: &dyn ResolverDaemon, stop: CancellationToken) {
-        resolve_all(&self.resolver).await;
-        daemon.run(self.resolver.clone(), stop).await;
+        let running = async {
+            resolve_all(&self.resolver).await;
+            daemon.run(self.resolver.clone(), stop.clone()).await;
+        };
+        let timeout = self.services.settings.shutdown_timeout;
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(timeout).await;
+        };
+        tokio::select! {
+            () = running => {}
+            () = late => tracing::warn!("waiting messages are left for the next start: ending took longer than {timeout:?}"),
+        }
     }
 
     /// Runs Temporal's worker until `stop` is cancelled.

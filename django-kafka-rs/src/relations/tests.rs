@@ -211,7 +211,7 @@ fn a_chain_is_taken_whole_and_by_one_daemon() {
         assert_eq!(TableProcessor.held(&mut conn, "a", &ids).unwrap().len(), 4);
 
         // Key 1 still waits, for another row.
-        let still = Still { chain: parked[0].chain.clone(), relation: Some(customer(7)) };
+        let still = Still { chain: parked[0].chain.clone(), relation: Some(customer(7)), now_ms: 1_000 };
         TableProcessor.still(&mut conn, GROUP, "a", &[still]).unwrap();
         TableProcessor.release(&mut conn, "a").unwrap();
         assert_eq!(claimed(&mut conn, Which::Relations(&[customer(7)]), "c"), [1, 3]);

@@ -33,6 +33,7 @@ pub(crate) fn text(by: &str, news: &News) -> String {
 
 /// What somebody else tells; `None`: it was told by `own`. A text that is not understood, of another version's, says that
 /// there is something.
+#[cfg(any(test, feature = "postgres"))]
 pub(crate) fn read(own: &str, text: &str) -> Option<News> {
     match serde_json::from_str::<Told>(text) {
         Ok(Told { by, .. }) if by == own => None,

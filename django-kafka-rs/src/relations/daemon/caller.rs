@@ -110,7 +110,7 @@ impl Caller for ParkedCaller<'_> {
     }
 
     fn claimed(&self) -> Option<Claimed<'_>> {
-        Some(Claimed { token: self.token, ids: self.ids })
+        Some(Claimed { token: self.token, ids: self.ids, now_ms: self.environment.clock.now_ms() })
     }
 
     fn before_commit(&mut self, conn: &mut DbConn, covered: &Covered<'_>) -> Result<(), Refused> {

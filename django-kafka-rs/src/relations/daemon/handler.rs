@@ -77,7 +77,8 @@ impl Handlers<'_> {
                 let held = self.resolver.write(|conn| {
                     let held = processor.held(conn, self.token, &[message.id])?;
                     if let (Some(relation), false) = (relation, held.is_empty()) {
-                        let still = Still { chain: chain.clone(), relation: awaited(conn, relation) };
+                        let now_ms = self.group.environment.clock.now_ms();
+                        let still = Still { chain: chain.clone(), relation: awaited(conn, relation), now_ms };
                         processor.still(conn, &message.group, self.token, &[still])?;
                     }
                     Ok(!held.is_empty())

@@ -73,6 +73,8 @@ pub struct Still {
     pub chain: Chain,
     /// What the chain waits for now.
     pub relation: Option<Awaited>,
+    /// The consumers' time: a deletion is tried again behind those that were tried before it.
+    pub now_ms: i64,
 }
 
 /// How much waits for a row.

@@ -270,27 +270,29 @@ impl MessageProcessor for TableProcessor {
             return Ok(());
         }
         let d = Dialect::of(conn);
-        let columns: Vec<_> =
-            CHAIN_COLUMNS.into_iter().chain([("model", "text"), ("field", "text"), ("id", "text")]).collect();
+        let columns: Vec<_> = CHAIN_COLUMNS
+            .into_iter()
+            .chain([("model", "text"), ("field", "text"), ("id", "text"), ("now_ms", "bigint")])
+            .collect();
         // A deletion keeps what it waits for: the rows that refer to its own.
         let sql = d.numbered(&format!(
             "UPDATE {TABLE} AS w SET \
              status = CASE WHEN EXISTS (SELECT 1 FROM {TABLE} e WHERE {} AND e.\"offset\" < w.\"offset\") \
              THEN 'BEHIND' ELSE 'WAITING' END, claim_token = NULL, claimed_until_ms = 0, \
-             due_ms = CASE WHEN w.deletion THEN {} ELSE 0 END, \
+             due_ms = CASE WHEN w.deletion THEN m.now_ms ELSE 0 END, \
              relation_model_key = CASE WHEN w.deletion THEN w.relation_model_key ELSE m.model END, \
              relation_id_field = CASE WHEN w.deletion THEN w.relation_id_field ELSE m.field END, \
              relation_id_value = CASE WHEN w.deletion THEN w.relation_id_value ELSE m.id END \
              FROM {} WHERE {} AND w.claim_token = $3",
             same_chain("e", "w"),
-            d.now_ms,
             d.objects(1, &columns),
             is_chain(&d, 2)
         ));
         let rows = list(chains.iter().map(|still| {
             let part = |part: fn(&Awaited) -> &String| still.relation.as_ref().map(|r| part(r).clone());
             let object = with(chain_json(&still.chain), "model", part(|r| &r.model_key));
-            with(with(object, "field", part(|r| &r.field)), "id", part(|r| &r.value))
+            let object = with(with(object, "field", part(|r| &r.field)), "id", part(|r| &r.value));
+            with(object, "now_ms", still.now_ms)
         }));
         on!(
             conn,

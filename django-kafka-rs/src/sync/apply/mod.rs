@@ -131,6 +131,8 @@ pub(crate) struct Claimed<'a> {
     pub token: &'a str,
     /// The messages' numbers in the store, by their index in the batch.
     pub ids: &'a [i64],
+    /// The consumers' time.
+    pub now_ms: i64,
 }
 
 /// What a transaction covers: the messages behind those of the transaction before it.

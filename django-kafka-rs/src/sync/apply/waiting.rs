@@ -117,7 +117,11 @@ impl Run<'_> {
             .again
             .iter()
             .filter(|(chain, _)| !self.waiting.failed.contains(chain))
-            .map(|(chain, (_, relation))| relations::Still { chain: chain.clone(), relation: relation.clone() })
+            .map(|(chain, (_, relation))| relations::Still {
+                chain: chain.clone(),
+                relation: relation.clone(),
+                now_ms: claim.now_ms,
+            })
             .collect();
         related.shared.processor.still(conn, &related.group, claim.token, &still)
     }
