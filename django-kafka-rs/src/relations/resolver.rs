@@ -199,7 +199,11 @@ fn lock(conn: &mut DbConn, target: &Target, values: &str) -> QueryResult<Vec<i64
         #[diesel(sql_type = Text)]
         setting: String,
     }
-    let DbConn::Pg(pg) = conn else { return Ok(Vec::new()) };
+    let pg = match conn {
+        DbConn::Pg(pg) => pg,
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(_) => return Ok(Vec::new()),
+    };
     let before: Setting =
         diesel::sql_query("SELECT current_setting('lock_timeout') AS setting").get_result(&mut *pg)?;
     diesel::sql_query("SET LOCAL lock_timeout = '50ms'").execute(&mut *pg)?;
