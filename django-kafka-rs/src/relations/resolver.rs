@@ -164,41 +164,63 @@ impl TableResolver {
 /// The places of values that no row has, or one that another transaction is about to delete; the others' rows are locked
 /// as a foreign key locks them.
 fn leaving(conn: &mut DbConn, target: &Target, values: &str) -> QueryResult<Vec<i64>> {
-    match conn {
-        #[cfg(feature = "postgres")]
-        DbConn::Pg(_) => {
-            let depth = transaction::depth(conn)?;
-            transaction::savepoint(conn)?;
-            let DbConn::Pg(pg) = &mut *conn else { return absent(conn, target, values) };
-            let Target { table, column, sql_type } = target;
-            let locked = diesel::sql_query(format!(
-                "WITH v AS MATERIALIZED (SELECT v.place, CAST(v.value AS {sql_type}) AS value \
-                 FROM json_array_elements_text($1::json) WITH ORDINALITY AS v(value, place)), \
-                 p AS MATERIALIZED (SELECT p.{column} AS value FROM {table} p WHERE p.{column} IN (SELECT v.value FROM v) \
-                 FOR KEY SHARE SKIP LOCKED) \
-                 SELECT v.place - 1 AS place FROM v WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.value = v.value)"
-            ))
-            .bind::<Text, _>(values)
-            .load::<PlaceRow>(pg);
-            match locked {
-                Ok(rows) => {
-                    transaction::release(conn)?;
-                    Ok(rows.into_iter().map(|row| row.place).collect())
-                }
-                // Not for us to lock: a view, or a table that this role may only read.
-                Err(error) => match failure::classify(&error) {
-                    Failure::Conflict | Failure::Busy => Err(error),
-                    _ => {
-                        transaction::rollback_to(conn, depth)?;
-                        absent(conn, target, values)
-                    }
-                },
+    #[cfg(feature = "postgres")]
+    if matches!(conn, DbConn::Pg(_)) {
+        let depth = transaction::depth(conn)?;
+        transaction::savepoint(conn)?;
+        let error = match lock(conn, target, values) {
+            Ok(places) => return transaction::release(conn).map(|()| places),
+            Err(error) => error,
+        };
+        return match failure::classify(&error) {
+            Failure::Conflict | Failure::Outage(_) if !is_refused(&error) => Err(error),
+            Failure::Busy => {
+                transaction::rollback_to(conn, depth)?;
+                let values: Vec<serde::de::IgnoredAny> = serde_json::from_str(values).unwrap_or_default();
+                Ok((0..).take(values.len()).collect())
             }
-        }
-        // There is no other writer.
-        #[cfg(feature = "sqlite")]
-        DbConn::Sqlite(_) => absent(conn, target, values),
+            // Not for us to lock: a view, or a table that this role may only read.
+            _ => {
+                transaction::rollback_to(conn, depth)?;
+                absent(conn, target, values)
+            }
+        };
     }
+    // SQLite has no other writer.
+    absent(conn, target, values)
+}
+
+/// Locks the rows that nobody else has locked; gives the places of the others. A row that the other transaction has
+/// written before it deleted it is waited for all the same, but not for long.
+#[cfg(feature = "postgres")]
+fn lock(conn: &mut DbConn, target: &Target, values: &str) -> QueryResult<Vec<i64>> {
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = Text)]
+        setting: String,
+    }
+    let DbConn::Pg(pg) = conn else { return Ok(Vec::new()) };
+    let before: Setting =
+        diesel::sql_query("SELECT current_setting('lock_timeout') AS setting").get_result(&mut *pg)?;
+    diesel::sql_query("SET LOCAL lock_timeout = '50ms'").execute(&mut *pg)?;
+    let Target { table, column, sql_type } = target;
+    let rows = diesel::sql_query(format!(
+        "WITH v AS MATERIALIZED (SELECT v.place, CAST(v.value AS {sql_type}) AS value \
+         FROM json_array_elements_text($1::json) WITH ORDINALITY AS v(value, place)), \
+         p AS MATERIALIZED (SELECT p.{column} AS value FROM {table} p WHERE p.{column} IN (SELECT v.value FROM v) \
+         FOR KEY SHARE SKIP LOCKED) \
+         SELECT v.place - 1 AS place FROM v WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.value = v.value)"
+    ))
+    .bind::<Text, _>(values)
+    .load::<PlaceRow>(&mut *pg)?;
+    diesel::sql_query("SELECT set_config('lock_timeout', $1, true)").bind::<Text, _>(before.setting).execute(pg)?;
+    Ok(rows.into_iter().map(|row| row.place).collect())
+}
+
+/// Whether this role may not do it.
+#[cfg(feature = "postgres")]
+fn is_refused(error: &diesel::result::Error) -> bool {
+    error.to_string().starts_with("permission denied")
 }
 
 /// The places in a list of values, in JSON, that no row has.

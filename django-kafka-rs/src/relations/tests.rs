@@ -125,6 +125,14 @@ fn rows_that_are_about_to_go_do_not_count_for_who_gives_way_and_the_others_stay(
         assert!(other.batch_execute("SELECT 1 FROM parents WHERE id = 2 FOR UPDATE NOWAIT").is_err());
         other.batch_execute("ROLLBACK").unwrap();
     }
+    // Written before it is deleted, it would have to be waited for: then nothing counts.
+    other.batch_execute("BEGIN; UPDATE parents SET name = 'c' WHERE id = 1; DELETE FROM parents WHERE id = 1").unwrap();
+    {
+        let mut conn = database.begin().unwrap();
+        assert_eq!(resolver.stay(&mut conn, &asked).unwrap(), [false; 3]);
+        other.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(resolver.stay(&mut conn, &asked).unwrap(), [true, true, false]);
+    }
     // What cannot be locked counts as it is.
     execute(
         &mut database.writer().unwrap(),

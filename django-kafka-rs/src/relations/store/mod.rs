@@ -99,6 +99,13 @@ pub trait MessageProcessor: Send + Sync + 'static {
     fn presence(&self, conn: &mut DbConn, group: &str, topics: &[&str], models: &[&str]) -> QueryResult<Presence>;
     /// What waits of these keys; those of which nothing does are left out.
     fn parked(&self, conn: &mut DbConn, group: &str, chains: &[&Chain]) -> QueryResult<Vec<(Chain, ParkedKey)>>;
+    /// Waits for transactions that have messages of these keys in hand, and keeps others off them until this one ends.
+    /// Called before it locks anything else, so that none of them waits for this one meanwhile. The default leaves that to
+    /// [`forget`](Self::forget).
+    fn lock(&self, conn: &mut DbConn, group: &str, chains: &[&Chain]) -> QueryResult<()> {
+        let _ = (conn, group, chains);
+        Ok(())
+    }
     /// Parks messages. One that is parked already stays as it is.
     fn park(&self, conn: &mut DbConn, group: &str, messages: &[Parking]) -> QueryResult<()>;
     /// Forgets what waits of these keys, up to an offset each; waits for a daemon's transaction that has it in hand.

@@ -274,14 +274,9 @@ pub(super) fn groups_json(groups: &[String]) -> String {
 pub(super) fn heads(conn: &mut DbConn, d: &Dialect, which: Which<'_>, claim: &Claim<'_>) -> QueryResult<Vec<i64>> {
     let awaited = d.objects(1, &AWAITED_COLUMNS);
     let (from, condition, list_of) = match which {
-        Which::Relations(rows) => (
-            format!(
-                "{awaited} JOIN {TABLE} c ON c.relation_model_key = m.model AND c.relation_id_field = m.field AND \
-                 c.relation_id_value = m.id AND NOT c.deletion"
-            ),
-            "c.due_ms <= $3".to_owned(),
-            list(rows.iter().map(awaited_json)),
-        ),
+        Which::Relations(rows) => {
+            (of_relations(d, &awaited), "c.due_ms <= $3".to_owned(), list(rows.iter().map(awaited_json)))
+        }
         Which::Ids(ids) => (
             format!("{TABLE} c"),
             format!("c.id IN {} AND $3 IS NOT NULL", d.integers(1)),
@@ -307,6 +302,7 @@ pub(super) fn heads(conn: &mut DbConn, d: &Dialect, which: Which<'_>, claim: &Cl
         now = d.now_ms,
         lock = d.lock_free,
     ));
+    without_compiling(conn)?;
     let groups = groups_json(claim.groups);
     let rows = on!(
         conn,
@@ -318,6 +314,38 @@ pub(super) fn heads(conn: &mut DbConn, d: &Dialect, which: Which<'_>, claim: &Cl
         load::<IdRow>
     )?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The messages `c` that wait for the rows `m`, as candidates: of each row no more than a claim takes, so that a claim costs
+/// its own size, however many wait. Those that failed and are due again are found by [`Which::Failed`].
+fn of_relations(d: &Dialect, awaited: &str) -> String {
+    let columns = ["relation_model_key", "relation_id_field", "relation_id_value"];
+    if !d.is_pg {
+        let [model, field, id] = columns;
+        return format!(
+            "{awaited} JOIN {TABLE} c ON c.{model} = m.model AND c.{field} = m.field AND c.{id} = m.id AND NOT c.deletion"
+        );
+    }
+    // Said as a range of the index: else the planner may as well go through the table by its key, and find nothing.
+    let place = columns.map(|column| format!("x.{column}")).join(", ");
+    format!(
+        "{awaited} CROSS JOIN LATERAL (SELECT * FROM {TABLE} x WHERE ({place}, x.id) > (m.model, m.field, m.id, 0) \
+         AND ({place}, x.id) <= (m.model, m.field, m.id, {max}) AND NOT x.deletion AND x.due_ms = 0 \
+         AND x.consumer_group IN {groups} AND x.claimed_until_ms < {now} ORDER BY {place}, x.id LIMIT $4) c",
+        max = i64::MAX,
+        groups = d.texts(2),
+        now = d.now_ms,
+    )
+}
+
+/// PostgreSQL takes the lists of a claim for long, and would compile the statement for a quarter of a second.
+fn without_compiling(conn: &mut DbConn) -> QueryResult<()> {
+    match conn {
+        #[cfg(feature = "postgres")]
+        DbConn::Pg(pg) => diesel::sql_query("SET LOCAL jit = off").execute(pg).map(drop),
+        #[cfg(feature = "sqlite")]
+        DbConn::Sqlite(_) => Ok(()),
+    }
 }
 
 /// Rows that are awaited, in a list of objects.

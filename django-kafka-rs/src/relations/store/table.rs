@@ -49,6 +49,23 @@ impl MessageProcessor for TableProcessor {
         Ok(rows.into_iter().filter_map(of).collect())
     }
 
+    fn lock(&self, conn: &mut DbConn, group: &str, chains: &[&Chain]) -> QueryResult<()> {
+        let d = Dialect::of(conn);
+        // SQLite has one writer.
+        if chains.is_empty() || !d.is_pg {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT w.id FROM {} JOIN {TABLE} w ON {} ORDER BY w.id {}",
+            d.objects(1, &CHAIN_COLUMNS),
+            is_chain(&d, 2),
+            d.lock
+        );
+        let rows = list(chains.iter().map(|chain| chain_json(chain)));
+        on!(conn, diesel::sql_query(sql.as_str()).bind::<Text, _>(rows.as_str()).bind::<Text, _>(group), load::<IdRow>)
+            .map(drop)
+    }
+
     fn park(&self, conn: &mut DbConn, group: &str, messages: &[Parking]) -> QueryResult<()> {
         if messages.is_empty() {
             return Ok(());

@@ -85,12 +85,23 @@ impl Run<'_> {
         let processor = &related.shared.processor;
         self.waiting.presence =
             processor.presence(conn, &related.group, &topics, &keys).map_err(|error| judge::of_ours(&error))?;
-        // All at once, and before any row of a model is locked: who comes in between waits, and is not waited for.
-        if let Some(claim) = self.caller.claimed() {
-            let ids = &claim.ids[self.covered..upto];
-            self.waiting.held = processor.held(conn, claim.token, ids).map_err(|error| judge::of_ours(&error))?;
-        }
-        Ok(())
+        // All at once, and before any row of a model is locked: else a lane and a daemon wait for each other, with the
+        // one's deletions in the other's hands.
+        let locked = match self.caller.claimed() {
+            Some(claim) => {
+                processor.held(conn, claim.token, &claim.ids[self.covered..upto]).map(|held| self.waiting.held = held)
+            }
+            None if self.waiting.presence.parked => {
+                let range = self.covered..upto;
+                let deletions = self.items.iter().filter(|item| matches!(item.kind, Kind::Delete));
+                let records = deletions.filter(|item| range.contains(&item.index)).map(|i| &self.records[i.index]);
+                let chains: HashSet<Chain> =
+                    records.filter(|record| record.key.is_some()).map(|record| Chain::of(record)).collect();
+                processor.lock(conn, &related.group, &chains.iter().collect::<Vec<_>>())
+            }
+            None => Ok(()),
+        };
+        locked.map_err(|error| judge::of_ours(&error))
     }
 
     /// What waits on in a daemon's hands, written down with its last transaction.

@@ -167,6 +167,7 @@ macro_rules! mortal {
 mortal! {
     presence(group: &str, topics: &[&str], models: &[&str]) -> Presence;
     parked(group: &str, chains: &[&KeyChain]) -> Vec<(KeyChain, ParkedKey)>;
+    lock(group: &str, chains: &[&KeyChain]) -> ();
     park(group: &str, messages: &[Parking]) -> ();
     judge_anew(group: &str, chains: &[&KeyChain]) -> ();
     forget(group: &str, chains: &[(&KeyChain, i64)]) -> ();

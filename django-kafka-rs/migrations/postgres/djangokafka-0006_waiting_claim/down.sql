@@ -1,0 +1,1 @@
+DROP INDEX django_kafka_waiting_message_claim;
