@@ -308,7 +308,7 @@ async fn supervise(
     }
     let counts = summary(consumers.iter().map(|consumer| consumer.progress.counts()));
     // It has told of the end as long as there was something to tell.
-    drop(endpoint);
+    endpoint.close();
     // Until here the embedded broker is needed: a client that closes without its broker waits long.
     drop(services);
     let _ = tell.send(Some(result.map(|()| counts)));

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod custom;
+mod drive;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::ahead::Decoding;
 pub(super) use self::custom::not_its_own_fault;
+pub(crate) use self::drive::panic_text;
+pub(super) use self::drive::{catch_panic, join_all};
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
 use super::ledger::book::Book;
@@ -556,43 +559,6 @@ pub(super) async fn deliver(message: &Outgoing, env: &BatchEnvironment) -> Resul
         }
         wait = (wait * 2).min(WAIT_MAX);
     }
-}
-
-/// Drives all of them side by side, and gives their results in order.
-pub(super) async fn join_all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
-    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (future, result) in futures.iter_mut().zip(&mut results) {
-            if result.is_none()
-                && let Poll::Ready(value) = future.as_mut().poll(cx)
-            {
-                *result = Some(value);
-            }
-        }
-        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    results.into_iter().flatten().collect()
-}
-
-/// A handler that panics is a failed message.
-pub(super) async fn catch_panic<T>(
-    mut future: Pin<Box<dyn Future<Output = Result<T, ConsumeError>> + Send + '_>>,
-) -> Result<T, ConsumeError> {
-    std::future::poll_fn(move |cx| {
-        std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(format!("the handler panicked: {}", panic_text(&*panic)).into())))
-    })
-    .await
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no text)")
 }
 
 /// A number in `0.0..1.0`, random enough to spread retries.

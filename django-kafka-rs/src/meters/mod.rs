@@ -107,6 +107,12 @@ pub(crate) struct Endpoint {
     server: Option<Server>,
 }
 
+impl Endpoint {
+    /// Answers no more.
+    #[expect(clippy::unused_self, reason = "what it has is dropped; without the feature it has nothing")]
+    pub(crate) fn close(self) {}
+}
+
 #[cfg(feature = "metrics")]
 impl Endpoint {
     /// Answers from now on, where the settings say so. `owns_process`: what the program's own code counts is shown, too.

@@ -247,6 +247,45 @@ fn a_chain_whose_message_failed_is_left_until_it_is_due() {
     });
 }
 
+#[test]
+fn what_is_left_of_a_chain_is_judged_anew_and_nothing_else() {
+    on_each(|database| {
+        let mut conn = database.writer().unwrap();
+        let deletion = Parking { deletion: true, ..parking(4, Some("1"), Some(customer(9))) };
+        let parked = [
+            parking(1, Some("1"), Some(customer(5))),
+            parking(2, Some("1"), Some(customer(6))),
+            parking(3, Some("2"), Some(customer(5))),
+            deletion,
+        ];
+        TableProcessor.park(&mut conn, GROUP, &parked).unwrap();
+        let of = |conn: &mut DbConn| -> Vec<_> {
+            let all = TableProcessor.list(conn, &groups(), 0, 10).unwrap();
+            all.into_iter().map(|message| (message.record.offset, message.status, message.relation)).collect()
+        };
+        let (waiting, behind) = (WaitingStatus::Waiting, WaitingStatus::Behind);
+        let chain = &parked[0].chain;
+        // Of another group, nothing.
+        TableProcessor.judge_anew(&mut conn, "other", &[chain]).unwrap();
+        assert_eq!(of(&mut conn)[0], (1, waiting, Some(customer(5))));
+
+        // What it waited for was that of the chain as a whole; a deletion keeps the row that it is about.
+        TableProcessor.judge_anew(&mut conn, GROUP, &[chain]).unwrap();
+        let rest = [(3, waiting, Some(customer(5))), (4, waiting, Some(customer(9)))];
+        let [third, fourth] = rest.clone();
+        assert_eq!(of(&mut conn), [(1, behind, None), (2, behind, None), third, fourth]);
+
+        // Where nothing goes, nothing is judged anew; where a part goes, the rest of its chain is.
+        let chain = &parked[2].chain;
+        TableProcessor.forget(&mut conn, GROUP, &[(chain, 2)]).unwrap();
+        assert_eq!(of(&mut conn)[2..], rest);
+        TableProcessor.park(&mut conn, GROUP, &[parking(7, Some("2"), Some(customer(5)))]).unwrap();
+        TableProcessor.forget(&mut conn, GROUP, &[(chain, 3)]).unwrap();
+        assert_eq!(of(&mut conn)[3], (7, behind, None));
+        assert_eq!(claimed(&mut conn, Which::Unseen, "a"), [1, 2, 4, 7]);
+    });
+}
+
 const fn column(name: &'static str) -> ColumnDescriptor {
     ColumnDescriptor {
         field: name,

@@ -60,3 +60,14 @@ fn a_late_retry_does_not_bring_back_what_was_deleted_before_its_key_was_used_aga
         [message(CUSTOMERS, 2, WHOLE, 0), fails, message(CUSTOMERS, 2, None, 0), anew, message(ORDERS, 2, WHOLE, 2)];
     tell(&log, &[lane(CUSTOMERS, 2, 0b10, Crash::Never), lane(ORDERS, 1, 0, Crash::Never)]);
 }
+
+/// A late message of which the ordering guard has left a part waits, with a newer one behind it: they are written
+/// together, each with its own columns and without the one that a message between them wrote.
+#[test]
+fn what_the_guard_left_of_a_message_that_waits_is_written_with_what_waits_behind_it() {
+    let late = Message { failures_max: 1, ..message(ORDERS, 2, WHOLE, 2) };
+    let (between, behind) = (message(ORDERS, 2, Some(0b010), 0), message(ORDERS, 2, Some(0b100), 0));
+    let log = [late, between, behind, message(CUSTOMERS, 2, WHOLE, 0)];
+    let retry = Step::Retry { topic: ORDERS, size: 1, order: 0, failing: 0, crash: Crash::Never };
+    tell(&log, &[lane(ORDERS, 2, 0b01, Crash::Never), retry, lane(ORDERS, 1, 0, Crash::Never)]);
+}
