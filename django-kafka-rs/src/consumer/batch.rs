@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::ahead::Decoding;
 pub(super) use self::custom::not_its_own_fault;
-pub(crate) use self::drive::panic_text;
 pub(super) use self::drive::{catch_panic, join_all};
 use super::fence::Permit;
 use super::lane::{Batch, Stop};
