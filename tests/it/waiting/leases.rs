@@ -140,6 +140,9 @@ async fn what_a_killed_daemon_had_claimed_is_anothers_once_its_lease_is_over() {
     let sessions = format!("SELECT pid::text AS line FROM pg_stat_activity WHERE application_name = '{sessions}'");
     wait_for("the killed daemon's sessions are gone", || watched.lines(&sessions).is_empty());
     let until_ms = watched.claimed_until_ms("shop.orders");
+    let longer = "SELECT topic AS line FROM django_kafka_waiting_message \
+                  WHERE claimed_until_ms > extract(epoch FROM clock_timestamp()) * 1000 + 2000";
+    assert_eq!(watched.lines(longer), [""; 0], "claimed for longer than the settings say");
 
     let second = watched.daemon("second", "2s");
     watched.shop.wait_for_orders(&["1→5:10"]);
