@@ -205,32 +205,38 @@ impl Engine {
     fn deliver(&mut self, records: Vec<RawRecord>) {
         let now = self.config.clock.now();
         self.config.progress.delivered(records.len());
-        for record in records {
-            let id = (record.topic.clone(), record.partition);
-            // A lane that was taken away meanwhile: the new owner reads the message.
-            let Some(state) = self.lanes.get_mut(&id) else { continue };
-            if self.config.detects_gaps
-                && let Some(expected) = state.lane.expected_offset()
-                && record.offset > expected
-            {
-                tracing::error!(
-                    topic = &*record.topic,
-                    partition = record.partition,
-                    "the embedded broker has dropped the messages {expected} to {}: it keeps about 5 MiB a partition; \
-                     produce more slowly, spread over more partitions, or use a real broker",
-                    record.offset - 1
-                );
-                self.config.progress.lost((record.offset - expected) as usize);
-            }
-            let offset = record.offset;
-            let (record, due) = self.config.unpack(record);
-            if state.lane.deliver(Arc::new(record), due, now) == Delivered::WentBack {
-                tracing::warn!(
-                    topic = &*id.0,
-                    partition = id.1,
-                    offset,
-                    "offsets begin again: the topic was created anew, or its log was cut; handled from here on"
-                );
+        let mut records = records.into_iter().peekable();
+        while let Some(first) = records.peek() {
+            // They come in runs of one partition: its lane is looked for once a run.
+            let id = (first.topic.clone(), first.partition);
+            let is_same = |record: &RawRecord| record.partition == id.1 && Arc::ptr_eq(&record.topic, &id.0);
+            let mut state = self.lanes.get_mut(&id);
+            while let Some(record) = records.next_if(is_same) {
+                // A lane that was taken away meanwhile: the new owner reads the message.
+                let Some(state) = &mut state else { continue };
+                if self.config.detects_gaps
+                    && let Some(expected) = state.lane.expected_offset()
+                    && record.offset > expected
+                {
+                    tracing::error!(
+                        topic = &*record.topic,
+                        partition = record.partition,
+                        "the embedded broker has dropped the messages {expected} to {}: it keeps about 5 MiB a \
+                         partition; produce more slowly, spread over more partitions, or use a real broker",
+                        record.offset - 1
+                    );
+                    self.config.progress.lost((record.offset - expected) as usize);
+                }
+                let offset = record.offset;
+                let (record, due) = self.config.unpack(record);
+                if state.lane.deliver(Arc::new(record), due, now) == Delivered::WentBack {
+                    tracing::warn!(
+                        topic = &*id.0,
+                        partition = id.1,
+                        offset,
+                        "offsets begin again: the topic was created anew, or its log was cut; handled from here on"
+                    );
+                }
             }
         }
     }

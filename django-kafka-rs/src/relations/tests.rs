@@ -215,12 +215,13 @@ fn a_chain_is_taken_whole_and_by_one_daemon() {
         TableProcessor.still(&mut conn, GROUP, "a", &[still]).unwrap();
         TableProcessor.release(&mut conn, "a").unwrap();
         assert_eq!(claimed(&mut conn, Which::Relations(&[customer(7)]), "c"), [1, 3]);
-        assert_eq!(claimed(&mut conn, Which::Unseen, "c"), [4]);
+        assert_eq!(claimed(&mut conn, Which::Unseen, "e"), [4]);
 
         // A lease that has run out is anybody's.
         TableProcessor.renew(&mut conn, "c", -1).unwrap();
         assert_eq!(claimed(&mut conn, Which::Relations(&[customer(7)]), "d"), [1, 3]);
-        assert!(TableProcessor.held(&mut conn, "c", &ids).unwrap().len() < 3);
+        assert_eq!(TableProcessor.held(&mut conn, "c", &ids).unwrap().len(), 0);
+        assert_eq!(TableProcessor.held(&mut conn, "e", &ids).unwrap().len(), 2);
     });
 }
 

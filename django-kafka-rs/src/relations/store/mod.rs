@@ -54,7 +54,7 @@ pub enum Which<'a> {
 pub struct Claim<'a> {
     /// The groups whose messages it resolves.
     pub groups: &'a [String],
-    /// Its token, which nobody else has.
+    /// Its token, which no other claim has.
     pub token: &'a str,
     /// How long nobody else may take them. Milliseconds.
     pub lease_ms: i64,
