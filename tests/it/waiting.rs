@@ -1,5 +1,7 @@
 //! `waiting` and `resolve-relations`, as people use them: processes beside a broker and a database.
 
+mod leases;
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ mod topics {
     pub(super) struct Customers;
     #[topic(name = "shop.orders", key = serde_json::Value, value = serde_json::Value)]
     pub(super) struct Orders;
+    #[topic(name = "shop.notes", key = serde_json::Value, value = serde_json::Value)]
+    pub(super) struct Notes;
 }
 
 /// A database of a test's own.
@@ -73,7 +77,7 @@ impl Shop {
     /// Migrated.
     fn new(store: Store) -> Self {
         let broker = EmbeddedBroker::start(1).unwrap();
-        for topic in ["shop.customers", "shop.orders", "shop.shop.orders.dlt"] {
+        for topic in ["shop.customers", "shop.orders", "shop.notes", "shop.shop.orders.dlt"] {
             broker.create_topic(topic).unwrap();
         }
         let shop = Self { folder: tempfile::tempdir().unwrap(), broker, store };

@@ -120,7 +120,9 @@ impl Parts {
         });
         let runtime = tokio::runtime::Handle::current();
         let models = self.related_models();
-        let resolver = Resolver::new(database.clone(), relations, groups.collect(), models.into_iter(), runtime, abort)
+        let (groups, models, lease) =
+            (groups.collect(), models.into_iter(), shared.services.settings.relation_resolver_lease);
+        let resolver = Resolver::new(database.clone(), relations, groups, models, runtime, lease, abort)
             .map_err(|e| StartError::Database(e.to_string()))?;
         resolver.counting(shared.meters.counter(&catalog::RESOLVED, &[]));
         Ok(resolver)

@@ -137,7 +137,8 @@ pub(crate) enum Command {
     /// Handle messages that wait for rows as soon as these are there
     #[command(
         long_about = "Handle messages that wait for rows as soon as these are there: what `consume` does beside the \
-                      consumers, in a process of its own, until SIGINT or SIGTERM. Several may run at once."
+                      consumers, in a process of its own, until SIGINT or SIGTERM. Several may run at once: what one that was \
+                      killed had in hand is taken over after `relation_resolver_lease`."
     )]
     ResolveRelations,
 

@@ -77,6 +77,7 @@ impl Settings {
         list.add("polling_frequency", show_duration(self.polling_frequency));
         list.add("relation_resolver_daemon", self.relation_resolver_daemon.name());
         list.add("relation_resolver_daemon_interval", show_duration(self.relation_resolver_daemon_interval));
+        list.add("relation_resolver_lease", show_duration(self.relation_resolver_lease));
         if cfg!(feature = "temporal") {
             list.add("temporal_task_queue", &self.temporal_task_queue);
             list.add("temporal.address", &self.temporal.address);

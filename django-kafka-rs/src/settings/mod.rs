@@ -39,6 +39,7 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub(crate) use self::client::ClientKind;
@@ -55,6 +56,9 @@ use crate::consumer::BatchSettings;
 pub use crate::db::Synchronous;
 use crate::topic::RetrySettings;
 use crate::topic::names::Suffixes;
+
+/// Of a claim's lease: long enough to be renewed in time by a process that is busy, and a time that databases count to.
+pub(crate) const RELATION_RESOLVER_LEASE: RangeInclusive<Duration> = Duration::from_secs(1)..=values::DURATION_MAX;
 
 /// All settings of a program. [`Settings::default`] has the documented defaults; fields may be set one by one.
 ///
@@ -88,6 +92,9 @@ pub struct Settings {
     /// rows that its own process writes, and on PostgreSQL, by `LISTEN`, of those of other processes; not through a pooler
     /// that keeps no sessions. Temporal's schedule takes whole seconds, at least one.
     pub relation_resolver_daemon_interval: Duration,
+    /// How long a daemon's claim on waiting messages lasts unless it is renewed, which happens each third of it: what a
+    /// daemon that was killed had in hand is taken over after that long. Default: 1 minute; at least 1 second.
+    pub relation_resolver_lease: Duration,
     /// Temporal, where it resolves relations.
     pub temporal: TemporalSettings,
     /// Temporal's task queue, which `temporal-worker` works off. Default: `django-kafka`.
@@ -222,6 +229,7 @@ impl Default for Settings {
             polling_frequency: Duration::from_secs(1),
             relation_resolver_daemon: RelationResolverDaemon::Local,
             relation_resolver_daemon_interval: Duration::from_secs(5),
+            relation_resolver_lease: Duration::from_secs(60),
             temporal: TemporalSettings::default(),
             temporal_task_queue: "django-kafka".to_owned(),
             connect_host: None,

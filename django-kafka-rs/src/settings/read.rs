@@ -1,14 +1,15 @@
 //! The whole tree, key by key.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::document::{Raw, Table};
+use super::document::{Node, Raw, Table};
 use super::error::SettingsMistake;
 use super::section::{Findings, Section};
-use super::values::{bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
+use super::values::{Expected, bytes, duration, flag, integer, one_of, positive_duration, scalar, show_bytes, text};
 use super::{
-    BatchLimits, DatabaseSettings, EmbeddedSettings, RelationResolverDaemon, Settings, Synchronous, TopicSettings,
-    connect, metrics, properties, read_retry, schema_registry, temporal,
+    BatchLimits, DatabaseSettings, EmbeddedSettings, RELATION_RESOLVER_LEASE, RelationResolverDaemon, Settings,
+    Synchronous, TopicSettings, connect, metrics, properties, read_retry, schema_registry, temporal,
 };
 use crate::topic::names;
 
@@ -62,6 +63,7 @@ pub(super) fn settings(table: Table, findings: &mut Findings) -> Settings {
     top.set("relation_resolver_daemon", &mut settings.relation_resolver_daemon, findings, |node| one_of(node, DAEMONS));
     let interval = &mut settings.relation_resolver_daemon_interval;
     top.set("relation_resolver_daemon_interval", interval, findings, positive_duration);
+    top.set("relation_resolver_lease", &mut settings.relation_resolver_lease, findings, lease);
     top.set("temporal_task_queue", &mut settings.temporal_task_queue, findings, text);
     if let Some(section) = top.section("temporal", findings) {
         temporal::read(section, &mut settings.temporal, findings);
@@ -193,6 +195,14 @@ fn topics(mut section: Section, topics: &mut TopicSettings, findings: &mut Findi
     topics.replication = section.read("replication", findings, |node| integer(node, 1..=1000));
     topics.retention = section.read("retention", findings, positive_duration);
     section.finish(findings);
+}
+
+/// A duration that a claim can be renewed within.
+fn lease(node: &Node) -> Result<Duration, Expected> {
+    duration(node)
+        .ok()
+        .filter(|lease| RELATION_RESOLVER_LEASE.contains(lease))
+        .ok_or_else(|| "a time of at least 1 second: seconds, or text like \"30s\" or \"2m\"".to_owned())
 }
 
 fn embedded(mut section: Section, embedded: &mut EmbeddedSettings, findings: &mut Findings) {

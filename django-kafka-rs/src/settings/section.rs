@@ -21,6 +21,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "polling_frequency",
     "relation_resolver_daemon",
     "relation_resolver_daemon_interval",
+    "relation_resolver_lease",
     "temporal_task_queue",
     "temporal",
     "connect_host",

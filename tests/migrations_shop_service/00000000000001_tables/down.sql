@@ -1,2 +1,3 @@
+DROP TABLE notes;
 DROP TABLE orders;
 DROP TABLE customers;

@@ -4,3 +4,4 @@ CREATE TABLE orders (
     customer_id BIGINT NOT NULL REFERENCES customers,
     total BIGINT NOT NULL CHECK (total < 1000)
 );
+CREATE TABLE notes (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL REFERENCES customers);

@@ -1,4 +1,4 @@
-//! A service whose orders wait for their customers, for tests of `waiting` and `resolve-relations`.
+//! A service whose orders and notes wait for their customers, for tests of `waiting` and `resolve-relations`.
 
 use std::process::ExitCode;
 
@@ -8,8 +8,9 @@ use django_kafka_rs::prelude::*;
 mod schema {
     diesel::table! { customers (id) { id -> BigInt, name -> Text, } }
     diesel::table! { orders (id) { id -> BigInt, customer_id -> BigInt, total -> BigInt, } }
+    diesel::table! { notes (id) { id -> BigInt, customer_id -> BigInt, } }
 }
-use schema::{customers, orders};
+use schema::{customers, notes, orders};
 
 #[topic(name = "shop.customers")]
 #[derive(Queryable, Selectable, Identifiable, DbzConsumer)]
@@ -28,9 +29,19 @@ struct Order {
     total: i64,
 }
 
+/// What waits beside orders, and is claimed with them.
+#[topic(name = "shop.notes")]
+#[derive(Queryable, Selectable, Identifiable, Associations, DbzConsumer)]
+#[diesel(belongs_to(Customer))]
+#[sync(relations(auto))]
+struct Note {
+    id: i64,
+    customer_id: i64,
+}
+
 #[consumer(
     group = "shop",
-    topics(Customer, Order),
+    topics(Customer, Order, Note),
     config("auto.offset.reset" = "earliest", "session.timeout.ms" = 1300, "heartbeat.interval.ms" = 50)
 )]
 struct Shop;

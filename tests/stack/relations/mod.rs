@@ -56,6 +56,8 @@ impl Scene {
             .set("DATABASE_URL", replica.url())
             .set("TOPIC_VARIABLES__PREFIX", &name)
             .set("BATCH__MAX", "50")
+            // What a killed service had claimed is anybody's soon.
+            .set("RELATION_RESOLVER_LEASE", "2s")
             // A static member takes over from its former self at once.
             .variable("MIRROR_INSTANCE", "one")
             .set("CONSUMER_CONFIG__AUTO_COMMIT_INTERVAL_MS", "500")
@@ -87,15 +89,6 @@ impl Scene {
             service.signal("-CONT");
         }
         panic!("killed too late to show anything");
-    }
-
-    /// What a killed service had claimed is anybody's after a minute. That minute is over.
-    fn expire_claims(&self) {
-        // As a whole: row by row it could meet the service's transactions in another order, and be the deadlock's victim.
-        self.replica.sql(
-            "begin; lock table django_kafka_waiting_message in exclusive mode; \
-             update django_kafka_waiting_message set claimed_until_ms = claimed_until_ms - 60000; commit",
-        );
     }
 
     /// How many messages have ever waited.
@@ -158,7 +151,6 @@ fn a_killed_service_converges(consumer: &'static str) {
     for kill in 1..=KILLS {
         scene.kill_in_the_middle(service, kill);
         eprintln!("killed after {:.0?}", begin.elapsed());
-        scene.expire_claims();
         // What the next one finds.
         scene.shop.change(&scene.source, CHANGES);
         service = scene.start();

@@ -25,10 +25,9 @@ use super::{Awaited, Claim, Count, News, RelationError, WaitingMessage, Which, m
 use crate::consumer::batch::BatchEnvironment;
 use crate::consumer::topic::{Handler, TopicRuntime, TopicTable};
 use crate::db::{Database, DatabaseError, DbConn, failure};
+use crate::settings::RELATION_RESOLVER_LEASE;
 use crate::sync::{ModelDescriptor, ModelRelation};
 
-/// How long a claim lasts unless it is renewed: then another daemon may take over.
-const LEASE: Duration = Duration::from_secs(60);
 /// Chains that are taken at once, and their messages: what a daemon holds in memory.
 const CHAINS_MAX: i64 = 1_000;
 const MESSAGES_MAX: i64 = 2_000;
@@ -84,7 +83,7 @@ struct Inner {
     /// Where handlers run, and retries and dead letters are produced.
     runtime: tokio::runtime::Handle,
     stop: CancellationToken,
-    /// How long a claim lasts unless it is renewed.
+    /// How long a claim lasts unless it is renewed: then another daemon may take over.
     lease: Duration,
     /// Looks of a daemon that are under way.
     working: AtomicUsize,
@@ -131,13 +130,14 @@ impl Done {
 }
 
 impl Resolver {
-    /// For these consumers. `stop` ends what waits inside.
+    /// For these consumers, with claims that last for `lease` unless they are renewed. `stop` ends what waits inside.
     pub(crate) fn new(
         database: Database,
         relations: Relations,
         consumers: Vec<Group>,
         models: impl Iterator<Item = &'static ModelDescriptor>,
         runtime: tokio::runtime::Handle,
+        lease: Duration,
         stop: CancellationToken,
     ) -> Result<Self, DatabaseError> {
         let conn = database.writer()?;
@@ -152,7 +152,8 @@ impl Resolver {
             models,
             runtime,
             stop,
-            lease: LEASE,
+            // Settings that were made in code may say anything.
+            lease: lease.clamp(*RELATION_RESOLVER_LEASE.start(), *RELATION_RESOLVER_LEASE.end()),
             working: AtomicUsize::new(0),
             resolved: OnceLock::new(),
         })))

@@ -56,6 +56,7 @@ fn nothing_set_gives_the_documented_defaults() {
         polling_frequency = 1s
         relation_resolver_daemon = local
         relation_resolver_daemon_interval = 5s
+        relation_resolver_lease = 1m
         connect_host = 
         connect_auth.username = 
         connect_auth.password = 
@@ -247,7 +248,7 @@ deep.er = "x"
               django-kafka.toml:4: `shutdown_timeout`: expected a time: seconds, or text like "500ms" or "2m", found "soon"
               django-kafka.toml:5: `database`: expected a table `[database]`, found 5
               django-kafka.toml:6: `retry_topic_suffix`: `a b` has ' ' at position 2; a name may contain only letters, digits, '.', '_' and '-'
-              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, temporal_task_queue, temporal, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, metrics, shutdown_timeout, embedded
+              django-kafka.toml:7: `nonsense`: unknown setting; there are: client_id, global_config, producer_config, consumer_config, retry_consumer_config, retry_settings, retry_topic_suffix, dead_letter_topic_suffix, polling_frequency, relation_resolver_daemon, relation_resolver_daemon_interval, relation_resolver_lease, temporal_task_queue, temporal, connect_host, connect_auth, connect_retry, connect_requests_timeout, connector_name_prefix, database_url, database, batch, key_offset_tracker, reproducer_config, topic_variables, topics, schema_registry, metrics, shutdown_timeout, embedded
               django-kafka.toml:10: `batch.max`: expected an integer from 1 to 1000000, found 0
               django-kafka.toml:11: `batch.bytes`: expected a size above 0: bytes, or text like "64KiB" or "16MiB", found "16 megs"
               django-kafka.toml:12: `batch.bufer_messages`: unknown setting; did you mean `buffer_messages`?
@@ -496,6 +497,14 @@ fn the_keys_at_the_top_are_the_ones_that_are_read() {
         assert!(errors.contains(key), "{key}");
     }
     assert_eq!(errors.matches(", ").count() + 1, section::SECTIONS.len(), "{errors}");
+}
+
+#[test]
+fn a_lease_is_long_enough_to_be_renewed() {
+    let lease = |text: &str| parse(text, &[]).map(|settings| settings.relation_resolver_lease);
+    assert_eq!(lease("relation_resolver_lease = 1").expect("nothing is wrong"), Duration::from_secs(1));
+    let errors = lease("relation_resolver_lease = \"999ms\"").expect_err("it is too short").to_string();
+    expect![[r#"django-kafka.toml:1: `relation_resolver_lease`: expected a time of at least 1 second: seconds, or text like "30s" or "2m", found "999ms""#]].assert_eq(&errors);
 }
 
 #[test]

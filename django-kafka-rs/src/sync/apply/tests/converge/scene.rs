@@ -252,8 +252,9 @@ impl<'a> Scene<'a> {
         let environment = environment(&bench.database, &clock);
         let group = Group { topics: topics.clone(), environment, joins: false };
         let (runtime, stop) = (OUTSIDE.runtime.handle().clone(), CancellationToken::new());
-        let models = MODELS.into_iter();
-        let resolver = Resolver::new(bench.database.clone(), relations, vec![group], models, runtime, stop).unwrap();
+        let (models, lease) = (MODELS.into_iter(), Duration::from_secs(60));
+        let resolver =
+            Resolver::new(bench.database.clone(), relations, vec![group], models, runtime, lease, stop).unwrap();
         Self { bench, topics, resolver, clock }
     }
 
