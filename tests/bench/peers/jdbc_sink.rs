@@ -70,11 +70,13 @@ impl JdbcSink {
             .and_then(|url| url.split_once('@'))
             .ok_or("DATABASE_URL has no user")?;
         let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        // One statement of many rows must not have a key twice, which only the reduction sees to.
+        let rewrites = self.case.reduce;
         let mut config = json!({
             "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
             "topics": place.topic,
             "tasks.max": self.case.partitions.to_string(),
-            "connection.url": format!("jdbc:postgresql://{host_and_name}?reWriteBatchedInserts=true"),
+            "connection.url": format!("jdbc:postgresql://{host_and_name}?reWriteBatchedInserts={rewrites}"),
             "connection.username": user,
             "connection.password": password,
             "connection.pool.min_size": "1",
