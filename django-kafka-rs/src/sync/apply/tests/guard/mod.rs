@@ -274,7 +274,9 @@ impl World<'_> {
         let handled = report.outcomes.len();
         let mut leaving = Vec::new();
         for (&(offset, number), outcome) in batch.iter().zip(&report.outcomes) {
-            if !matches!(outcome, Outcome::Failed(_)) {
+            if matches!(outcome, Outcome::Superseded(Superseded::Repeat)) {
+                // Done before: in `succeeded`, unless the table was emptied since. Then it is read again, and may fail.
+            } else if !matches!(outcome, Outcome::Failed(_)) {
                 self.succeeded.insert(offset);
             } else if number < RETRIES_MAX {
                 leaving.push((offset, number + 1));
