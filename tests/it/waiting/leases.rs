@@ -125,7 +125,7 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn what_a_killed_daemon_had_claimed_is_anothers_once_its_lease_is_over() {
+async fn what_a_killed_daemon_had_claimed_is_taken_over_once_its_lease_is_over() {
     let Some(mut watched) = Watched::new("killed") else { return };
     watched.shop.order(1, 5, 10).await;
     watched.shop.consume();
