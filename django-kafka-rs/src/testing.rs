@@ -437,7 +437,7 @@ impl TestApp {
             let group = self.group_of(&consumer.name);
             for (id, lane) in snapshot.lanes {
                 if !lane.is_settled {
-                    return Err(format!("{}[{}] has {} messages under way", id.0, id.1, lane.buffered));
+                    return Err(format!("{}[{}] has {} messages under way", id.0, id.1, lane.buffered.messages));
                 }
                 positions.insert((group.clone(), id), lane.delivered.unwrap_or(-1));
             }

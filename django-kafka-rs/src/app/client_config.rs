@@ -27,9 +27,9 @@ pub(super) fn consumer_config(
     // Its default of one second costs whole seconds where queues are short.
     config.set("fetch.queue.backoff.ms", "5");
     // Memory is bounded, and lanes hold what is next. A message costs the client three times its bytes, so its number
-    // is bounded too. These are for each partition where its queue is its own: until the end.
+    // is bounded too. All partitions share one queue, and a broker's answer has about as many bytes at most.
     config.set("queued.min.messages", "10000");
-    config.set("queued.max.messages.kbytes", if until_end { "2048" } else { "8192" });
+    config.set("queued.max.messages.kbytes", "2048");
     for (key, value) in own.iter() {
         config.set(key, value);
     }

@@ -437,7 +437,7 @@ impl Parts {
         let meters = start.shared.meters;
         let events_of_client =
             ClientEvents::new(&name, self.error_handler.clone()).finding_back(&config).counting(meters);
-        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone(), until_end)
+        let mut poll_context = PollContext::new(sender.clone(), events_of_client, fence.clone())
             .counting(meters.counter(&catalog::COMMIT_FAILURES, &[&name]));
         let stop_polling = StopPolling::default();
         if let Some(ledger) = &ledger {
@@ -454,7 +454,6 @@ impl Parts {
         }
         let refused = |e| StartError::Broker(format!("consumer `{name}` cannot be made: {e}"));
         let consumer: Arc<KafkaConsumer> = Arc::new(config.create_with_context(poll_context).map_err(refused)?);
-        consumer.context().attach(&consumer);
         let names: Vec<&str> = subscription.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(refused)?;
         let progress = Arc::new(Progress::default());

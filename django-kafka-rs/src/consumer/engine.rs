@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::wiring::{EngineConfig, StopPolling, Wiring};
 use super::batch::{self, BatchResult, Decoding};
 use super::event::{BatchReport, Event, LaneSnapshot, PartitionId, Positions, Snapshot};
-use super::lane::{Delivered, Failing, Lane, Stop};
+use super::lane::{Delivered, Failing, Lane, Load, Stop};
 use super::ledger::{self, Share};
 use super::poll;
 use super::topic::TopicRuntime;
@@ -319,10 +319,13 @@ impl Engine {
         }
     }
 
-    /// Has next batches decoded while the ones before them are written, as long as workers have nothing else to do.
+    /// Has next batches decoded while the ones before them are written, as long as workers have nothing else to do. What
+    /// is decoded takes memory, and no more lanes than there are workers have it.
     fn decode_ahead(&mut self) {
         let under_way = |state: &&LaneState| state.ahead.as_ref().is_some_and(Decoding::is_under_way);
-        let mut free = self.config.workers.saturating_sub(self.busy + self.lanes.values().filter(under_way).count());
+        let decoded = self.lanes.values().filter(|state| state.ahead.is_some()).count();
+        let taken = self.busy + self.lanes.values().filter(under_way).count();
+        let mut free = self.config.workers.saturating_sub(taken.max(decoded));
         for state in self.lanes.values_mut() {
             if free == 0 || self.drain_until.is_some() {
                 return;
@@ -355,7 +358,10 @@ impl Engine {
             state.lane.advance_to(reached);
             position = Some(reached);
         }
-        let resumes = state.lane.resume();
+        let resumes = state.lane.is_paused() && {
+            let max = self.load_max();
+            self.lanes.get_mut(&report.partition).is_some_and(|state| state.lane.resume(max))
+        };
         self.config.progress.handled(report.handled, report.dead_lettered, report.retried);
         self.config.progress.superseded(report.superseded);
         if let Some(position) = position {
@@ -390,9 +396,10 @@ impl Engine {
     fn make_room(&mut self) {
         let Some((asked, until)) = self.asked.take() else { return };
         let now = self.config.clock.now();
+        let max = self.load_max();
         let (mut to_pause, mut is_full) = (Vec::new(), false);
         for (id, state) in &mut self.lanes {
-            if !state.lane.is_full() || state.lane.is_paused() {
+            if !state.lane.is_full(max) || state.lane.is_paused() {
                 continue;
             }
             if until <= now || state.lane.is_settled(now) {
@@ -411,6 +418,11 @@ impl Engine {
             // It waits for nothing else.
             let _ = asked.try_send(());
         }
+    }
+
+    /// What each lane may hold, as all of them stand.
+    fn load_max(&self) -> Load {
+        self.config.limits.load_max(self.lanes.len(), self.lanes.values().map(|state| state.lane.load()).sum())
     }
 
     fn set_paused(&mut self, id: &PartitionId, pause: bool) {
@@ -530,8 +542,7 @@ impl Engine {
                 delivered: state.lane.delivered(),
                 position: state.lane.position(),
                 is_settled: state.lane.is_settled(now),
-                buffered: state.lane.len(),
-                buffered_bytes: state.lane.bytes(),
+                buffered: state.lane.load(),
                 head: state.lane.head(),
                 failures: state.lane.failures(),
             };

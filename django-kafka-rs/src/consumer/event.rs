@@ -6,7 +6,7 @@ use std::sync::mpsc as std_mpsc;
 
 use tokio::sync::oneshot;
 
-use super::lane::Stop;
+use super::lane::{Load, Stop};
 use super::tally::Tally;
 use crate::record::RawRecord;
 
@@ -91,10 +91,8 @@ pub(crate) struct LaneSnapshot {
     pub(crate) position: Option<i64>,
     /// Nothing is being handled, and what waits waits for a time to come.
     pub(crate) is_settled: bool,
-    /// Messages in the buffer.
-    pub(crate) buffered: usize,
-    /// Their bytes.
-    pub(crate) buffered_bytes: usize,
+    /// What is in the buffer.
+    pub(crate) buffered: Load,
     /// The first of them: its offset, and its time where it bears one, in milliseconds since 1970.
     pub(crate) head: Option<(i64, Option<i64>)>,
     /// How often it has failed in place.

@@ -21,6 +21,49 @@ pub(crate) struct LaneLimits {
     pub(crate) buffer_bytes_max: usize,
 }
 
+/// Messages that lanes hold, or may hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Load {
+    /// How many full lanes all lanes of a consumer may be together.
+    const FULL_LANES_MAX: usize = 4;
+
+    fn reaches(self, max: Self) -> bool {
+        self.messages >= max.messages || self.bytes >= max.bytes
+    }
+}
+
+impl std::iter::Sum for Load {
+    fn sum<I: Iterator<Item = Self>>(loads: I) -> Self {
+        loads.fold(Self::default(), |all, load| Self {
+            messages: all.messages + load.messages,
+            bytes: all.bytes.saturating_add(load.bytes),
+        })
+    }
+}
+
+impl LaneLimits {
+    /// What each of `lanes` may hold at most, while all of them hold `load`: as much as its own buffer may, or an equal
+    /// share where together they hold what they may. Some lane holds its share then: to wait until none does makes
+    /// room, whatever the others do.
+    pub(crate) fn load_max(&self, lanes: usize, load: Load) -> Load {
+        let own = Load { messages: self.buffer_max, bytes: self.buffer_bytes_max };
+        let together = Load {
+            messages: own.messages.saturating_mul(Load::FULL_LANES_MAX),
+            bytes: own.bytes.saturating_mul(Load::FULL_LANES_MAX),
+        };
+        if lanes <= Load::FULL_LANES_MAX || !load.reaches(together) {
+            return own;
+        }
+        // An empty lane never holds its share.
+        Load { messages: (together.messages / lanes).max(1), bytes: (together.bytes / lanes).max(1) }
+    }
+}
+
 /// What a lane is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -200,14 +243,9 @@ impl Lane {
         }
     }
 
-    /// How many messages wait.
-    pub(crate) fn len(&self) -> usize {
-        self.buffer.len()
-    }
-
-    /// Their bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.buffer_bytes
+    /// What waits.
+    pub(crate) fn load(&self) -> Load {
+        Load { messages: self.buffer.len(), bytes: self.buffer_bytes }
     }
 
     /// The first that waits: its offset, and its time where it bears one, in milliseconds since 1970.
@@ -356,8 +394,8 @@ impl Lane {
     }
 
     /// Whether it holds as much as it may.
-    pub(crate) fn is_full(&self) -> bool {
-        self.buffer.len() >= self.limits.buffer_max || self.buffer_bytes >= self.limits.buffer_bytes_max
+    pub(crate) fn is_full(&self, max: Load) -> bool {
+        self.load().reaches(max)
     }
 
     /// Whether its partition is paused.
@@ -370,10 +408,10 @@ impl Lane {
         self.paused = true;
     }
 
-    /// Whether its partition, which is paused, is to be resumed now: at half its bounds, so that it does not flutter.
-    pub(crate) fn resume(&mut self) -> bool {
-        let low =
-            self.buffer.len() <= self.limits.buffer_max / 2 && self.buffer_bytes <= self.limits.buffer_bytes_max / 2;
+    /// Whether its partition, which is paused, is to be resumed now: at half of what it may hold, so that it does not
+    /// flutter.
+    pub(crate) fn resume(&mut self, max: Load) -> bool {
+        let low = self.buffer.len() <= max.messages / 2 && self.buffer_bytes <= max.bytes / 2;
         let resumes = self.paused && low;
         self.paused &= !resumes;
         resumes

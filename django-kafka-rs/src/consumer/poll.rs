@@ -1,17 +1,17 @@
 //! The poll thread: one per consumer. It takes messages and rebalances from librdkafka and hands them to the engine
 //! as events; it decides nothing.
 
+mod messages;
 mod starts;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use metrics::Counter;
 use rdkafka::consumer::RebalanceProtocol;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message, Timestamp};
@@ -20,6 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use self::messages::{MessageQueue, Taken};
 pub(crate) use self::starts::Starts;
 use super::event::{Event, PartitionId, Positions};
 use super::fence::Fence;
@@ -29,8 +30,8 @@ use crate::record::{Headers, RawRecord};
 
 pub(crate) type KafkaConsumer = BaseConsumer<PollContext>;
 
-/// How often partitions' own queues are looked at, while they are empty.
-const QUEUES_INTERVAL: Duration = Duration::from_millis(5);
+/// How often it is asked what the group has to say, while no message comes.
+const GROUP_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a revoke waits for batches in flight. Below librdkafka's shortest sensible session timeout.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,8 +41,8 @@ pub(crate) struct PollContext {
     client: ClientEvents,
     commit_failures: Counter,
     fence: Arc<Fence>,
-    /// Where ends of partitions are asked for.
-    queues: Option<PartitionQueues>,
+    /// Where assigned partitions' messages go: the poll thread has it.
+    messages: OnceLock<Weak<MessageQueue>>,
     /// Whether to ask where partitions start.
     asks_starts: bool,
     /// Where they start, when offsets are in the database.
@@ -52,14 +53,13 @@ pub(crate) struct PollContext {
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl PollContext {
-    /// `until_end`: ends of partitions are told.
-    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>, until_end: bool) -> Self {
+    pub(crate) fn new(events: mpsc::Sender<Event>, client: ClientEvents, fence: Arc<Fence>) -> Self {
         Self {
             events,
             commit_failures: Counter::noop(),
             client,
             fence,
-            queues: until_end.then(PartitionQueues::default),
+            messages: OnceLock::new(),
             asks_starts: false,
             from_database: None,
         }
@@ -106,14 +106,6 @@ impl PollContext {
             })
         };
         ids(partitions).into_iter().map(|id| (id.clone(), start_of(&id))).collect()
-    }
-
-    /// To be called once the consumer is made.
-    pub(crate) fn attach(&self, consumer: &Arc<KafkaConsumer>) {
-        if let Some(queues) = &self.queues {
-            // Called once: there is nothing to replace.
-            let _ = queues.consumer.set(Arc::downgrade(consumer));
-        }
     }
 
     /// Waits for the engine's answer to a revoke. Waiting is polling, as far as the session is concerned: librdkafka
@@ -178,11 +170,16 @@ impl ConsumerContext for PollContext {
     }
 
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(partitions) = rebalance else { return };
-        let partitions = ids(partitions);
-        if let Some(queues) = &self.queues {
-            queues.drop(&partitions);
-        }
+        let partitions = match rebalance {
+            Rebalance::Assign(partitions) => {
+                if let Some(messages) = self.messages.get().and_then(Weak::upgrade) {
+                    messages.forward(&ids(partitions));
+                }
+                return;
+            }
+            Rebalance::Revoke(partitions) => ids(partitions),
+            Rebalance::Error(_) => return,
+        };
         if consumer.assignment_lost() {
             let _ = self.events.blocking_send(Event::Lost(partitions));
             return;
@@ -197,9 +194,6 @@ impl ConsumerContext for PollContext {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                if let Some(queues) = &self.queues {
-                    queues.split(ids(partitions));
-                }
                 let _ = self.events.blocking_send(Event::Assigned(self.starts(consumer, partitions)));
             }
             Rebalance::Revoke(_) => {}
@@ -216,48 +210,6 @@ impl ConsumerContext for PollContext {
                 tracing::warn!("offsets were not committed and will be with the next commit: {error}");
             }
         }
-    }
-}
-
-/// A queue for each partition, for `--until-end`: librdkafka's event for the end of a partition names its number but
-/// not its topic, so it has to be told by the queue that it comes from.
-#[derive(Default)]
-struct PartitionQueues {
-    consumer: OnceLock<Weak<KafkaConsumer>>,
-    queues: Mutex<Vec<(PartitionId, PartitionQueue<PollContext>)>>,
-}
-
-impl PartitionQueues {
-    fn lock(&self) -> MutexGuard<'_, Vec<(PartitionId, PartitionQueue<PollContext>)>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn split(&self, partitions: Vec<PartitionId>) {
-        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
-        let split = |id: PartitionId| Some((id.clone(), consumer.split_partition_queue(&id.0, id.1)?));
-        self.lock().extend(partitions.into_iter().filter_map(split));
-    }
-
-    fn drop(&self, partitions: &[PartitionId]) {
-        self.lock().retain(|(id, _)| !partitions.contains(id));
-    }
-
-    /// Takes a chunk of what each of the queues has now; whether one of them had anything.
-    fn poll(&self, topics: &mut Topics, outbox: &mut Outbox<'_>) -> Result<bool, Closed> {
-        let mut had_any = false;
-        for (id, queue) in self.lock().iter() {
-            while !outbox.is_full() {
-                let Some(polled) = queue.poll(Duration::ZERO) else { break };
-                had_any = true;
-                match polled {
-                    Ok(message) => outbox.push(topics.record(&message)),
-                    Err(KafkaError::PartitionEOF(_)) => outbox.send(Event::EndOfPartition(id.clone()))?,
-                    Err(error) => tracing::warn!(topic = &*id.0, partition = id.1, "{error}"),
-                }
-            }
-            outbox.hand_over()?;
-        }
-        Ok(had_any)
     }
 }
 
@@ -278,63 +230,85 @@ pub(crate) fn run(
     drained: &std_mpsc::Receiver<()>,
     poll_timeout: Duration,
 ) {
-    if poll_until(&consumer, events, stop, poll_timeout) == Err(Closed) {
+    let Some(messages) = MessageQueue::new(consumer).map(Arc::new) else {
+        let _ = events.blocking_send(Event::Fatal("there is no memory for a queue of messages".to_owned()));
+        return;
+    };
+    // Called once: there is nothing to replace.
+    let _ = messages.consumer().context().messages.set(Arc::downgrade(&messages));
+    if poll_until(&messages, events, stop, poll_timeout) == Err(Closed) {
         return;
     }
     // The engine drains meanwhile; where it is gone, it has nothing more to store.
     let _ = drained.recv();
-    if let Some(queues) = &consumer.context().queues {
-        // Each holds the consumer.
-        queues.lock().clear();
-    }
-    // Dropping closes: the group is left. The engine must hold no clone by now.
-    drop(consumer);
+    // Dropping closes: the group is left. The engine must hold no clone of the consumer by now.
+    drop(messages);
 }
 
 fn poll_until(
-    consumer: &KafkaConsumer,
+    messages: &MessageQueue,
     events: &mpsc::Sender<Event>,
     stop: &AtomicBool,
     poll_timeout: Duration,
 ) -> Result<(), Closed> {
-    let mut topics = Topics::default();
+    let consumer = messages.consumer();
     let context = consumer.context();
+    let mut topics = Topics::default();
     let mut outbox = Outbox::new(events, &context.fence);
     while !stop.load(Ordering::Relaxed) {
         outbox.polled()?;
         context.client.find_back(consumer.client());
-        let mut timeout = poll_timeout;
-        if let Some(queues) = &context.queues {
-            let had_any = queues.poll(&mut topics, &mut outbox)?;
-            // The partitions' queues do not wake this poll: while they have messages, nothing is waited for here.
-            timeout = if had_any { Duration::ZERO } else { timeout.min(QUEUES_INTERVAL) };
-        }
-        // A rebalance makes one poll return without a message. So what was pushed before it is handed over before the
-        // next one, and cannot be taken for messages of an assignment that comes later.
-        let mut polled = consumer.poll(timeout);
-        while let Some(result) = polled.take() {
-            match result {
-                Ok(message) => outbox.push(topics.record(&message)),
+        // What the group has to say; a rebalance ends it. All that was taken before is handed over by now, and cannot be
+        // taken for messages of an assignment that comes later.
+        while let Some(polled) = consumer.poll(Duration::ZERO) {
+            match polled {
+                // None comes this way: partitions are forwarded before they are assigned.
+                Ok(message) => outbox.push(record_of(topics.name(message.topic()), &message)),
                 Err(error) => {
                     if let Some(event) = event_of(consumer, &error) {
                         outbox.send(event)?;
                     }
                 }
             }
-            if !outbox.is_full() {
-                polled = consumer.poll(Duration::ZERO);
-            }
+        }
+        let mut timeout = poll_timeout.min(GROUP_INTERVAL);
+        while !outbox.is_full()
+            && let Some(message) = messages.next(timeout)
+        {
+            take_in(&message, consumer, &mut topics, &mut outbox)?;
+            timeout = Duration::ZERO;
         }
         outbox.hand_over()?;
     }
     Ok(())
 }
 
+/// A message on its way, or what the client says in its place.
+fn take_in(
+    message: &Taken<'_>,
+    consumer: &KafkaConsumer,
+    topics: &mut Topics,
+    outbox: &mut Outbox<'_>,
+) -> Result<(), Closed> {
+    let topic = topics.name(message.topic().to_str().unwrap_or_default());
+    match message.error() {
+        None => {
+            outbox.push(message.record(topic));
+            Ok(())
+        }
+        // Only where ends are asked for.
+        Some(RDKafkaErrorCode::PartitionEOF) => outbox.send(Event::EndOfPartition((topic, message.partition()))),
+        Some(code) => match event_of(consumer, &KafkaError::MessageConsumption(code)) {
+            Some(event) => outbox.send(event),
+            None => Ok(()),
+        },
+    }
+}
+
 /// What the engine has to know of an error.
 fn event_of(consumer: &KafkaConsumer, error: &KafkaError) -> Option<Event> {
     match error {
-        // Told by the partition's own queue; here it could only be one that was on its way before the split, and
-        // comes again.
+        // Told with the partition's messages.
         KafkaError::PartitionEOF(_) => None,
         // A subscribed topic that is not there yet; it is looked for at each metadata refresh.
         KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
@@ -397,10 +371,6 @@ struct Topics {
 }
 
 impl Topics {
-    fn record(&mut self, message: &BorrowedMessage<'_>) -> RawRecord {
-        record_of(self.name(message.topic()), message)
-    }
-
     fn name(&mut self, topic: &str) -> Arc<str> {
         if let Some(last) = &self.last
             && **last == *topic

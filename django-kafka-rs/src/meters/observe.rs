@@ -337,8 +337,8 @@ impl Gauges<'_> {
         let head_ms = lane.head.and_then(|(_, ms)| ms);
         self.set(&catalog::HEAD_AGE, head_ms.map_or(0.0, |ms| seconds_since(ms, now_ms)));
         self.set(&catalog::HEAD_FAILURES, lane.failures.into());
-        self.set(&catalog::BUFFERED, lane.buffered as f64);
-        self.set(&catalog::BUFFERED_BYTES, lane.buffered_bytes as f64);
+        self.set(&catalog::BUFFERED, lane.buffered.messages as f64);
+        self.set(&catalog::BUFFERED_BYTES, lane.buffered.bytes as f64);
     }
 
     fn clear(&self) {

@@ -84,7 +84,8 @@ pub struct Settings {
     pub retry_topic_suffix: String,
     /// The end of a dead letter topic's name. Default: `dlt`.
     pub dead_letter_topic_suffix: String,
-    /// How long one poll waits for messages at most. Default: 1 second.
+    /// How long one poll waits for messages at most; never longer than 20 milliseconds, after which it is asked what the
+    /// group has to say. Default: 1 second.
     pub polling_frequency: Duration,
     /// Who resolves the relations that messages wait for: inside the service by default.
     pub relation_resolver_daemon: RelationResolverDaemon,
@@ -159,11 +160,13 @@ pub struct BatchLimits {
     pub bytes: u64,
     /// How long to wait for more messages while nothing else is under way. Default: 0.
     pub linger: Duration,
-    /// Messages of one partition that wait in memory at most; then no more is polled, or the partition is paused. At
-    /// least `max`. Default: 6000.
+    /// Messages of one partition that wait in memory at most; then no more is polled, or the partition is paused. All
+    /// partitions of a consumer together have four times as many at most: once they do, each is full with an equal
+    /// share. At least `max`. Default: 6000.
     pub buffer_messages: u32,
     /// Bytes of one partition's messages that wait in memory at most; then no more is polled, or the partition is
-    /// paused. At least `bytes`. Default: 4 MiB.
+    /// paused. All partitions of a consumer together have four times as many at most, as with `buffer_messages`. At
+    /// least `bytes`. Default: 4 MiB.
     pub buffer_bytes: u64,
     /// Transactions of one consumer at the same time, at most `database.pool_size`. Default: 4.
     pub workers: u32,

@@ -134,19 +134,47 @@ fn bounds_a_batch_by_bytes_but_lets_one_large_message_through() {
 #[test]
 fn is_full_at_its_bounds_and_resumes_at_half() {
     let now = Instant::now();
+    let max = LIMITS.load_max(1, Load::default());
     let mut lane = lane(0..5, now);
-    assert!(!lane.is_full());
+    assert!(!lane.is_full(max));
     lane.deliver(record(5), None, now);
-    assert!(lane.is_full());
+    assert!(lane.is_full(max));
     lane.pause();
-    assert!(!lane.resume(), "6 of 6");
+    assert!(!lane.resume(max), "6 of 6");
     lane.take_batch(now).unwrap();
     lane.finish(1, None, now);
-    assert!(!lane.is_full() && !lane.resume(), "5 of 6");
+    assert!(!lane.is_full(max) && !lane.resume(max), "5 of 6");
     lane.take_batch(now).unwrap();
     lane.finish(4, None, now);
-    assert!(lane.resume() && !lane.is_paused());
-    assert!(!lane.resume(), "once");
+    assert!(lane.resume(max) && !lane.is_paused());
+    assert!(!lane.resume(max), "once");
+}
+
+#[test]
+fn many_lanes_share_what_four_may_hold() {
+    let max_of = |lanes, messages| LIMITS.load_max(lanes, Load { messages, bytes: 0 }).messages;
+    assert_eq!((max_of(4, 24), max_of(4, 100)), (6, 6), "four have no less than they would alone");
+    assert_eq!((max_of(8, 23), max_of(8, 24)), (6, 3), "room for all, and none");
+    assert_eq!(max_of(1_000, 24), 1, "a lane that has nothing is not full");
+    let large = Load { messages: 8, bytes: 4_000_000 };
+    assert_eq!(LIMITS.load_max(8, large), Load { messages: 3, bytes: 500_000 }, "bytes count as well");
+}
+
+proptest! {
+    /// Whoever waits until no lane is full waits for lanes that have something, and not while there is room.
+    #[test]
+    fn lanes_are_bounded_together(held in prop::collection::vec((0_usize..9, 0_usize..2_000_000), 1..40)) {
+        let loads: Vec<Load> = held.into_iter().map(|(messages, bytes)| Load { messages, bytes }).collect();
+        let all: Load = loads.iter().copied().sum();
+        let max = LIMITS.load_max(loads.len(), all);
+        let full: Vec<&Load> = loads.iter().filter(|load| load.reaches(max)).collect();
+        prop_assert!(full.iter().all(|load| load.messages > 0 || load.bytes > 0));
+        if all.messages >= 24 || all.bytes >= 4_000_000 {
+            prop_assert!(!full.is_empty());
+        } else {
+            prop_assert_eq!(max, LIMITS.load_max(1, Load::default()));
+        }
+    }
 }
 
 #[test]
@@ -244,7 +272,7 @@ fn is_claimed_before_anything_is_handled_and_again_when_it_is_fenced() {
     assert_eq!(lane.take_batch(later).unwrap().records.len(), 0);
     lane.finish(0, None, later);
     lane.advance_to(9);
-    assert_eq!((lane.len(), lane.position(), lane.expected_offset()), (0, Some(9), Some(9)));
+    assert_eq!((lane.load().messages, lane.position(), lane.expected_offset()), (0, Some(9), Some(9)));
     assert_eq!(lane.deliver(record(8), None, later), Delivered::Repeated);
     assert_eq!(lane.deliver(record(9), None, later), Delivered::InOrder);
 }
@@ -291,6 +319,6 @@ proptest! {
             prop_assert_eq!(lane.position(), handled.last().map(|last| last + 1));
         }
         prop_assert_eq!(&handled[..], &delivered[..handled.len()]);
-        prop_assert_eq!(lane.len(), delivered.len() - handled.len());
+        prop_assert_eq!(lane.load().messages, delivered.len() - handled.len());
     }
 }
