@@ -1,6 +1,7 @@
 //! `waiting` and `resolve-relations`, as people use them: processes beside a broker and a database.
 
 mod leases;
+mod replayed;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
