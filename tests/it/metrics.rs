@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
@@ -271,6 +273,57 @@ async fn probes_are_told_when_the_service_is_ready_and_why_not_before() {
         assert!(Instant::now() < deadline, "it answers after the end");
         tokio::task::yield_now().await;
     }
+}
+
+#[topic(name = "naps", register = false)]
+struct Naps;
+
+impl TopicConsumer for Naps {
+    async fn consume(&self, _record: &Record<Self>, cx: &Context) -> ConsumeResult {
+        // What nobody should do: it keeps the runtime's thread.
+        let _ = cx.state::<Mutex<Receiver<()>>>().lock().unwrap().recv();
+        Ok(())
+    }
+}
+
+#[consumer(group = "naps", topics(Naps), config("auto.offset.reset" = "earliest", "max.poll.interval.ms" = 1500))]
+struct Sleeper;
+
+/// The handler holds the only thread that the program's own code has, so that the engine stands still.
+#[test]
+fn a_process_whose_engine_is_stuck_is_not_live_until_it_moves_again() {
+    let runtime = |threads: usize| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
+    };
+    let (program, probes) = (runtime(1), runtime(1));
+    let (wake, sleeps) = channel();
+    let mut settings = Settings::default();
+    settings.embedded.partitions = 1;
+    settings.metrics.listen = Some("127.0.0.1:0".parse().unwrap());
+    let app = App::builder().consumer(Sleeper).settings(settings).state(Mutex::new(sleeps));
+    let app = program.block_on(TestApp::start(app)).unwrap();
+    let address = app.handle().metrics_address().unwrap();
+    let live_until = |what: &str, status: u16| {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let (found, text) = probes.block_on(get(address, "/live")).unwrap();
+            if found == status {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "{what}: {found} {text}");
+            std::thread::yield_now();
+        }
+    };
+    assert_eq!(live_until("it has started", 200), "ok\n");
+    program.block_on(app.produce("naps", "k", "a nap")).unwrap();
+    let why = live_until("its engine is stuck", 503);
+    assert!(why.starts_with("consumer `Sleeper`: its engine has not moved for "), "{why}");
+    assert!(why.contains("`max.poll.interval.ms` allows 1 s"), "{why}");
+    assert_eq!(probes.block_on(get(address, "/ready")).unwrap().0, 503);
+    wake.send(()).unwrap();
+    assert_eq!(live_until("it moves again", 200), "ok\n");
+    drop(wake);
+    program.block_on(app.shutdown()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

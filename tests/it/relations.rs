@@ -1,5 +1,7 @@
 //! Messages that refer to rows which are not there yet: they wait, in order, and nothing else does.
 
+mod replaced;
+
 use std::time::Duration;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};

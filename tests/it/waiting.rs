@@ -1,7 +1,9 @@
 //! `waiting` and `resolve-relations`, as people use them: processes beside a broker and a database.
 
 mod leases;
+mod replayed;
 
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -77,7 +79,7 @@ impl Shop {
     /// Migrated.
     fn new(store: Store) -> Self {
         let broker = EmbeddedBroker::start(1).unwrap();
-        for topic in ["shop.customers", "shop.orders", "shop.notes", "shop.shop.orders.dlt"] {
+        for topic in ["shop.customers", "shop.orders", "shop.notes", "shop.shop.orders.dlt", "shop.shop.notes.dlt"] {
             broker.create_topic(topic).unwrap();
         }
         let shop = Self { folder: tempfile::tempdir().unwrap(), broker, store };
@@ -162,8 +164,12 @@ impl Shop {
 
     /// `id→customer:total` of all orders.
     fn orders(&self) -> Vec<String> {
-        let query =
-            diesel::sql_query("SELECT id || '→' || customer_id || ':' || total AS line FROM orders ORDER BY id");
+        self.lines("SELECT id || '→' || customer_id || ':' || total AS line FROM orders ORDER BY id")
+    }
+
+    /// A query's column `line`.
+    fn lines(&self, query: &str) -> Vec<String> {
+        let query = diesel::sql_query(query);
         let lines: Vec<Line> = match &self.store {
             Store::Sqlite => query.load(&mut SqliteConnection::establish(&self.url()).unwrap()).unwrap(),
             Store::Postgres(..) => query.load(&mut PgConnection::establish(&self.url()).unwrap()).unwrap(),
@@ -356,6 +362,62 @@ async fn a_daemon_alone_resolves_what_other_processes_have_parked() {
         drop(daemon);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_daemon_alone_answers_probes_and_shows_what_it_does() {
+    each("probed", async |shop| {
+        shop.order(1, 5, 10).await;
+        shop.order(2, 6, 10).await;
+        shop.consume();
+        // Nobody else takes it between here and the start but by bad luck.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let listening = |arguments: &[&str]| {
+            let mut command = shop.command(arguments);
+            command.env("DJANGO_KAFKA__METRICS__LISTEN", &address);
+            command.env("DJANGO_KAFKA__RELATION_RESOLVER_DAEMON_INTERVAL", "0.1");
+            command
+        };
+        let daemon = Running(listening(&["resolve-relations"]).stdout(Stdio::null()).spawn().unwrap());
+        wait_for_answer(&address, "/ready", "ok\n").await;
+        wait_for_answer(&address, "/live", "ok\n").await;
+        let text = wait_for_answer(&address, "/metrics", "\ndjango_kafka_database_up 1\n").await;
+        for line in
+            [r#"django_kafka_waiting_messages{relation="customers.id"} 2"#, "django_kafka_waiting_resolved_total 0"]
+        {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        shop.execute("INSERT INTO customers VALUES (5, 'from elsewhere')");
+        shop.wait_for_orders(&["1→5:10"]);
+        wait_for_answer(&address, "/metrics", "\ndjango_kafka_waiting_resolved_total 1\n").await;
+
+        // One that only looks opens nothing, so it has the same settings; a second daemon has to be given others.
+        let looked = listening(&["waiting", "list"]).output().unwrap();
+        assert!(looked.status.success(), "{looked:?}");
+        let second = listening(&["resolve-relations"]).output().unwrap();
+        let why = String::from_utf8_lossy(&second.stderr);
+        assert_eq!(second.status.code(), Some(1), "{why}");
+        assert!(why.contains(&format!("`metrics.listen`: cannot listen at {address}: ")), "{why}");
+        daemon.end();
+    })
+    .await;
+}
+
+/// Asks until the answer has this.
+async fn wait_for_answer(address: &str, path: &str, wanted: &str) -> String {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = reqwest::get(format!("http://{address}{path}")).await;
+        let last = match answer {
+            Ok(answer) => answer.text().await.unwrap(),
+            Err(error) => format!("{error}"),
+        };
+        if last.contains(wanted) {
+            return last;
+        }
+        assert!(Instant::now() < deadline, "{path} has no {wanted}: {last}");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

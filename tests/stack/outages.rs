@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{OwnStack, address};
+use crate::harness::{OwnStack, Service, address, wait_for};
 use crate::scene::{Protocol, Scene};
 
 const CHANGES: u64 = 20_000;
@@ -97,4 +97,41 @@ fn a_restarted_database_loses_nothing() {
     service.end();
     assert_eq!(scene.left_over(), 0);
     assert_eq!(scene.broker.topics().len(), 1, "no dead letter topic: an outage is nobody's fault");
+}
+
+/// Who balances load sends it elsewhere meanwhile; who restarts processes leaves this one alone.
+#[test]
+fn a_service_is_not_ready_while_its_database_is_away_and_lives_on() {
+    let stack = OwnStack::start(&["postgres"]);
+    let mut scene = Scene::at(&address("KAFKA_BOOTSTRAP"), &stack.database_url(), Protocol::Cooperative);
+    scene.config = scene.config.set("METRICS__LISTEN", "127.0.0.1:0");
+    let mut service = scene.join("service", "one");
+    let ok = (200, "ok\n".to_owned());
+    let ready = |service: &mut Service| match service.get("/ready") {
+        answer if answer == ok => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    };
+    // What was asked less than a second ago is shown as it was.
+    let gauge = |service: &mut Service, wanted: u8| match service.get("/metrics") {
+        (200, text) if text.contains(&format!("\ndjango_kafka_database_up {wanted}\n")) => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    };
+    for _ in 0..2 {
+        wait_for("the service is ready", || ready(&mut service));
+        wait_for("the gauge says so", || gauge(&mut service, 1));
+        stack.down(&["postgres"]);
+        let why = wait_for("the service says that it is not ready", || match service.get("/ready") {
+            (503, why) => Ok(why),
+            answer => Err(format!("{answer:?}")),
+        });
+        assert_eq!(why, "the database does not answer; the log says why\n", "and no address: anybody may ask");
+        service.wait_for_log("not ready: the database `postgres://dkrs:***@");
+        assert_eq!(service.get("/live"), ok, "a new process would not reach it either");
+        wait_for("the gauge falls", || gauge(&mut service, 0));
+        stack.up(&["postgres"]);
+    }
+    wait_for("the service is ready again", || ready(&mut service));
+    scene.load.produce(&scene.broker, CHANGES / 10, KEYS);
+    scene.load.wait_until_equal(&scene.replica);
+    service.end();
 }

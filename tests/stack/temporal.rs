@@ -121,9 +121,14 @@ fn parents_that_come_after_their_children_are_found_by_the_schedule() {
     // `consume` resolves nothing by itself; its schedule may be older than its worker.
     assert!(shop.schedule().starts_with("created schedule `resolve-awaited-relations`: every 1s"));
     assert_eq!(shop.count(WAITING), 100);
-    let worker = shop.start("worker", "temporal-worker");
+    let mut worker = shop.config.clone().set("METRICS__LISTEN", "127.0.0.1:0").start("worker", &["temporal-worker"]);
     shop.wait_for_count(WAITING, 10);
     shop.wait_for_count("orders", 90);
+    assert_eq!(worker.get("/ready"), (200, "ok\n".to_owned()));
+    wait_for("what it has done is shown", || match worker.get("/metrics") {
+        (200, text) if text.contains("\ndjango_kafka_waiting_resolved_total 90\n") => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    });
     wait_for("nine workflows", || match shop.namespace.count("ResolveRelation", "Completed")? {
         9.. => Ok(()),
         count => Err(count.to_string()),

@@ -192,7 +192,7 @@ impl Commands for AppCommands {
             );
             return Err(Failure::new(Exit::WrongUse, message));
         }
-        let office = blocking(move || Office::open(&mut parts)).await??;
+        let office = blocking(move || Office::open_for_daemon(&mut parts)).await??;
         let stop = CancellationToken::new();
         let running = office.run(&*daemon, stop.clone());
         tokio::pin!(running);

@@ -49,7 +49,7 @@ pub(super) async fn work(mut parts: Parts) -> Result<String, Failure> {
     // What is opened takes them.
     let settings = parts.settings.clone();
     let timeout = settings.shutdown_timeout;
-    let office = blocking(move || Office::open(&mut parts)).await??;
+    let office = blocking(move || Office::open_for_daemon(&mut parts)).await??;
     let stop = CancellationToken::new();
     let running = office.work_for_temporal(&settings, stop.clone());
     tokio::pin!(running);

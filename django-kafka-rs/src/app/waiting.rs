@@ -11,11 +11,10 @@ use crate::cli::Waiting;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::db::{Database, DbConn};
-use crate::meters::Meters;
+use crate::meters::{Endpoint, Observed, Observer, catalog};
 #[cfg(feature = "temporal")]
 use crate::relations::temporal;
 use crate::relations::{Chain, ResolveError, Resolver, ResolverDaemon, WaitingMessage};
-#[cfg(feature = "temporal")]
 use crate::settings::Settings;
 use crate::topic_admin::TopicAdmin;
 
@@ -27,6 +26,8 @@ pub(super) struct Office {
     _abort: DropGuard,
     pub(super) resolver: Resolver,
     database: Database,
+    /// Of a daemon, where the settings ask for one.
+    _endpoint: Endpoint,
 }
 
 impl From<ResolveError> for StartError {
@@ -38,10 +39,26 @@ impl From<ResolveError> for StartError {
 impl Office {
     /// Opens everything that handling them needs. Blocks.
     pub(super) fn open(parts: &mut Parts) -> Result<Self, StartError> {
+        Self::open_with(parts, |_| Ok(Endpoint::default()))
+    }
+
+    /// The same for a daemon, with the endpoint that the settings ask for: probes and Prometheus are answered. Blocks.
+    pub(super) fn open_for_daemon(parts: &mut Parts) -> Result<Self, StartError> {
+        Self::open_with(parts, |settings| Endpoint::start(&settings.metrics, true).map_err(StartError::System))
+    }
+
+    fn open_with(
+        parts: &mut Parts,
+        endpoint: impl FnOnce(&Settings) -> Result<Endpoint, StartError>,
+    ) -> Result<Self, StartError> {
         let consumers = parts.resolve(&[])?;
         let services = Services::start(std::mem::take(&mut parts.settings))?;
+        let endpoint = endpoint(&services.settings)?;
+        let meters = endpoint.meters();
         let database = services.open_database()?.ok_or_else(super::check::no_database)?;
-        let kafka = services.kafka(None, &Meters::default())?;
+        let waits = meters.histogram(&catalog::CONNECTION_WAIT, &[]);
+        database.telling(move |waited| waits.record(waited));
+        let kafka = services.kafka(None, &meters)?;
         let clock = Clock::new();
         let relations = parts.relations(&database)?;
         let making = Making {
@@ -53,14 +70,22 @@ impl Office {
         };
         let tables = parts.topic_tables(&consumers, &making, |topic| topic)?;
         let context = Context::new(kafka.clone(), Some(database.clone()), parts.take_states());
-        let admin =
-            TopicAdmin::new(services.asking_config()?, services.embedded.clone(), services.settings.topics.clone());
+        let asking = services.asking_config()?;
+        let admin = TopicAdmin::new(asking.clone(), services.embedded.clone(), services.settings.topics.clone());
         let consumers: Vec<_> = consumers.iter().zip(tables.into_iter().map(Arc::new)).collect();
-        let shared =
-            Shared { services: &services, context: &context, admin: &admin, clock: &clock, meters: &Meters::default() };
+        let shared = Shared { services: &services, context: &context, admin: &admin, clock: &clock, meters: &meters };
         let abort = CancellationToken::new();
         let resolver = parts.resolver(&database, relations, &consumers, &shared, abort.clone())?;
-        Ok(Self { services, _abort: abort.drop_guard(), resolver, database })
+        let observed = Observed {
+            consumers: Vec::new(),
+            asking,
+            producer: kafka.producer().clone(),
+            database: Some(database.clone()),
+            resolver: Some(resolver.clone()),
+            clock: clock.clone(),
+        };
+        endpoint.started(&Observer::new(meters, observed));
+        Ok(Self { services, _abort: abort.drop_guard(), resolver, database, _endpoint: endpoint })
     }
 
     /// What waits, `limit` messages at most. Blocks.

@@ -243,7 +243,9 @@ impl<'r, S: FnMut(Step)> Run<'r, S> {
         if let Some(since) = self.published.get(&connector.name) {
             tokio::time::sleep(self.looks.first_wait.saturating_sub(since.elapsed())).await;
         }
-        let looked = self.look(connector, |status| judge(status) == Verdict::NotYet).await;
+        // A task is shown only once it has started, or failed to: none yet may be none at all.
+        let may_change = |status: Option<&Status>| matches!(judge(status), Verdict::NotYet | Verdict::RunsWithoutTasks);
+        let looked = self.look(connector, may_change).await;
         let (status, waited) = match looked {
             Ok(looked) => looked,
             Err(error) => return self.failure(&error, config),
@@ -294,7 +296,12 @@ impl<'r, S: FnMut(Step)> Run<'r, S> {
             |status: &Status| status.connector.state == wanted && status.tasks.iter().all(|task| task.state == wanted);
         let shown = |status: &Status| Shown::of(status, |text| config.scrub(text));
         let looked = match ordered {
-            Ok(true) => self.look(connector, |status| !status.is_some_and(is_as_wanted)).await,
+            Ok(true) => {
+                let is_final = |status: &Status| {
+                    is_as_wanted(status) && (operation == Operation::Pause || !status.tasks.is_empty())
+                };
+                self.look(connector, |status| !status.is_some_and(is_final)).await
+            }
             Ok(false) => return Outcome::NotOk { why: NOT_THERE.to_owned(), status: None },
             Err(error) => Err(error),
         };

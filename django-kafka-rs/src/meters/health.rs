@@ -52,9 +52,9 @@ pub(crate) fn live(vitals: &[Vital]) -> Result<(), String> {
     if stuck.is_empty() { Ok(()) } else { Err(stuck.join("\n")) }
 }
 
-/// Whether the process does its work; else what it lacks. `None`: its consumers are not started yet.
+/// Whether the process does its work; else what it lacks. `None`: it is starting.
 pub(crate) fn ready(vitals: Option<&[Vital]>, database: Result<(), String>) -> Result<(), String> {
-    let Some(vitals) = vitals else { return Err("starting: the consumers are not started yet".to_owned()) };
+    let Some(vitals) = vitals else { return Err("starting: not everything is open yet".to_owned()) };
     let mut missing = Vec::new();
     for Vital { consumer, is_retry, engine, .. } in vitals {
         match engine {

@@ -68,7 +68,14 @@ struct Inner {
     /// One observation at a time.
     state: tokio::sync::Mutex<State>,
     /// One ping at a time, however many ask.
-    ping: tokio::sync::Mutex<Question<Result<(), String>>>,
+    ping: tokio::sync::Mutex<Ping>,
+}
+
+#[derive(Default)]
+struct Ping {
+    question: Question<Result<(), String>>,
+    /// That it is away is said already.
+    is_said: bool,
 }
 
 #[derive(Default)]
@@ -191,16 +198,27 @@ impl Observer {
             .collect()
     }
 
-    /// Whether the database answers; else what to say.
+    /// Whether the database answers; else what to say to those who ask, whoever they are: the log has the reason, which
+    /// names addresses.
     async fn ping(&self) -> Result<(), String> {
         let Some(database) = self.0.observed.database.clone() else { return Ok(()) };
         let mut ping = self.0.ping.lock().await;
-        let asked = ping.ask(DATABASE_TIMEOUT, move || database.ping().map_err(|error| error.to_string())).await;
-        match asked {
-            Some(Ok(())) => Ok(()),
-            Some(Err(why)) => Err(format!("the database does not answer: {why}")),
-            None => Err(format!("the database does not answer within {} s", DATABASE_TIMEOUT.as_secs())),
+        let pinging = move || database.ping().map_err(|error| error.to_string());
+        let (verdict, why) = match ping.question.ask(DATABASE_TIMEOUT, pinging).await {
+            Some(Ok(())) => (Ok(()), None),
+            Some(Err(why)) => (Err("the database does not answer; the log says why".to_owned()), Some(why)),
+            None => {
+                let late = format!("the database does not answer within {} s", DATABASE_TIMEOUT.as_secs());
+                (Err(late.clone()), Some(late))
+            }
+        };
+        match why {
+            Some(why) if !ping.is_said => tracing::warn!("not ready: {why}"),
+            None if ping.is_said => tracing::info!("the database answers again"),
+            _ => {}
         }
+        ping.is_said = verdict.is_err();
+        verdict
     }
 
     fn set_lanes(&self, state: &mut State, snapshots: &[Option<Ended<Snapshot>>]) {

@@ -18,6 +18,10 @@ mod tests;
 mod told;
 mod wake;
 
+/// What tells a [`ResolverDaemon`] to end.
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
+
 pub(crate) use self::daemon::Group;
 #[cfg(test)]
 pub(crate) use self::daemon::Taken;

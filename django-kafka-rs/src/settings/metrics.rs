@@ -6,7 +6,7 @@ use super::document::Node;
 use super::section::{Findings, Section};
 use super::values::{Expected, text};
 
-/// `[metrics]`: what `consume` shows to those who operate it. Needs the feature `metrics`.
+/// `[metrics]`: what `consume` and the daemons show to those who operate them. Needs the feature `metrics`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetricsSettings {

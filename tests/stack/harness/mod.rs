@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use self::broker::Broker;
-pub(crate) use self::connect::{Connector, Published, Shape};
+pub(crate) use self::connect::{Connector, Published, Shape, is_passing};
 pub(crate) use self::database::{Postgres, Replica, psql};
 pub(crate) use self::dice::Dice;
 pub(crate) use self::gateway::Gateway;

@@ -115,6 +115,23 @@ impl Service {
         });
     }
 
+    /// What its endpoint answers, where it has one (`[metrics] listen`): status and text.
+    pub(crate) fn get(&mut self, path: &str) -> (u16, String) {
+        const SAID: &str = "metrics at http://";
+        self.wait_for_log(SAID);
+        let log = self.log();
+        let (_, address) = log.split_once(SAID).unwrap();
+        let (address, _) = address.split_once('/').unwrap();
+        let output = Command::new("curl")
+            .args(["-sS", "-m", "30", "-w", "\n%{http_code}", &format!("http://{address}{path}")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{path}: {}\n{}", String::from_utf8_lossy(&output.stderr), self.log());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (text, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), text.to_owned())
+    }
+
     /// Sends a signal: `-TERM`, `-STOP`.
     pub(crate) fn signal(&self, signal: &str) {
         send_signal(signal, &self.child.id().to_string());

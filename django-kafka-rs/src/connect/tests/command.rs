@@ -276,10 +276,13 @@ async fn says_why_a_connector_does_not_run() {
     check(
         &[CRM],
         CHECK,
-        vec![status("RUNNING", &[])],
+        vec![status("RUNNING", &[]); 4],
         &expect![[r#"
         status    Crm: RUNNING on w:1, without tasks
         0 failed
+        GET /connectors/Crm/status
+        GET /connectors/Crm/status
+        GET /connectors/Crm/status
         GET /connectors/Crm/status"#]],
     )
     .await;
@@ -310,6 +313,29 @@ async fn says_why_a_connector_does_not_run() {
         GET /connectors/Crm/status"#]],
     )
     .await;
+}
+
+/// Kafka Connect shows a connector without tasks until its task has started, or failed to.
+#[tokio::test]
+async fn a_task_that_fails_at_its_start_is_waited_for() {
+    check(
+        &[CRM],
+        CHECK,
+        vec![status("RUNNING", &[]), status("RUNNING", &[("FAILED", "no slot")])],
+        &expect![[r#"
+        status    Crm: FAILED: 1 of 1 tasks failed: mend the cause, then `connect restart Crm --only-failed`
+            RUNNING on w:1, 1 task
+            task 0: FAILED on w:1
+              no slot
+        1 failed
+        GET /connectors/Crm/status
+        GET /connectors/Crm/status"#]],
+    )
+    .await;
+    let failed = status("RUNNING", &[("FAILED", "no slot")]);
+    let replies = [json(202, ""), status("RUNNING", &[])].into_iter().chain(std::iter::repeat_n(failed, 3)).collect();
+    let (outcome, _) = operated(Operation::Resume, replies).await;
+    assert!(matches!(outcome, Outcome::NotOk { .. }), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -72,8 +72,13 @@ impl Run<'_> {
         let plan = plan::plan(&ops, &self.traits);
         let started = self.watch.lap(Stage::Plan, started);
         for statement in &plan.statements {
-            let rows: Vec<&dyn Row> = statement.rows.iter().map(|&row| &*items[row].1.row).collect();
             let table = &self.tables[statement.table];
+            let mut items: Vec<&Item> = statement.rows.iter().map(|&row| items[row].1).collect();
+            // Neighbours in the index come one after the other, and all transactions lock rows in one order.
+            if !self.traits[statement.table].strict {
+                items.sort_by_key(|item| item.place);
+            }
+            let rows: Vec<&dyn Row> = items.iter().map(|item| &*item.row).collect();
             let write = Write { table, lookup: statement.lookup, kind: statement.kind, rows: &rows };
             write::execute(conn, &write).map_err(|error| judge::of_write(error, &write))?;
         }

@@ -8,7 +8,7 @@ use super::super::decode::{self, Decoded, Message};
 use super::super::model::{ColumnSet, Row};
 use super::super::plan::Kind;
 use super::super::relation::ModelRelation;
-use super::{ModelSync, Target};
+use super::{ModelSync, Target, place};
 use crate::error::ConsumeError;
 use crate::record::RawRecord;
 
@@ -25,6 +25,8 @@ pub(super) struct Item {
     pub relations: Vec<ModelRelation>,
     /// Of the lookup's values; `None` where they cannot be compared.
     hash: Option<u64>,
+    /// About where the row is in an index of the lookup's columns.
+    pub place: u64,
 }
 
 impl Item {
@@ -100,7 +102,8 @@ impl ModelSync {
         let mut hasher = DefaultHasher::new();
         let comparable = lookup.iter().all(|column| row.hash_column(column, &mut hasher));
         let hash = comparable.then(|| hasher.finish());
-        Ok(Some(Item { index, target, row, lookup, kind, relations: Vec::new(), hash }))
+        let place = place::of(&*row, lookup);
+        Ok(Some(Item { index, target, row, lookup, kind, relations: Vec::new(), hash, place }))
     }
 }
 

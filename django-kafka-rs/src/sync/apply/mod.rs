@@ -8,6 +8,7 @@ mod ahead;
 mod attempt;
 mod item;
 mod judge;
+mod place;
 mod relate;
 mod run;
 mod stages;
