@@ -74,9 +74,10 @@ pub(crate) struct Plan {
 }
 
 /// Plans a batch.
-pub(crate) fn plan<K: Eq + Hash + Clone>(ops: &[Op<K>], tables: &[Traits]) -> Plan {
-    let overwritten = overwritten(ops, tables);
-    let mut grouping = Grouping::new(tables);
+pub(crate) fn plan<K: Eq + Hash>(ops: &[Op<K>], tables: &[Traits]) -> Plan {
+    let keys = Keys::new(ops);
+    let overwritten = overwritten(ops, &keys, tables);
+    let mut grouping = Grouping::new(tables, &keys);
     for (index, op) in ops.iter().enumerate() {
         if !overwritten[index] {
             grouping.place(index, op);
@@ -86,85 +87,115 @@ pub(crate) fn plan<K: Eq + Hash + Clone>(ops: &[Op<K>], tables: &[Traits]) -> Pl
     Plan { statements: grouping.statements, reduced }
 }
 
-/// An upsert that a later operation of its key may still overwrite.
-struct Pending {
-    op: usize,
-    columns: ColumnSet,
-    epoch: u64,
+/// The keys of a batch as numbers: each is hashed once.
+struct Keys {
+    /// The number of each operation's key.
+    numbers: Vec<Option<usize>>,
+    count: usize,
+}
+
+impl Keys {
+    fn new<K: Eq + Hash>(ops: &[Op<K>]) -> Self {
+        let mut known = HashMap::with_capacity(ops.len());
+        let mut number = |op| {
+            let Op { table, key, .. }: &Op<K> = op;
+            let next = known.len();
+            Some(*known.entry((*table, key.as_ref()?)).or_insert(next))
+        };
+        Self { numbers: ops.iter().map(&mut number).collect(), count: known.len() }
+    }
 }
 
 /// Which operations a later one overwrites: an upsert whose columns are all written again, or whose row is deleted.
 ///
 /// A table's epoch ends with each operation that may depend on the ones before it; nothing is overwritten across
 /// the end of an epoch.
-fn overwritten<K: Eq + Hash>(ops: &[Op<K>], tables: &[Traits]) -> Vec<bool> {
+fn overwritten<K>(ops: &[Op<K>], keys: &Keys, tables: &[Traits]) -> Vec<bool> {
     let mut overwritten = vec![false; ops.len()];
     let mut epochs = vec![0_u64; tables.len()];
-    let mut last_keys: Vec<Option<&K>> = vec![None; tables.len()];
-    let mut pending: HashMap<(usize, &K), Vec<Pending>> = HashMap::new();
+    let mut last_keys = vec![None; tables.len()];
+    // The upserts of each key that a later one may still overwrite: the last, and from each the one before it, with
+    // its columns and its epoch.
+    let mut last_upserts: Vec<Option<usize>> = vec![None; keys.count];
+    let mut upserts: Vec<(Option<usize>, ColumnSet, u64)> = vec![(None, ColumnSet::EMPTY, 0); ops.len()];
     for (index, op) in ops.iter().enumerate() {
-        let traits = &tables[op.table];
-        if op.key.is_none() || (traits.strict && last_keys[op.table] != op.key.as_ref()) {
+        let (traits, number) = (&tables[op.table], keys.numbers[index]);
+        if number.is_none() || (traits.strict && last_keys[op.table] != number) {
             epochs[op.table] += 1;
         }
-        last_keys[op.table] = op.key.as_ref();
+        last_keys[op.table] = number;
         for &related in &traits.related {
             epochs[related] += 1;
         }
-        let (true, Some(key)) = (traits.reduce, &op.key) else { continue };
+        let (true, Some(key)) = (traits.reduce, number) else { continue };
         let epoch = epochs[op.table];
-        let earlier = pending.entry((op.table, key)).or_default();
-        match op.kind {
-            Kind::Upsert(columns) => {
-                earlier.retain(|upsert| {
-                    let again = upsert.epoch == epoch && columns.includes(upsert.columns);
-                    overwritten[upsert.op] |= again;
-                    !again && upsert.epoch == epoch
-                });
-                earlier.push(Pending { op: index, columns, epoch });
+        let mut earlier = last_upserts[key].take();
+        let mut left = None;
+        while let Some(upsert) = earlier {
+            let (before, columns, of_epoch) = upserts[upsert];
+            let again = match op.kind {
+                Kind::Upsert(written) => written.includes(columns),
+                Kind::Delete => true,
+                // What they do depends on whether the row is there, so what is before them stays. They are rare.
+                Kind::Part { .. } | Kind::Reset(_) => break,
+            };
+            if of_epoch == epoch && again {
+                overwritten[upsert] = true;
+            } else if of_epoch == epoch {
+                upserts[upsert].0 = left.replace(upsert);
             }
-            Kind::Delete => {
-                for upsert in earlier.drain(..) {
-                    overwritten[upsert.op] |= upsert.epoch == epoch;
-                }
-            }
-            // What they do depends on whether the row is there, so what is before them stays. They are rare.
-            Kind::Part { .. } | Kind::Reset(_) => earlier.clear(),
+            earlier = before;
+        }
+        if let Kind::Upsert(columns) = op.kind {
+            upserts[index] = (left, columns, epoch);
+            last_upserts[key] = Some(index);
         }
     }
     overwritten
 }
 
+/// What rows of one statement have in common.
+type Shape = (usize, ColumnSet, Kind);
+
 /// Statements as they fill up.
-struct Grouping<'a, K> {
+struct Grouping<'a> {
     tables: &'a [Traits],
+    keys: &'a Keys,
     statements: Vec<Statement>,
-    /// The statements of each kind, ascending.
-    alike: HashMap<(usize, ColumnSet, Kind), Vec<usize>>,
+    /// The statements of each shape, ascending.
+    alike: Vec<Vec<usize>>,
+    shapes: HashMap<Shape, usize>,
+    /// The shape of the operation before.
+    last_shape: Option<(Shape, usize)>,
     /// For each key, the first statement behind its last operation.
-    behind_key: HashMap<(usize, K), usize>,
+    behind_key: Vec<usize>,
     /// For each table, the first statement behind all its operations.
     behind_table: Vec<usize>,
     /// For each table, the first statement behind its operations without identity.
     behind_unknown: Vec<usize>,
 }
 
-impl<'a, K: Eq + Hash + Clone> Grouping<'a, K> {
-    fn new(tables: &'a [Traits]) -> Self {
+impl<'a> Grouping<'a> {
+    fn new(tables: &'a [Traits], keys: &'a Keys) -> Self {
         Self {
             tables,
+            keys,
             statements: Vec::new(),
-            alike: HashMap::new(),
-            behind_key: HashMap::new(),
+            alike: Vec::new(),
+            shapes: HashMap::new(),
+            last_shape: None,
+            behind_key: vec![0; keys.count],
             behind_table: vec![0; tables.len()],
             behind_unknown: vec![0; tables.len()],
         }
     }
 
-    /// Puts an operation into the earliest statement of its kind that is not before anything it depends on.
-    fn place(&mut self, index: usize, op: &Op<K>) {
-        let earliest = self.earliest(op);
-        let alike = self.alike.entry((op.table, op.lookup, op.kind)).or_default();
+    /// Puts an operation into the earliest statement of its shape that is not before anything it depends on.
+    fn place<K>(&mut self, index: usize, op: &Op<K>) {
+        let key = self.keys.numbers[index];
+        let earliest = self.earliest(op, key);
+        let shape = self.shape((op.table, op.lookup, op.kind));
+        let alike = &mut self.alike[shape];
         let at = match alike.get(alike.partition_point(|&statement| statement < earliest)) {
             Some(&statement) => statement,
             None => {
@@ -178,21 +209,31 @@ impl<'a, K: Eq + Hash + Clone> Grouping<'a, K> {
 
         let behind = at + 1;
         self.behind_table[op.table] = self.behind_table[op.table].max(behind);
-        match &op.key {
-            Some(key) => {
-                self.behind_key.insert((op.table, key.clone()), behind);
-            }
+        match key {
+            Some(key) => self.behind_key[key] = behind,
             None => self.behind_unknown[op.table] = behind,
         }
     }
 
-    fn earliest(&self, op: &Op<K>) -> usize {
+    /// The number of a shape; mostly it is that of the operation before.
+    fn shape(&mut self, shape: Shape) -> usize {
+        if let Some((last, number)) = self.last_shape
+            && last == shape
+        {
+            return number;
+        }
+        let number = *self.shapes.entry(shape).or_insert(self.alike.len());
+        if number == self.alike.len() {
+            self.alike.push(Vec::new());
+        }
+        self.last_shape = Some((shape, number));
+        number
+    }
+
+    fn earliest<K>(&self, op: &Op<K>, key: Option<usize>) -> usize {
         let traits = &self.tables[op.table];
-        let of_key = match &op.key {
-            Some(key) => {
-                let same = self.behind_key.get(&(op.table, key.clone())).copied().unwrap_or(0);
-                same.max(self.behind_unknown[op.table])
-            }
+        let of_key = match key {
+            Some(key) => self.behind_key[key].max(self.behind_unknown[op.table]),
             None => self.behind_table[op.table],
         };
         // Rows of one statement are written in order, so the last statement of a strict table can take one more.
