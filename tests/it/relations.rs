@@ -369,6 +369,10 @@ async fn a_handlers_messages_wait_in_order_too() {
         pay("c", Some(5), -1).await;
         pay("d", Some(5), 4).await;
         app.produce("payments", "d", ()).await.unwrap();
+        // Without a key they are nobody's followers.
+        for amount in [6, 7] {
+            app.produce("payments", (), json!({ "customer": 5, "amount": amount }).to_string()).await.unwrap();
+        }
         app.settle().await.unwrap();
         assert_eq!(orders(&app).await, ["2:3"]);
         assert_eq!(
@@ -376,12 +380,14 @@ async fn a_handlers_messages_wait_in_order_too() {
             [
                 "payments a WAITING customers.id = 5",
                 "payments a BEHIND customers.id = 5",
-                "payments c WAITING customers.id = 5"
+                "payments c WAITING customers.id = 5",
+                "payments none WAITING customers.id = 5",
+                "payments none WAITING customers.id = 5"
             ]
         );
         send(&app, "customers", 5, customer(5)).await;
         app.settle().await.unwrap();
-        assert_eq!(orders(&app).await, ["0→5:1", "1:2", "2:3"]);
+        assert_eq!(orders(&app).await, ["0→5:1", "1:2", "2:3", "6→5:6", "7→5:7"]);
         assert_eq!(waiting(&app).await, [""; 0]);
         let letters = app.dead_letters("payments").await.unwrap();
         assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [3]);

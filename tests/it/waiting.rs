@@ -332,7 +332,8 @@ async fn what_waits_is_resolved_and_forgotten_by_hand() {
         shop.run(0, &["waiting", "resolve", &poison]);
         assert_eq!(attempts(&shop), 2);
         shop.execute("INSERT INTO customers VALUES (6, 'from elsewhere')");
-        assert_eq!(shop.run(0, &["waiting", "resolve", &numbers[2].0.to_string()]), "1 message waits no more\n");
+        let third = numbers[2].0.to_string();
+        assert_eq!(shop.json(&["waiting", "resolve", &third, "--json"]), json!({ "resolved": 1 }));
         assert_eq!(shop.orders(), ["1→5:10", "3→6:30"]);
 
         assert_eq!(shop.run(0, &["waiting", "discard", &poison, "999"]), "1 message is forgotten\n");
@@ -341,6 +342,7 @@ async fn what_waits_is_resolved_and_forgotten_by_hand() {
         shop.consume();
         assert_eq!(shop.orders(), ["1→5:10", "3→6:30", "4→7:40"]);
         assert_eq!(shop.run(0, &["waiting", "list"]), "nothing waits\n");
+        assert_eq!(shop.json(&["waiting", "discard", &poison, "--json"]), json!({ "discarded": 0 }));
     })
     .await;
 }

@@ -163,13 +163,21 @@ async fn dispatch_waiting(command: WaitingCommand, commands: impl Commands) -> R
             let found = commands.waiting_messages(numbers).await?;
             Ok(if json { waiting::as_json(&found.messages) } else { waiting::show(&found.messages) })
         }
-        WaitingCommand::Resolve { numbers } => {
+        WaitingCommand::Resolve { numbers, json } => {
             let resolved = commands.resolve_waiting(numbers).await?;
-            Ok(waiting::sentence(resolved, "waits no more", "wait no more"))
+            Ok(if json {
+                serde_json::json!({ "resolved": resolved }).to_string()
+            } else {
+                waiting::sentence(resolved, "waits no more", "wait no more")
+            })
         }
-        WaitingCommand::Discard { numbers } => {
+        WaitingCommand::Discard { numbers, json } => {
             let discarded = commands.discard_waiting(numbers).await?;
-            Ok(waiting::sentence(discarded, "is forgotten", "are forgotten"))
+            Ok(if json {
+                serde_json::json!({ "discarded": discarded }).to_string()
+            } else {
+                waiting::sentence(discarded, "is forgotten", "are forgotten")
+            })
         }
     }
 }

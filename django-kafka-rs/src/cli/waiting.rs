@@ -47,6 +47,10 @@ pub(crate) enum WaitingCommand {
         /// Only these, by their numbers
         #[arg(value_name = "NUMBER")]
         numbers: Vec<i64>,
+
+        /// As JSON, for programs: how many wait no more
+        #[arg(long)]
+        json: bool,
     },
 
     /// Forget messages: they are never handled
@@ -54,6 +58,10 @@ pub(crate) enum WaitingCommand {
         /// Their numbers, as `list` has them
         #[arg(value_name = "NUMBER", required = true)]
         numbers: Vec<i64>,
+
+        /// As JSON, for programs: how many there were
+        #[arg(long)]
+        json: bool,
     },
 }
 
