@@ -153,7 +153,7 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchLimits {
-    /// Messages in a transaction at most. Default: 2000.
+    /// Messages in a transaction at most. Default: 5000.
     pub max: u32,
     /// Bytes of messages in a transaction at most; one that is larger goes alone. A transaction holds about six times
     /// as much: as messages, as rows, as parameters, and in libpq. Default: 1 MiB.
@@ -162,7 +162,8 @@ pub struct BatchLimits {
     pub linger: Duration,
     /// Messages of one partition that wait in memory at most; then no more is polled, or the partition is paused. All
     /// partitions of a consumer together have four times as many at most: once they do, each is full with an equal
-    /// share. At least `max`. Default: 6000.
+    /// share. At least `max`; with twice as many, the next batch is read while this one is written. Default: 10000, or twice
+    /// `max` where that is more.
     pub buffer_messages: u32,
     /// Bytes of one partition's messages that wait in memory at most; then no more is polled, or the partition is
     /// paused. All partitions of a consumer together have four times as many at most, as with `buffer_messages`. At
@@ -265,10 +266,10 @@ impl Default for DatabaseSettings {
 impl Default for BatchLimits {
     fn default() -> Self {
         Self {
-            max: 2000,
+            max: 5000,
             bytes: 1 << 20,
             linger: Duration::ZERO,
-            buffer_messages: 6000,
+            buffer_messages: 10_000,
             buffer_bytes: 4 << 20,
             workers: 4,
         }

@@ -146,7 +146,7 @@ fn batch(mut section: Section, batch: &mut BatchLimits, findings: &mut Findings)
     section.finish(findings);
 
     // A buffer that is not set grows with the batch; one that is set must hold it.
-    batch.buffer_messages = buffer_messages.unwrap_or_else(|| batch.buffer_messages.max(batch.max));
+    batch.buffer_messages = buffer_messages.unwrap_or_else(|| batch.buffer_messages.max(batch.max.saturating_mul(2)));
     batch.buffer_bytes = buffer_bytes.unwrap_or_else(|| batch.buffer_bytes.max(batch.bytes));
     if batch.buffer_messages < batch.max {
         let (buffer, max) = (batch.buffer_messages, batch.max);

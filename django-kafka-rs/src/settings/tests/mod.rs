@@ -72,11 +72,11 @@ fn nothing_set_gives_the_documented_defaults() {
         database.pool_size = 8
         database.busy_timeout = 5s
         database.synchronous = 
-        batch.max = 2000
+        batch.max = 5000
         batch.bytes = 1MiB
         batch.linger = 0
         batch.workers = 4
-        batch.buffer_messages = 6000
+        batch.buffer_messages = 10000
         batch.buffer_bytes = 4MiB
         key_offset_tracker.group_id = 
         reproducer_config.namespace = 
@@ -458,7 +458,7 @@ fn keys_that_declarations_read_are_known() {
     let settings = load("crm_password = \"hidden\"\ncrm.level = 5").expect("nothing is wrong");
     assert_eq!(settings.lookup("crm_password").as_deref(), Some("hidden"));
     assert_eq!(settings.lookup("crm.level").as_deref(), Some("5"));
-    assert_eq!(settings.lookup("batch.max").as_deref(), Some("2000"));
+    assert_eq!(settings.lookup("batch.max").as_deref(), Some("5000"));
     assert_eq!(settings.lookup("nothing"), None);
 }
 
@@ -509,9 +509,9 @@ fn a_lease_is_long_enough_to_be_renewed() {
 
 #[test]
 fn a_consumers_own_limits_go_before_the_settings() {
-    let own = BatchSettings { max: Some(9000), bytes_max: None, linger_ms: Some(3) };
+    let own = BatchSettings { max: Some(11_000), bytes_max: None, linger_ms: Some(3) };
     let limits = BatchLimits::default().of_consumer(&own, Some(2));
-    assert_eq!((limits.max, limits.buffer_messages, limits.workers), (9000, 9000, 2));
+    assert_eq!((limits.max, limits.buffer_messages, limits.workers), (11_000, 11_000, 2));
     assert_eq!(limits.linger, Duration::from_millis(3));
 }
 
