@@ -489,19 +489,21 @@ impl Parts {
             silence_max: silence_max(&config),
         };
         let (drained, engine_drained) = std_mpsc::channel();
+        let (spent, engine_spent) = std_mpsc::channel();
         let (closed, poll_thread) = oneshot::channel();
         PollThread {
             consumer: consumer.clone(),
             sender: sender.clone(),
             stop: stop_polling.flag(),
             drained: engine_drained,
+            spent: engine_spent,
             // Polling says that the process lives: often enough for its session.
             poll_timeout: settings.polling_frequency.min(session.timeout / 4),
             closed,
             broker: start.shared.services.embedded.clone(),
         }
         .spawn(&name)?;
-        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, drained };
+        let wiring = Wiring { consumer, sender: sender.clone(), events, stop_polling, spent, drained };
         let engine = tokio::spawn(Engine::new(engine_config, wiring).run());
         Ok(Running { name, sender, engine, poll_thread, progress, watched })
     }

@@ -11,6 +11,7 @@ use super::StartError;
 use crate::consumer::event::Event;
 use crate::consumer::poll::{self, KafkaConsumer};
 use crate::embedded::EmbeddedBroker;
+use crate::record::RawRecord;
 
 /// What the poll thread of a consumer is started with.
 pub(super) struct PollThread {
@@ -18,6 +19,8 @@ pub(super) struct PollThread {
     pub(super) sender: mpsc::Sender<Event>,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) drained: std_mpsc::Receiver<()>,
+    /// Messages that are done with, to be dropped.
+    pub(super) spent: std_mpsc::Receiver<Vec<Arc<RawRecord>>>,
     pub(super) poll_timeout: Duration,
     /// Told, by being dropped, when the consumer is closed.
     pub(super) closed: oneshot::Sender<()>,
@@ -28,9 +31,9 @@ pub(super) struct PollThread {
 impl PollThread {
     pub(super) fn spawn(self, name: &str) -> Result<(), StartError> {
         let body = move || {
-            let Self { consumer, sender, stop, drained, poll_timeout, closed, broker } = self;
+            let Self { consumer, sender, stop, drained, spent, poll_timeout, closed, broker } = self;
             let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                poll::run(consumer, &sender, &stop, &drained, poll_timeout);
+                poll::run(consumer, &sender, &stop, &drained, &spent, poll_timeout);
             }));
             if polled.is_err() {
                 let _ = sender.blocking_send(Event::Fatal("the poll thread ended by a fault of ours".to_owned()));

@@ -202,14 +202,14 @@ impl Engine {
         }
     }
 
-    fn deliver(&mut self, records: Vec<RawRecord>) {
+    fn deliver(&mut self, records: Vec<Arc<RawRecord>>) {
         let now = self.config.clock.now();
         self.config.progress.delivered(records.len());
         let mut records = records.into_iter().peekable();
         while let Some(first) = records.peek() {
             // They come in runs of one partition: its lane is looked for once a run.
             let id = (first.topic.clone(), first.partition);
-            let is_same = |record: &RawRecord| record.partition == id.1 && Arc::ptr_eq(&record.topic, &id.0);
+            let is_same = |record: &Arc<RawRecord>| record.partition == id.1 && Arc::ptr_eq(&record.topic, &id.0);
             let mut state = self.lanes.get_mut(&id);
             while let Some(record) = records.next_if(is_same) {
                 // A lane that was taken away meanwhile: the new owner reads the message.
@@ -229,7 +229,7 @@ impl Engine {
                 }
                 let offset = record.offset;
                 let (record, due) = self.config.unpack(record);
-                if state.lane.deliver(Arc::new(record), due, now) == Delivered::WentBack {
+                if state.lane.deliver(record, due, now) == Delivered::WentBack {
                     tracing::warn!(
                         topic = &*id.0,
                         partition = id.1,
@@ -354,6 +354,8 @@ impl Engine {
             state.meters.count(report, begun.finished(now, self.config.clock.now_ms()));
         }
         let mut position = state.lane.finish(report.handled, report.stop.as_ref(), now);
+        // Where the poll thread is gone, they end here.
+        let _ = self.wiring.spent.send(state.lane.take_spent());
         if let Some(reached) = report.reached {
             state.lane.advance_to(reached);
             position = Some(reached);

@@ -20,7 +20,7 @@ pub(crate) type Positions = HashMap<PartitionId, i64>;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// From the poll thread: messages, each partition's in order.
-    Records(Vec<RawRecord>),
+    Records(Vec<Arc<RawRecord>>),
     /// From the poll thread, which waits for the answer: whether all before this has been taken, and there is room for
     /// more.
     Taken(std_mpsc::SyncSender<()>),

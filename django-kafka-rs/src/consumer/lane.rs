@@ -107,6 +107,8 @@ pub(crate) struct Lane {
     limits: LaneLimits,
     buffer: VecDeque<Queued>,
     buffer_bytes: usize,
+    /// What the last batch was done with.
+    spent: Vec<Arc<RawRecord>>,
     /// When the oldest message of an idle lane came: from here `linger` counts.
     lingering_since: Option<Instant>,
     state: State,
@@ -168,6 +170,7 @@ impl Lane {
             limits,
             buffer: VecDeque::new(),
             buffer_bytes: 0,
+            spent: Vec::new(),
             lingering_since: None,
             state: State::Idle,
             paused: false,
@@ -341,9 +344,11 @@ impl Lane {
         debug_assert!(self.state == State::Busy, "a result without a batch");
         debug_assert!(handled <= self.buffer.len(), "more results than messages");
         let mut moved = None;
+        self.spent.clear();
         for Queued { record, .. } in self.buffer.drain(..handled.min(self.buffer.len())) {
             self.buffer_bytes -= record.weight_bytes();
             moved = Some(record.offset + 1);
+            self.spent.push(record);
         }
         if let Some(position) = moved {
             self.position = moved;
@@ -374,6 +379,11 @@ impl Lane {
             }
         };
         moved
+    }
+
+    /// The messages that the last batch was done with.
+    pub(crate) fn take_spent(&mut self) -> Vec<Arc<RawRecord>> {
+        std::mem::take(&mut self.spent)
     }
 
     /// The database says that all before `position` is handled, by whomever.

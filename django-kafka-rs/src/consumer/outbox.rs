@@ -5,6 +5,7 @@
 //! stand still. A resumed partition begins with nothing: librdkafka drops what it had fetched, and looks again within
 //! a second only.
 
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const WAIT_SLICE: Duration = Duration::from_millis(100);
 pub(super) struct Outbox<'e> {
     events: &'e mpsc::Sender<Event>,
     fence: &'e Fence,
-    records: Vec<RawRecord>,
+    records: Vec<Arc<RawRecord>>,
     bytes: usize,
     /// Sent since the engine last said that it has all.
     under_way_bytes: usize,
@@ -48,7 +49,7 @@ impl<'e> Outbox<'e> {
 
     pub(super) fn push(&mut self, record: RawRecord) {
         self.bytes += record.weight_bytes();
-        self.records.push(record);
+        self.records.push(Arc::new(record));
     }
 
     /// Whether it is time to hand over.
@@ -117,7 +118,7 @@ mod tests {
                 match event {
                     Event::Records(records) => {
                         taken += records.len();
-                        at_once += records.iter().map(RawRecord::weight_bytes).sum::<usize>();
+                        at_once += records.iter().map(|record| record.weight_bytes()).sum::<usize>();
                         at_once_max = at_once_max.max(at_once);
                     }
                     Event::Taken(done) => {

@@ -228,6 +228,7 @@ pub(crate) fn run(
     events: &mpsc::Sender<Event>,
     stop: &AtomicBool,
     drained: &std_mpsc::Receiver<()>,
+    spent: &std_mpsc::Receiver<Vec<Arc<RawRecord>>>,
     poll_timeout: Duration,
 ) {
     let Some(messages) = MessageQueue::new(consumer).map(Arc::new) else {
@@ -236,7 +237,7 @@ pub(crate) fn run(
     };
     // Called once: there is nothing to replace.
     let _ = messages.consumer().context().messages.set(Arc::downgrade(&messages));
-    if poll_until(&messages, events, stop, poll_timeout) == Err(Closed) {
+    if poll_until(&messages, events, stop, spent, poll_timeout) == Err(Closed) {
         return;
     }
     // The engine drains meanwhile; where it is gone, it has nothing more to store.
@@ -249,6 +250,7 @@ fn poll_until(
     messages: &MessageQueue,
     events: &mpsc::Sender<Event>,
     stop: &AtomicBool,
+    spent: &std_mpsc::Receiver<Vec<Arc<RawRecord>>>,
     poll_timeout: Duration,
 ) -> Result<(), Closed> {
     let consumer = messages.consumer();
@@ -258,6 +260,7 @@ fn poll_until(
     while !stop.load(Ordering::Relaxed) {
         outbox.polled()?;
         context.client.find_back(consumer.client());
+        spent.try_iter().for_each(drop);
         // What the group has to say; a rebalance ends it. All that was taken before is handed over by now, and cannot be
         // taken for messages of an assignment that comes later.
         while let Some(polled) = consumer.poll(Duration::ZERO) {

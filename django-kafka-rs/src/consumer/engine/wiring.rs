@@ -61,10 +61,11 @@ impl EngineConfig {
     }
 
     /// A message of a retry topic as it was, and when it is to be tried.
-    pub(super) fn unpack(&self, record: RawRecord) -> (RawRecord, Option<Instant>) {
+    pub(super) fn unpack(&self, record: Arc<RawRecord>) -> (Arc<RawRecord>, Option<Instant>) {
         if !self.is_retry {
             return (record, None);
         }
+        let record = Arc::unwrap_or_clone(record);
         let suffixes = self.environment.settings.suffixes();
         let names = DerivedNames { group: &self.environment.group, topic: "", suffixes };
         let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
@@ -73,12 +74,16 @@ impl EngineConfig {
                 for warning in &read.warnings {
                     tracing::warn!(topic = &*topic, partition, offset, "{warning}");
                 }
-                (read.record, read.due_ms.map(|ms| self.clock.at_ms(ms)))
+                (Arc::new(read.record), read.due_ms.map(|ms| self.clock.at_ms(ms)))
             }
-            Err(record) => (*record, None),
+            Err(record) => (Arc::from(record), None),
         }
     }
 }
+
+/// Messages on their way back to the poll thread, which made them. Memory that one thread allocates and another frees
+/// has both wait for one lock. No more are under way than the lanes may hold: while nobody takes them, none are made.
+pub(crate) type Spent = std_mpsc::Sender<Vec<Arc<RawRecord>>>;
 
 /// The parts that an engine is started with.
 pub(crate) struct Wiring {
@@ -87,6 +92,8 @@ pub(crate) struct Wiring {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Stops the poll thread's polling.
     pub(crate) stop_polling: StopPolling,
+    /// Messages that are done with, for the poll thread to drop.
+    pub(crate) spent: Spent,
     /// Tells the poll thread that everything handled is stored.
     pub(crate) drained: std_mpsc::Sender<()>,
 }

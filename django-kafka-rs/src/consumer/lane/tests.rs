@@ -151,6 +151,19 @@ fn is_full_at_its_bounds_and_resumes_at_half() {
 }
 
 #[test]
+fn gives_back_what_it_is_done_with_once() {
+    let now = Instant::now();
+    let mut lane = lane(0..5, now);
+    lane.take_batch(now).unwrap();
+    lane.finish(3, Some(&Stop::Cancelled), now);
+    assert_eq!(lane.take_spent().iter().map(|record| record.offset).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(lane.take_spent().is_empty());
+    lane.take_batch(now).unwrap();
+    lane.finish(0, Some(&Stop::Outage), now);
+    assert!(lane.take_spent().is_empty(), "what is tried again stays");
+}
+
+#[test]
 fn many_lanes_share_what_four_may_hold() {
     let max_of = |lanes, messages| LIMITS.load_max(lanes, Load { messages, bytes: 0 }).messages;
     assert_eq!((max_of(4, 24), max_of(4, 100)), (6, 6), "four have no less than they would alone");
