@@ -306,9 +306,9 @@ fn the_statements_use_the_unique_index() {
     let Some(bench) = Bench::postgres(&ITEMS, TABLE) else { return };
     bench.execute("INSERT INTO items SELECT i, i, 'n', 'c' FROM generate_series(1, 20000) AS i; ANALYZE items");
     for statement in [
-        "UPDATE items AS dk_table SET n = dk_rows.c1 FROM unnest('{1,2}'::bigint[], '{1,2}'::bigint[]) WITH ORDINALITY \
-         AS dk_rows (c0, c1, n) WHERE dk_table.id = dk_rows.c0::bigint RETURNING dk_rows.n",
-        "DELETE FROM items AS dk_table USING unnest('{1,2}'::bigint[]) AS dk_rows (c0) \
+        "UPDATE items AS dk_table SET n = dk_rows.c1 FROM (SELECT unnest('{1,2}'::bigint[]), unnest('{1,2}'::bigint[]), \
+         generate_series(1, 2::bigint)) AS dk_rows (c0, c1, n) WHERE dk_table.id = dk_rows.c0::bigint RETURNING dk_rows.n",
+        "DELETE FROM items AS dk_table USING (SELECT unnest('{1,2}'::bigint[])) AS dk_rows (c0) \
          WHERE dk_table.id = dk_rows.c0::bigint",
     ] {
         let plan = {
