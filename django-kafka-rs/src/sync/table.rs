@@ -26,7 +26,6 @@ pub(crate) struct Table {
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no use for casts"))]
     pub types: Vec<String>,
     /// The defaults of the model's columns as SQL.
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL knows them itself"))]
     pub default_values: Vec<String>,
     /// Columns whose values in many rows can be sent as an array.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no arrays"))]
@@ -110,6 +109,19 @@ impl Table {
     /// Whether a lookup without NULL matches one row at most.
     pub(crate) fn one_match(&self, lookup: ColumnSet) -> bool {
         self.unique.iter().any(|u| u.complete && lookup.includes(u.columns))
+    }
+
+    /// Those of these columns, which refer to other rows, that a row can let go of before it is deleted, where rows may
+    /// refer to each other in a circle. Not in rows that connectors are to pass over: they would be told of it.
+    pub(crate) fn releasable(&self, columns: ColumnSet) -> ColumnSet {
+        if !self.cyclic || self.is_marked {
+            return ColumnSet::EMPTY;
+        }
+        let goes = |column: &usize| {
+            let only = ColumnSet::EMPTY.with(*column);
+            self.nullable(only) && !self.is_filled(*column) && self.default_values[*column] == "NULL"
+        };
+        columns.iter().filter(goes).fold(ColumnSet::EMPTY, ColumnSet::with)
     }
 
     /// Whether the number of rows that an UPDATE reports tells whether the row is there: a trigger can step in.

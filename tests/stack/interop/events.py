@@ -84,4 +84,4 @@ def read(broker, registry, topic, group):
 
 if __name__ == "__main__":
     command, broker, url, *rest = sys.argv[1:]
-    {"write": write, "read": read}[command](broker, SchemaRegistryClient({"url": url}), *rest)
+    {"write": write, "read": read}[command](broker, SchemaRegistryClient({"url": url, "timeout": 20}), *rest)

@@ -417,6 +417,9 @@ impl Gate<'_, '_> {
             };
             let item = self.asked[place].item;
             let chain = chains.all[chains.of_asked[place]].clone();
+            if *fate == Fate::Blocked && !is_daemon {
+                self.release(item, admitted);
+            }
             if !is_daemon {
                 let record = self.run.records[self.run.items[item].index].clone();
                 let status = if behind { WaitingStatus::Behind } else { WaitingStatus::Waiting };
@@ -449,6 +452,19 @@ impl Gate<'_, '_> {
             admitted.gated.chains.clone_from(&chains.all);
         }
         Ok(())
+    }
+
+    /// A row whose deletion waits lets go of the rows that it refers to, where rows may refer to each other in a circle:
+    /// two of them could wait for each other for ever. A message that untied them, before the deletion, may have been left
+    /// out as overwritten, or may have waited itself.
+    fn release(&self, item: usize, admitted: &mut Admitted) {
+        let Item { target, .. } = self.run.items[item];
+        let Some(referring) = &self.run.sync.targets[target].referring else { return };
+        let refers = referring.columns.iter().fold(ColumnSet::EMPTY, |columns, refers| columns.with(refers.column));
+        let columns = self.run.tables[target].releasable(refers);
+        if !columns.is_empty() {
+            admitted.todo.push(Todo { item, kind: Kind::Reset(columns), made: None });
+        }
     }
 
     /// The row that a deletion is about, for those who look at what waits.

@@ -71,3 +71,21 @@ fn what_the_guard_left_of_a_message_that_waits_is_written_with_what_waits_behind
     let retry = Step::Retry { topic: ORDERS, size: 1, order: 0, failing: 0, crash: Crash::Never };
     tell(&log, &[lane(ORDERS, 2, 0b01, Crash::Never), retry, lane(ORDERS, 1, 0, Crash::Never)]);
 }
+
+/// Two rows refer to each other, in the replica only: by the time of one the other had been untied. The messages which
+/// untied them wait for a row, until deletions come; and neither deletion waits for the other.
+#[test]
+fn rows_that_refer_to_each_other_do_not_wait_for_each_others_deletion() {
+    let missing = 3;
+    let log = [
+        message(NODES, 2, WHOLE, 0),
+        message(NODES, 1, WHOLE, 2),
+        message(NODES, 1, WHOLE, missing),
+        message(NODES, 2, WHOLE, 1),
+        message(NODES, 2, WHOLE, missing),
+        message(NODES, 1, None, 0),
+        message(NODES, 2, None, 0),
+    ];
+    let next = |partition| Step::Lane { topic: NODES, partition, size: 1, failing: 0, crash: Crash::Never };
+    tell(&log, &[next(0), next(1), next(0), next(1), next(0), next(1), next(0)]);
+}
