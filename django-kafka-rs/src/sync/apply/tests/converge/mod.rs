@@ -86,6 +86,11 @@ fn story() -> impl Strategy<Value = Story> {
 }
 
 fn check(scene: &Scene<'_>, story: &Story) -> Result<(), TestCaseError> {
+    checked(scene, story).map(drop)
+}
+
+/// The same; the world as it is at the end.
+fn checked<'a>(scene: &'a Scene<'a>, story: &'a Story) -> Result<World<'a>, TestCaseError> {
     let mut world = World::new(scene, &story.log);
     for (number, step) in story.steps.iter().enumerate() {
         world.run(step);
@@ -96,7 +101,7 @@ fn check(scene: &Scene<'_>, story: &Story) -> Result<(), TestCaseError> {
     world.drain();
     prop_assert_eq!(world.rows_mistake(true), None, "at the end");
     prop_assert_eq!(world.waiting_mistake(), None, "at the end");
-    Ok(())
+    Ok(world)
 }
 
 /// Tells stories, one of `of_default` of proptest's cases: other ones in every run, unless `PROPTEST_RNG_SEED` names
